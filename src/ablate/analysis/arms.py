@@ -1,0 +1,109 @@
+"""The arms of an ablation, side by side."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+
+from ablate.analysis.frames import EARLIER_DEFINITION, Frames
+from ablate.analysis.points import COUNTED, scores
+
+ARM = "arm"
+FLOOR = "floor"
+UNDECLARED = "undeclared"
+NOT_RUN = "not run"
+COLUMNS = [
+    *("metric", "direction", "arm", "kind", "reference", "cells", "runs", "n", "mean", "sd"),
+    *("parameters", "best_epochs", "last_epochs", "failed", "diverged", "outdated"),
+]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One arm with one seed: its value, or why it has none that counts."""
+
+    seed: int
+    trial: int | None
+    value: float
+    why: str
+
+    @property
+    def counted(self) -> bool:
+        """Whether the value enters the mean."""
+        return self.why == COUNTED
+
+
+def arm_kinds(frames: Frames) -> dict[str, str]:
+    """Map every arm to its kind: declared arms in their order, undeclared ones, then floors."""
+    arms = dict.fromkeys(frames.definition.get("arms") or {}, ARM)
+    floors = dict.fromkeys(frames.definition.get("floor") or {}, FLOOR)
+    found = sorted(set(frames.runs["arm"].dropna()) - arms.keys() - floors.keys())
+    return {**arms, **dict.fromkeys(found, UNDECLARED), **floors}
+
+
+def arms_table(
+    frames: Frames, metrics: Mapping[str, str], objective: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Compare the arms of an ablation: one row per metric and arm, in declared order.
+
+    Columns: metric, direction, arm, kind ("arm", "floor", "undeclared"), reference,
+    cells (a tuple of `Cell` by seed), runs (cells in all, also those not run yet), n (cells
+    that count), mean, sd (of n - 1; NaN below two), parameters, best_epochs (where the value
+    was read) and last_epochs (tuples, counted cells only), failed, diverged, outdated (runs
+    under an earlier definition of the arm, in none of the other columns). No value enters or
+    leaves the mean without its cell saying so.
+    """
+    table = scores(frames, metrics, objective)
+    parameters = frames.current.dropna(subset="parameters").groupby("arm")["parameters"].unique()
+    outdated = frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"]
+    rows = []
+    for metric, direction in metrics.items():
+        for arm, kind in arm_kinds(frames).items():
+            mine = table[(table["metric"] == metric) & (table["arm"] == arm)]
+            counted = mine[mine["why"] == COUNTED].sort_values(["seed", "trial"])
+            values = counted["value"].tolist()
+            cells = _cells(mine, () if kind == UNDECLARED else frames.definition.get("seeds", ()))
+            rows.append(
+                {
+                    "metric": metric,
+                    "direction": direction,
+                    "arm": arm,
+                    "kind": kind,
+                    "reference": arm == frames.definition.get("reference"),
+                    "cells": cells,
+                    "runs": len(cells),
+                    "n": len(counted),
+                    "mean": fmean(values) if values else math.nan,
+                    "sd": stdev(values) if len(values) > 1 else math.nan,
+                    "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
+                    "best_epochs": tuple(map(int, counted["epoch"])),
+                    "last_epochs": tuple(map(int, counted["last_epoch"])),
+                    "failed": sum(cell.why.startswith("failed") for cell in cells),
+                    "diverged": sum(cell.why.startswith("diverged") for cell in cells),
+                    "outdated": int((outdated == arm).sum()),
+                }
+            )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.DataFrame:
+    """Return the rows of an arms table, among `kinds`, whose mean of `metric` is best."""
+    rows = table[(table["metric"] == metric) & table["kind"].isin(kinds) & (table["n"] > 0)]
+    if rows.empty:
+        return rows
+    highest = rows["direction"].iloc[0] == "maximize"
+    best: pd.DataFrame = rows[
+        rows["mean"] == (rows["mean"].max() if highest else rows["mean"].min())
+    ]
+    return best
+
+
+def _cells(mine: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
+    columns = (mine[name].tolist() for name in ("seed", "trial", "value", "why"))
+    cells = [Cell(*row) for row in zip(*columns, strict=True)]
+    missing = set(seeds) - {cell.seed for cell in cells}
+    cells += [Cell(seed, None, math.nan, NOT_RUN) for seed in missing]
+    return tuple(sorted(cells, key=lambda cell: cell.seed))

@@ -1,0 +1,112 @@
+"""Where on its curve a run is read, and whether its value counts."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablate.analysis.frames import Frames
+
+COUNTED = ""
+COLUMNS = [
+    *("run_id", "arm", "trial", "seed", "metric"),
+    *("value", "epoch", "step", "last_epoch", "why"),
+]
+
+
+def at_best(frames: Frames, metric: str, direction: str) -> pd.DataFrame:
+    """Read every validation metric of each current run where `metric` is best.
+
+    Columns: run_id, epoch, step, name, value. Non-finite values of `metric` are never best,
+    the earliest of equal ones is, and a run without a finite value has no row.
+    """
+    values = _values(frames, metric)
+    values = values[np.isfinite(values["value"])]
+    return _read_at(frames, _first_best(values, direction))
+
+
+def at_last(frames: Frames, metric: str) -> pd.DataFrame:
+    """Read every validation metric of each current run where `metric` was recorded last.
+
+    Columns: run_id, epoch, step, name, value; the values may be non-finite.
+    """
+    return _read_at(frames, _values(frames, metric).drop_duplicates("run_id", keep="last"))
+
+
+def scores(frames: Frames, metrics: Iterable[str], objective: Mapping[str, Any]) -> pd.DataFrame:
+    """Return one row per current run and metric, with the value and whether it counts.
+
+    All metrics are read at one point of the run: where the objective's metric is best, or
+    last, as `objective` (metric, direction, at) says. Columns: run_id, arm, trial, seed,
+    metric, value, epoch, step, last_epoch, why. `why` is empty if the value counts. It counts
+    if the run is complete, the value is finite, and the objective's metric was finite to the
+    end; otherwise `why` says what is the matter.
+    """
+    name = str(objective["metric"])
+    last = at_last(frames, name)
+    read = last if objective.get("at") == "last" else at_best(frames, name, objective["direction"])
+    points = {(row.run_id, row.name_): row for row in _rows(read)}
+    ends = {row.run_id: row for row in _rows(last) if row.name_ == name}
+    table = []
+    for run in frames.current.itertuples():
+        end = ends.get(run.run_id)
+        for metric in metrics:
+            point = points.get((run.run_id, metric))
+            value = math.nan if point is None else float(point.value)
+            table.append(
+                {
+                    "run_id": run.run_id,
+                    "arm": run.arm,
+                    "trial": run.trial,
+                    "seed": run.seed,
+                    "metric": metric,
+                    "value": value,
+                    "epoch": None if point is None else point.epoch,
+                    "step": None if point is None else point.step,
+                    "last_epoch": None if end is None else end.epoch,
+                    "why": _why(run, name, end, metric, point),
+                }
+            )
+    frame = pd.DataFrame(table, columns=COLUMNS)
+    return frame.astype({"epoch": "Int64", "step": "Int64", "last_epoch": "Int64"})
+
+
+def _why(run: Any, objective: str, end: Any, metric: str, point: Any) -> str:
+    if run.status != "complete":
+        return f"{run.status}: {run.reason}" if isinstance(run.reason, str) else str(run.status)
+    if end is None:
+        return f"no value: {objective} was not recorded"
+    if not math.isfinite(end.value):
+        return f"diverged: {objective} was {end.value} at its end"
+    if point is None:
+        return f"no value: {metric} was not recorded where {objective} is read"
+    if not math.isfinite(point.value):
+        return f"diverged: {metric} was {point.value}"
+    return COUNTED
+
+
+def _values(frames: Frames, metric: str) -> pd.DataFrame:
+    values = frames.metrics
+    chosen = (values["phase"] == "val") & (values["name"] == metric)
+    values = values[chosen & values["run_id"].isin(frames.current["run_id"])]
+    return values.sort_values(["run_id", "step"])
+
+
+def _first_best(values: pd.DataFrame, direction: str) -> pd.DataFrame:
+    ordered = values.sort_values(
+        ["run_id", "value", "step"], ascending=[True, direction == "minimize", True]
+    )
+    return ordered.drop_duplicates("run_id")
+
+
+def _read_at(frames: Frames, points: pd.DataFrame) -> pd.DataFrame:
+    values = frames.metrics[frames.metrics["phase"] == "val"]
+    found = points[["run_id", "step"]].merge(values, on=["run_id", "step"])
+    found = found[["run_id", "epoch", "step", "name", "value"]]
+    return found.sort_values(["run_id", "name"], ignore_index=True)
+
+
+def _rows(frame: pd.DataFrame) -> Iterable[Any]:
+    return frame.rename(columns={"name": "name_"}).itertuples()

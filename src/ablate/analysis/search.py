@@ -1,0 +1,61 @@
+"""The trials of a search, and how its best value came down."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ablate.analysis.frames import Frames
+from ablate.store import TrialRecord
+
+
+def trials_table(frames: Frames) -> pd.DataFrame:
+    """List the trials of a search by number.
+
+    Columns: number, state, value (NaN if none), seeds (a tuple of those run), params (a dict),
+    seconds (wall time from start to end, NaN while open), reason (why a run of it did not
+    complete, empty if all did).
+    """
+    runs = frames.current
+    rows = []
+    for trial in frames.trials:
+        mine = runs[runs["trial"] == trial.number]
+        reasons = mine.loc[mine["status"] != "complete", "reason"].dropna()
+        rows.append(
+            {
+                "number": trial.number,
+                "state": trial.state,
+                "value": math.nan if trial.value is None else trial.value,
+                "seeds": tuple(map(int, mine["seed"])),
+                "params": trial.params,
+                "seconds": _seconds(trial),
+                "reason": "; ".join(dict.fromkeys(map(str, reasons))),
+            }
+        )
+    return pd.DataFrame(
+        rows, columns=["number", "state", "value", "seeds", "params", "seconds", "reason"]
+    )
+
+
+def _seconds(trial: TrialRecord) -> float:
+    if trial.start is None or trial.end is None:
+        return math.nan
+    return (trial.end - trial.start).total_seconds()
+
+
+def best_so_far(trials: pd.DataFrame, direction: str) -> pd.DataFrame:
+    """Return number, value and the running best of the complete trials with a finite value."""
+    complete = (trials["state"] == "complete") & np.isfinite(trials["value"])
+    done = trials.loc[complete, ["number", "value"]].sort_values("number", ignore_index=True)
+    running = done["value"].cummin() if direction == "minimize" else done["value"].cummax()
+    history: pd.DataFrame = done.assign(best=running)
+    return history
+
+
+def best_trial(frames: Frames) -> TrialRecord | None:
+    """Return the complete trial with the best finite value, the first of equal ones, if any."""
+    history = best_so_far(trials_table(frames), frames.definition["objective"]["direction"])
+    if history.empty:
+        return None
+    best = history.loc[history["value"] == history["best"].iloc[-1], "number"].iloc[0]
+    return next(trial for trial in frames.trials if trial.number == best)

@@ -1,0 +1,52 @@
+"""The `ablate` command."""
+
+import sys
+
+import typer
+
+from ablate import __version__
+from ablate.cli.dashboard import dashboard
+from ablate.cli.freeze import freeze
+from ablate.cli.replay import replay
+from ablate.cli.report import report
+from ablate.cli.search import search
+from ablate.cli.status import status
+from ablate.errors import AblateError
+
+app = typer.Typer(
+    name="ablate",
+    help="Hyper-parameter search and ablation for PyTorch Lightning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"ablate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """Every run is a trial, every difference is declared, every claim is computed."""
+
+
+for _command in (search, replay, status, report, freeze, dashboard):
+    app.command()(_command)
+
+
+def main() -> None:
+    """Run the command line; an error ablate can explain ends in one message and its exit code."""
+    try:
+        app()
+    except AblateError as error:
+        for line in f"error: {error}".splitlines():
+            typer.echo(line, err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,75 @@
+"""The options that commands share."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ablate.errors import SpecError
+
+DEFAULT_STORAGE = "sqlite:///results/ablate.db"
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="ABLATE_STORAGE",
+        help="The database: an SQLAlchemy URL, for example postgresql+psycopg://host/db.",
+    ),
+]
+Results = Annotated[Path, typer.Option("--results", help="Where runs and reports are kept.")]
+Profile = Annotated[
+    str | None,
+    typer.Option("--profile", help="A profile of the study; by default the hardware's."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a key of the config; repeatable."),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="Worker processes; by default one per CPU core."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+AllowImport = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-import", metavar="PACKAGE", help="Trust a package a stored config names."
+    ),
+]
+
+
+def parse_overrides(texts: Sequence[str] | None) -> Mapping[str, Any]:
+    """Turn `path=value` texts into changes, values read as YAML; raise SpecError otherwise."""
+    import yaml  # noqa: PLC0415
+
+    from ablate.spec import parse_yaml  # noqa: PLC0415
+
+    changes = {}
+    for text in texts or ():
+        path, equals, value = text.partition("=")
+        if not equals or not path:
+            raise SpecError(f"--set {text!r}: write path=value, e.g. --set trainer.max_epochs=3")
+        try:
+            changes[path] = parse_yaml(value)
+        except yaml.YAMLError:
+            raise SpecError(f"--set {text!r}: the value is not valid YAML") from None
+    return changes
+
+
+def parse_seeds(text: str | None) -> tuple[int, ...]:
+    """Turn `1,2,3` into seeds; raise SpecError otherwise."""
+    if text is None:
+        return ()
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdigit() for part in parts) or len(set(parts)) < len(parts):
+        raise SpecError(f"--seeds {text!r}: write different whole numbers, such as 1,2,3")
+    return tuple(int(part) for part in parts)
+
+
+def default_workers() -> int:
+    """Return the number of CPU cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,57 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import typer
+
+
+def say(text: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(text, err=True)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON on stdout; a number that is not finite becomes null."""
+    typer.echo(json.dumps(_finite(data), indent=2, allow_nan=False))
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple)):
+        return [_finite(item) for item in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(soft_wrap=True).print(table)
+
+
+def number(value: float | None) -> str:
+    """Write a number with four significant digits."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Write counts by state as words."""
+    return ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
+
+
+def dashboard_hint(storage: str, default: str) -> str:
+    """Say how to open the dashboard on a storage."""
+    return "ablate dashboard" + ("" if storage == default else f" --storage {storage}")

@@ -1,0 +1,63 @@
+"""`ablate status`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from ablate.cli import options, output
+from ablate.errors import NotFoundError, nearest
+
+
+def status(
+    study: Annotated[str | None, typer.Argument(help="A study; by default all.")] = None,
+    storage: options.Storage = options.DEFAULT_STORAGE,
+    as_json: options.Json = False,
+) -> None:
+    """Show how studies stand: trials by state, the best, what runs now."""
+    from ablate.store import Store  # noqa: PLC0415 - sqlalchemy is loaded only when used
+
+    with Store.open(storage, create=False) as store:
+        names = store.study_names()
+        if study is not None and study not in names:
+            raise NotFoundError(
+                f"there is no study {study!r} in {store.url_shown}: {nearest(study, names)}"
+            )
+        rows = [_row(store, name) for name in ([study] if study else names)]
+    if as_json:
+        output.print_json(rows)
+        return
+    output.print_table(
+        ["study", "kind", "profile", "trials", "best", "active"],
+        [
+            [
+                row["study"],
+                row["kind"],
+                row["profile"],
+                output.counted(row["counts"]),
+                "-"
+                if row["best"] is None
+                else f"{output.number(row['best']['value'])} (trial {row['best']['number']})",
+                f"{row['active_seconds']:.0f} s",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def _row(store: Any, name: str) -> dict[str, Any]:
+    record = store.study(name)
+    trials = store.trials(name)
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    done = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
+    pick = min if record.definition["objective"]["direction"] == "minimize" else max
+    best = pick(done, key=lambda trial: trial.value) if done else None
+    return {
+        "study": name,
+        "kind": record.kind,
+        "profile": record.profile,
+        "counts": counts,
+        "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
+        "active_seconds": store.active_seconds(name),
+    }

@@ -1,0 +1,190 @@
+"""Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate.analysis import Frames, curves, load, metric_names, run_list, trials_table
+from ablate.errors import RequestError
+from ablate.report import ablation, html, markdown, search
+from ablate.report.blocks import Document, Figure
+from ablate.store import Store, mask
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """Where a report was written."""
+
+    folder: Path
+    markdown: Path
+    html: Path
+    tables: tuple[Path, ...]
+    figures: tuple[Path, ...]
+
+
+def build(store: Store, study: str, out_dir: Path) -> ReportFiles:
+    """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
+
+    Equal contents of the store give equal files; each file is replaced as a whole. Raises
+    NotFoundError for an unknown study and RequestError if `out_dir` can't be written.
+    """
+    frames = load(store, study)
+    composed = compose(frames, out_dir, store.active_seconds(study))
+    drawings = [
+        block
+        for section in composed.sections
+        for block in section.blocks
+        if isinstance(block, Figure)
+    ]
+    texts = {
+        "report.md": markdown.render(composed),
+        "report.html": html.render(composed),
+        **tables(frames, out_dir),
+        **{figure.file: _standalone(figure.svg) for figure in drawings},
+    }
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        for name, content in texts.items():
+            _replace(out_dir / name, mask(content))
+    except OSError as error:
+        raise RequestError(
+            f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
+        ) from None
+    return ReportFiles(
+        folder=out_dir,
+        markdown=out_dir / "report.md",
+        html=out_dir / "report.html",
+        tables=tuple(out_dir / name for name in texts if name.endswith(".csv")),
+        figures=tuple(out_dir / figure.file for figure in drawings),
+    )
+
+
+def compose(frames: Frames, out_dir: Path, seconds: float) -> Document:
+    """Compose the report of a study that will lie in `out_dir`."""
+    shown = _directories(frames, out_dir)
+    if frames.record.kind == "search":
+        return search.document(frames, shown, seconds)
+    return ablation.document(frames, shown)
+
+
+def tables(frames: Frames, out_dir: Path) -> dict[str, str]:
+    """Return the CSV tables of a study by file name, numbers at full precision."""
+    runs = run_list(frames)
+    shown = _directories(frames, out_dir)
+    runs = runs.assign(directory=[shown[run] for run in runs["run_id"]])
+    found = {
+        "runs.csv": _csv(list(runs.columns), runs.itertuples(index=False, name=None)),
+        "curves.csv": _curves_csv(frames),
+    }
+    if frames.record.kind == "search":
+        return {"trials.csv": _trials_csv(frames), **found}
+    return {"arms.csv": _arms_csv(frames), **found}
+
+
+def _arms_csv(frames: Frames) -> str:
+    compared = ablation.compare(frames)
+    seeds = sorted({cell.seed for cells in compared["cells"] for cell in cells})
+    rows: list[dict[str, Any]] = []
+    for row in compared.to_dict("records"):
+        values = {f"seed_{c.seed}": c.value for c in row["cells"] if c.counted}
+        missing = [f"seed {c.seed}: {c.why}" for c in row["cells"] if not c.counted]
+        rows.append(
+            {
+                **{str(key): value for key, value in row.items()},
+                **{name: " ".join(map(str, row[name])) for name in _LISTS},
+                **values,
+                "trials": " ".join(str(c.trial) for c in row["cells"] if c.counted),
+                "not_counted": "; ".join(missing),
+            }
+        )
+    columns = [name for name in compared.columns if name != "cells"]
+    columns += [*(f"seed_{seed}" for seed in seeds), "trials", "not_counted"]
+    return _csv(columns, ([row.get(name) for name in columns] for row in rows))
+
+
+_LISTS = ("parameters", "best_epochs", "last_epochs")
+
+
+def _curves_csv(frames: Frames) -> str:
+    keys = ["trial", "arm", "seed", "run_id", "epoch", "step", "value"]
+    rows = (
+        (metric, *row)
+        for metric in metric_names(frames)
+        for row in curves(frames, metric)[keys].itertuples(index=False, name=None)
+    )
+    return _csv(["metric", *keys], rows, keep_nan={"value"})
+
+
+def _trials_csv(frames: Frames) -> str:
+    trials = trials_table(frames)
+    names = list(dict.fromkeys(name for params in trials["params"] for name in params))
+    columns = ["number", "state", "value", "seeds", "seconds", "reason"]
+    rows = (
+        [
+            *(row[name] for name in columns[:3]),
+            " ".join(map(str, row["seeds"])),
+            *(row[name] for name in columns[4:]),
+            *(row["params"].get(name) for name in names),
+        ]
+        for row in trials.to_dict("records")
+    )
+    return _csv([*columns, *names], rows)
+
+
+def _csv(
+    columns: list[str], rows: Iterable[Iterable[Any]], keep_nan: set[str] | None = None
+) -> str:
+    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`."""
+    kept = [name in (keep_nan or set()) for name in columns]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow(
+            [
+                "" if pd.isna(value) and not keep else value
+                for value, keep in zip(row, kept, strict=True)
+            ]
+        )
+    return buffer.getvalue()
+
+
+def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:
+    """Map run ids to their directory: relative to the study's own folder, else its name."""
+    home = out_dir.absolute().parent
+    shown = {}
+    for run, directory in zip(
+        frames.runs["run_id"].tolist(), frames.runs["directory"].tolist(), strict=True
+    ):
+        path = Path(directory).absolute()
+        shown[run] = str(path.relative_to(home)) if path.is_relative_to(home) else path.name
+    return shown
+
+
+def _standalone(svg: str) -> str:
+    """Give a figure its own paper and ink, for a reader outside the HTML report."""
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(
+        "<svg ", '<svg style="background:#ffffff;color:#1c2024" ', 1
+    )
+
+
+def _replace(path: Path, content: str) -> None:
+    """Write a file as a whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,221 @@
+"""The report of a search."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ablate.analysis import Frames, best_so_far, best_trial, curves, trials_table
+from ablate.report import figures, numbers, parts
+from ablate.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Figure,
+    Inline,
+    Paragraph,
+    Section,
+    Strong,
+    Table,
+    table,
+    text,
+)
+from ablate.store import TrialRecord
+
+SHOWN = 100
+"""The trials table shows all trials up to this many, else as many of the best."""
+STATES = ("complete", "pruned", "failed", "running", "waiting")
+
+
+def document(frames: Frames, directories: Mapping[int, str], seconds: float) -> Document:
+    """Compose the report of a search; `directories` are what to show by run id.
+
+    `seconds` is the time spent on the study by all sessions.
+    """
+    trials = trials_table(frames)
+    best = best_trial(frames)
+    sections = [
+        _best_section(best),
+        _history_section(frames, trials),
+        _trials_section(frames, trials, best),
+        parts.profile_section(frames),
+        parts.runs_section(frames, directories),
+        parts.failures_section(frames),
+        parts.environment_section(frames),
+        _method_section(frames),
+    ]
+    lead = (_facts(frames, trials, seconds), _summary(frames, trials, best))
+    return Document(f"Search: {frames.record.name}", lead, tuple(sections))
+
+
+def _facts(frames: Frames, trials: pd.DataFrame, seconds: float) -> Paragraph:
+    definition = frames.definition
+    budget = definition.get("budget") or {}
+    allowed = []
+    if budget.get("trials"):
+        allowed.append(numbers.plural(budget["trials"], "trial"))
+    if budget.get("timeout"):
+        allowed.append(numbers.duration(float(budget["timeout"])))
+    counts = trials["state"].value_counts()
+    states = [f"{counts[state]} {state}" for state in STATES if state in counts]
+    seeds = ", ".join(map(str, definition.get("seeds", ())))
+    return text(
+        f"{numbers.plural(len(trials), 'trial')}{': ' if states else ''}{', '.join(states)}. ",
+        f"Budget: {numbers.listing(allowed) or 'none'}. " if budget else "",
+        f"Time spent: {numbers.duration(seconds)}. " if seconds else "",
+        f"Seeds of a trial: {seeds}. " if seeds else "",
+        "Profile ",
+        Code(frames.record.profile),
+        ".",
+    )
+
+
+def _summary(frames: Frames, trials: pd.DataFrame, best: TrialRecord | None) -> Paragraph:
+    objective = frames.definition["objective"]
+    head: tuple[Inline, ...] = (Strong(objective["metric"]), f" ({objective['direction']}): ")
+    if best is None:
+        return text(*head, "no trial is complete with a finite value yet.")
+    highest = "highest" if objective["direction"] == "maximize" else "lowest"
+    done = len(best_so_far(trials, objective["direction"]))
+    return text(
+        *head,
+        f"trial {best.number} has the {highest} value, {numbers.number(best.value)}, "
+        f"of {numbers.plural(done, 'complete trial')}.",
+    )
+
+
+def _best_section(best: TrialRecord | None) -> Section:
+    if best is None:
+        return Section("Best trial", (text("There is none yet."),))
+    rows: list[tuple[Inline, ...]] = [
+        (Code(name), Code(numbers.plain(value))) for name, value in best.params.items()
+    ]
+    value = text(f"Trial {best.number}: ", Code(repr(best.value)), ", its parameters in full:")
+    return Section("Best trial", (value, table(["parameter", "value"], rows)))
+
+
+def _history_section(frames: Frames, trials: pd.DataFrame) -> Section:
+    objective = frames.definition["objective"]
+    metric = objective["metric"]
+    history = best_so_far(trials, objective["direction"])
+    if history.empty:
+        return Section("History", (text("No trial is complete with a finite value yet."),))
+    numbered = history["number"].tolist()
+    svg = figures.draw_history(
+        list(zip(numbered, history["value"].tolist(), strict=True)),
+        list(zip(numbered, history["best"].tolist(), strict=True)),
+        "trial",
+        metric,
+    )
+    blocks: list[Block] = [
+        Figure("history.svg", svg, f"{metric} of every complete trial, and the best so far.")
+    ]
+    if drawn := _curves_figure(frames, metric):
+        blocks.append(drawn)
+    return Section("History", tuple(blocks))
+
+
+def _curves_figure(frames: Frames, metric: str) -> Figure | None:
+    found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
+    best = best_trial(frames)
+    if found.empty or best is None:
+        return None
+    by_run = {
+        run: list(zip(mine["epoch"].tolist(), mine["value"].tolist(), strict=True))
+        for run, mine in found.groupby("run_id")
+    }
+    chosen = set(found.loc[found["trial"] == best.number, "run_id"])
+    others = tuple(points for run, points in by_run.items() if run not in chosen)
+    mean = found[found["trial"] == best.number].groupby("epoch")["value"].mean()
+    lines = [
+        figures.Line(
+            f"trial {best.number} (best)",
+            list(zip(mean.index.tolist(), mean.tolist(), strict=True)),
+        )
+    ]
+    svg = figures.draw_lines(lines, [], "epoch", metric, behind=others)
+    caption = (
+        f"{metric} on the validation data: the best trial (mean over its seeds) before all runs."
+    )
+    return Figure("curves.svg", svg, caption)
+
+
+def _trials_section(frames: Frames, trials: pd.DataFrame, best: TrialRecord | None) -> Section:
+    if trials.empty:
+        return Section("Trials", (text("There are no trials yet."),))
+    shown, blocks = trials, []
+    if len(trials) > SHOWN:
+        rising = frames.definition["objective"]["direction"] == "minimize"
+        done = trials[trials["state"] == "complete"].sort_values("value", ascending=rising)
+        shown = done.head(SHOWN)
+        blocks.append(
+            text(
+                f"The best {len(shown)} of {len(trials)} trials; all are in ",
+                Code("trials.csv"),
+                ".",
+            )
+        )
+    names = list(dict.fromkeys(name for params in shown["params"] for name in params))
+    heads = short_names(names)
+    numeric = {
+        head
+        for head, name in zip(heads, names, strict=True)
+        if all(isinstance(params.get(name, 0), int | float) for params in shown["params"])
+    }
+    rows: list[tuple[Inline, ...]] = []
+    for trial in shown.to_dict("records"):
+        value = numbers.statistic(trial["value"])
+        is_best = best is not None and trial["number"] == best.number
+        rows.append(
+            (
+                Strong(str(trial["number"])) if is_best else str(trial["number"]),
+                trial["state"],
+                Strong(value) if is_best else value,
+                numbers.duration(trial["seconds"]),
+                *(
+                    numbers.short(trial["params"][name])
+                    if name in trial["params"]
+                    else numbers.NOTHING
+                    for name in names
+                ),
+            )
+        )
+    listed: Table = table(
+        ["trial", "state", "value", "duration", *heads],
+        rows,
+        {"trial", "value", "duration", *numeric},
+    )
+    return Section("Trials", (*blocks, listed))
+
+
+def short_names(names: list[str]) -> list[str]:
+    """Shorten dotted paths to their last keys, as many as tell them apart."""
+    short = []
+    for name in names:
+        keys = name.split(".")
+        for length in range(1, len(keys) + 1):
+            tail = ".".join(keys[-length:])
+            if sum(other == tail or other.endswith("." + tail) for other in names) == 1:
+                break
+        short.append(tail)
+    return short
+
+
+def _method_section(frames: Frames) -> Section:
+    objective = frames.definition["objective"]
+    where = "last" if objective.get("at") == "last" else "best"
+    sampler = (frames.definition.get("sampler") or {}).get("class_path", numbers.NOTHING)
+    pruner = (frames.definition.get("pruner") or {}).get("class_path", numbers.NOTHING)
+    items: tuple[tuple[Inline, ...], ...] = (
+        (
+            "The value of a run is the ",
+            where,
+            " ",
+            Code(objective["metric"]),
+            " on the validation data; the value of a trial is the mean over its seeds.",
+        ),
+        ("Sampler ", Code(sampler), ", pruner ", Code(pruner), "."),
+        ("The best trial is the first complete trial with the best finite value.",),
+        ("The best of many trials is a lucky draw too: with fresh seeds expect a worse value.",),
+    )
+    return Section("How it was computed", (Bullets(items),))

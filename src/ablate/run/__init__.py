@@ -1,0 +1,33 @@
+"""One run of one configuration, and the processes that runs live in."""
+
+from ablate.run.environment import code_version
+from ablate.run.launcher import InProcessLauncher, Launcher, LocalLauncher
+from ablate.run.messages import (
+    Decision,
+    Event,
+    Finished,
+    Job,
+    Lost,
+    Probed,
+    Ready,
+    Reported,
+    Resolved,
+    Started,
+)
+
+__all__ = [
+    "Decision",
+    "Event",
+    "Finished",
+    "InProcessLauncher",
+    "Job",
+    "Launcher",
+    "LocalLauncher",
+    "Lost",
+    "Probed",
+    "Ready",
+    "Reported",
+    "Resolved",
+    "Started",
+    "code_version",
+]

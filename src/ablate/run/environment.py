@@ -1,0 +1,88 @@
+"""What a run stood on: hardware, libraries, code."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
+
+
+def facts() -> dict[str, Any]:
+    """Describe this process's device and libraries; imports torch."""
+    import torch  # noqa: PLC0415 - the coordinator reads code_version without torch
+
+    if torch.cuda.is_available():
+        profile, device = "cuda", torch.cuda.get_device_name(0)
+    elif torch.backends.mps.is_available():
+        profile, device = "mps", "Apple MPS"
+    else:
+        profile, device = "cpu", _processor()
+    return {
+        "profile": profile,
+        "device": device,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "cuda": torch.version.cuda,
+        "libraries": {name: _version(name) for name in _LIBRARIES},
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def code_version() -> str:
+    """Return the git commit of the working directory, with `+dirty` if it has changes."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return "unversioned"
+    return commit + ("+dirty" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", *arguments],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def worker_environment(threads: int = 1) -> dict[str, str]:
+    """Return the environment of a worker: one passive thread, set before torch is imported."""
+    return {
+        **os.environ,
+        "OMP_NUM_THREADS": str(threads),
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": os.pathsep.join(
+            part for part in (str(Path.cwd()), os.environ.get("PYTHONPATH", "")) if part
+        ),
+    }
+
+
+def interpreter() -> str:
+    """Return the Python that runs workers: the one that runs this process."""
+    return sys.executable

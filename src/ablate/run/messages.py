@@ -1,0 +1,130 @@
+"""What a coordinator and its workers say to each other: plain data, one JSON line each."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Status = Literal["complete", "pruned", "failed", "interrupted"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing for a worker to do with one configuration.
+
+    `resolve` fills in every default; `probe` trains and validates on one batch to see that the
+    configuration works and what it logs; `run` trains. A `supervised` run waits for a decision
+    after every report.
+    """
+
+    id: int
+    task: Literal["resolve", "probe", "run"]
+    config: dict[str, Any]
+    metric: str | None = None
+    directory: str | None = None
+    identity: dict[str, str] = field(default_factory=dict)
+    supervised: bool = False
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker is up; `facts` describe its device and libraries."""
+
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A configuration with every default filled in."""
+
+    job: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What a configuration is and logs: parameter count, metric names, epochs it will run."""
+
+    job: int
+    parameters: int
+    metrics: list[str]
+    max_epochs: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run has built its model and data."""
+
+    job: int
+    parameters: int
+    max_epochs: int
+
+
+@dataclass(frozen=True)
+class Reported:
+    """Metrics at the end of a validation or of a training epoch.
+
+    `objective` is the deciding metric's value if this report holds it.
+    """
+
+    job: int
+    phase: Literal["train", "val"]
+    step: int
+    epoch: int
+    metrics: dict[str, float]
+    objective: float | None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A job has ended; `wrong_config` says that its configuration could never have run."""
+
+    job: int
+    status: Status
+    reason: str | None = None
+    epochs: int | None = None
+    steps: int | None = None
+    fingerprints: dict[str, str] = field(default_factory=dict)
+    wrong_config: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker of a job died."""
+
+    job: int
+    reason: str
+
+
+Event = Ready | Resolved | Probed | Started | Reported | Finished | Lost
+Decision = Literal["continue", "stop"]
+
+_EVENTS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Ready, Resolved, Probed, Started, Reported, Finished, Lost)
+}
+
+
+def encode(message: Any) -> bytes:
+    """Write a message as one line."""
+    return json.dumps({"message": type(message).__name__, **asdict(message)}).encode() + b"\n"
+
+
+def decode_event(line: bytes) -> Event:
+    """Read an event from a line."""
+    data = json.loads(line)
+    event: Event = _EVENTS[data.pop("message")](**data)
+    return event
+
+
+def decode_job(line: bytes) -> Job:
+    """Read a job from a line."""
+    data = json.loads(line)
+    data.pop("message")
+    return Job(**data)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The decision on a supervised run's latest report."""
+
+    job: int
+    decision: Decision

@@ -1,0 +1,43 @@
+"""What to run: studies, configs, spaces and arms; pure, without torch or optuna."""
+
+from ablate.spec.files import dump_yaml, parse_yaml, read_yaml
+from ablate.spec.hashing import canonical_json, content_hash, derived_seed
+from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
+from ablate.spec.study import (
+    AblationSpec,
+    Arm,
+    Budget,
+    Change,
+    Component,
+    Objective,
+    SearchSpec,
+    Study,
+    StudyFile,
+    identity,
+    read_study,
+)
+
+__all__ = [
+    "AblationSpec",
+    "Arm",
+    "Budget",
+    "Change",
+    "Choice",
+    "Component",
+    "FloatRange",
+    "IntRange",
+    "Objective",
+    "Point",
+    "SearchSpec",
+    "Space",
+    "Study",
+    "StudyFile",
+    "canonical_json",
+    "content_hash",
+    "derived_seed",
+    "dump_yaml",
+    "identity",
+    "parse_yaml",
+    "read_study",
+    "read_yaml",
+]

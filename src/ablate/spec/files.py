@@ -1,0 +1,144 @@
+"""Read and write the YAML files of a project."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ablate.errors import NotFoundError, SpecError, nearest
+
+_TAG = "tag:yaml.org,2002:"
+_FLOAT = re.compile(
+    r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
+    r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML with the numbers of YAML 1.2 (`1e-4` is a float) and no duplicate keys.
+
+    Dates stay text, as they do for LightningCLI; only what JSON can say is accepted.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Build the value of a node; every failure names the node's line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, TypeError, KeyError) as error:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} can't be read: {error}", node.start_mark
+            ) from None
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that `_Loader` would read as a number; writes no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        """Write a value that occurs twice in full both times."""
+        return True
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Rare line breaks are lost unless escaped, which only double quotes do.
+    style = '"' if set(text) & set("\x85\u2028\u2029") else None
+    return dumper.represent_scalar(_TAG + "str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _TAG + "timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _reads_numbers in (_Loader, _Dumper):
+    _reads_numbers.add_implicit_resolver(_TAG + "float", _FLOAT, list("-+0123456789."))
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        if key_node.tag == _TAG + "merge":
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if isinstance(key, (dict, list)):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a single value", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} is written twice", key_node.start_mark
+            )
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+def _refuse(_: _Loader, node: yaml.Node) -> Any:
+    tag = str(node.tag).replace(_TAG, "!!")
+    raise yaml.constructor.ConstructorError(
+        None, None, f"the tag {tag} is not allowed: write plain values", node.start_mark
+    )
+
+
+for _other in (None, *(_TAG + name for name in ("binary", "omap", "pairs", "set", "timestamp"))):
+    _Loader.add_constructor(_other, _refuse)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse a YAML text safely; raise yaml.YAMLError if it is malformed."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; raise NotFoundError or SpecError with the file and line."""
+    try:
+        data = parse_yaml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = [other.name for other in path.parent.glob("*.yaml")] if path.parent.exists() else []
+        raise NotFoundError(
+            f"there is no file {path}; in {path.parent}/: {nearest(path.name, known)}"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} can't be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path} is not valid YAML: {_explain(error)}") from None
+    if not isinstance(data, dict):
+        raise SpecError(f"{path} must hold a mapping of keys, not {type(data).__name__}")
+    return data
+
+
+def _explain(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}: {problem}" if mark else str(problem)
+
+
+def dump_yaml(data: Any) -> str:
+    """Write plain data as YAML in its own key order, floats at full precision."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def beside(file: Path, name: str) -> Path:
+    """Return the path that `name`, written in `file`, stands for, without needless `..`."""
+    path = file.parent / name
+    tidy = Path(os.path.normpath(path))
+    if path.exists() and not (tidy.exists() and tidy.samefile(path)):
+        return path  # a symbolic link on the way: `..` means another folder there
+    return tidy
+
+
+def find(name: str, folder: str) -> Path:
+    """Find `name` as a path, else as `folder/name.yaml`; raise NotFoundError with near names."""
+    given = Path(name)
+    if given.suffix in {".yaml", ".yml"} and given.is_file():
+        return given
+    inside = Path(folder) / f"{name}.yaml"
+    if inside.is_file():
+        return inside
+    known = [path.stem for path in sorted(Path(folder).glob("*.yaml"))]
+    raise NotFoundError(f"there is no {name!r} in {folder}/: {nearest(name, known)}")

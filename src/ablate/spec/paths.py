@@ -1,0 +1,110 @@
+"""Dotted paths into a configuration, such as `optimizer.init_args.betas[0]`."""
+
+import re
+from typing import Any
+
+from ablate.errors import SpecError
+
+Key = str | int
+_STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+
+
+def parse(path: str) -> tuple[Key, ...]:
+    """Split a dotted path into its keys; raise SpecError if it is malformed."""
+    keys: list[Key] = []
+    for part in path.split("."):
+        match = _STEP.fullmatch(part)
+        if match is None:
+            raise SpecError(
+                f"{path!r} is not a path: write keys joined by dots, list items as [0], "
+                "for example optimizer.init_args.betas[0]"
+            )
+        keys.append(match[1])
+        keys += [int(index) for index in re.findall(r"\d+", match[2])]
+    return tuple(keys)
+
+
+def render(keys: tuple[Key, ...]) -> str:
+    """Join keys into a dotted path, the inverse of `parse`."""
+    text = ""
+    for key in keys:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}"
+    return text.removeprefix(".")
+
+
+def get(config: Any, path: str) -> Any:
+    """Return the value at `path`; raise KeyError naming the part that is missing."""
+    node = config
+    keys = parse(path)
+    for depth, key in enumerate(keys):
+        if isinstance(key, int):
+            found = isinstance(node, list) and key < len(node)
+        else:
+            found = isinstance(node, dict) and key in node
+        if not found:
+            raise KeyError(render(keys[: depth + 1]))
+        node = node[key]
+    return node
+
+
+def has(config: Any, path: str) -> bool:
+    """Say whether `path` exists in `config`."""
+    try:
+        get(config, path)
+    except KeyError:
+        return False
+    return True
+
+
+def put(config: dict[str, Any], path: str, value: Any) -> None:
+    """Set the value at `path` in place, making missing mappings on the way.
+
+    Raises SpecError where the path crosses a value that holds no such key.
+    """
+    keys = parse(path)
+    node: Any = config
+    for depth, key in enumerate(keys[:-1]):
+        section = isinstance(key, str) and isinstance(keys[depth + 1], str)
+        if section and isinstance(node, dict) and node.get(key) is None:
+            node[key] = {}
+        node = _step(node, key, keys[: depth + 1])
+    last = keys[-1]
+    if isinstance(last, str) and isinstance(node, dict):
+        node[last] = value
+    else:
+        _step(node, last, keys)
+        node[last] = value
+
+
+def _step(node: Any, key: Key, keys: tuple[Key, ...]) -> Any:
+    if isinstance(key, int) and isinstance(node, list) and key < len(node):
+        return node[key]
+    if isinstance(key, str) and isinstance(node, dict) and key in node:
+        return node[key]
+    found = repr(node)
+    if isinstance(node, dict):
+        found = "a mapping"
+    elif isinstance(node, list):
+        found = f"a list of {len(node)}"
+    raise SpecError(
+        f"{render(keys)}: there is {found} at {render(keys[:-1]) or 'the top'}, "
+        f"which has no {key!r}"
+    )
+
+
+def flatten(config: Any) -> dict[str, Any]:
+    """Map every leaf's path to its value; empty mappings and lists are leaves."""
+    leaves: dict[str, Any] = {}
+
+    def walk(node: Any, keys: tuple[Key, ...]) -> None:
+        if isinstance(node, dict) and node:
+            for key, value in node.items():
+                walk(value, (*keys, str(key)))
+        elif isinstance(node, list) and node:
+            for index, value in enumerate(node):
+                walk(value, (*keys, index))
+        else:
+            leaves[render(keys)] = node
+
+    walk(config, ())
+    return leaves

@@ -1,0 +1,416 @@
+"""The models of a study file, and a study made ready to run."""
+
+import copy
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from ablate.errors import SpecError, nearest
+from ablate.spec import paths
+from ablate.spec.files import beside, find, read_yaml
+from ablate.spec.hashing import content_hash
+from ablate.spec.models import Strict, validate
+from ablate.spec.space import Parameter, Point, Space
+
+Direction = Literal["minimize", "maximize"]
+Changes = Mapping[str, Any]
+"""Dotted path -> value: a declared difference."""
+
+STUDIES = "studies"
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(value: Any) -> float:
+    """Turn `90`, `90s`, `15m`, `1.5h` or `2d` into seconds; raise ValueError otherwise."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value), re.ASCII)
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise ValueError("write a duration as seconds or like 90s, 15m, 1.5h, 2d")
+    return seconds
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+def _unique(seeds: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("a seed is written twice; a replicate needs a seed of its own")
+    return seeds
+
+
+Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_unique)]
+
+
+class Objective(Strict):
+    """The metric that decides, and at which epoch of a run it is read."""
+
+    metric: str
+    direction: Direction = "minimize"
+    at: Literal["best", "last"] = "best"
+
+
+class Component(Strict):
+    """A class by its import path, with the arguments it is built with."""
+
+    class_path: str
+    init_args: Mapping[str, Any] = {}
+
+
+class Budget(Strict):
+    """Totals of a study, across restarts and workers."""
+
+    trials: int | None = Field(default=None, ge=1)
+    timeout: Duration | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Budget":
+        if self.trials is None and self.timeout is None:
+            raise ValueError("give trials, timeout or both")
+        return self
+
+
+class Limits(Strict):
+    """When a run is given up."""
+
+    attempts: int = Field(default=2, ge=1)
+
+
+class Profile(Strict):
+    """The declared differences of one kind of hardware."""
+
+    changes: Changes = Field(default={}, alias="set")
+    seeds: Seeds | None = None
+    budget: Budget | None = None
+
+
+class _Spec(Strict):
+    config: Annotated[tuple[str, ...], Field(min_length=1)]
+    profiles: Mapping[str, Profile] = {}
+    limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_config_or_many(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and isinstance(data.get("config"), str):
+            return {**data, "config": (data["config"],)}
+        return data
+
+
+class SearchSpec(_Spec):
+    """A search: the sampler asks for configurations within the space."""
+
+    kind: Literal["search"]
+    objective: Objective
+    space: Annotated[Mapping[str, Parameter], Field(min_length=1)]
+    seeds: Seeds
+    seed: Seed = 0
+    window: int = Field(default=4, ge=1)
+    sampler: Component = Component(class_path="optuna.samplers.TPESampler")
+    pruner: Component = Component(class_path="optuna.pruners.HyperbandPruner")
+    budget: Budget
+    enqueue: tuple[str | Mapping[str, Any], ...] = ()
+
+
+class AblationSpec(_Spec):
+    """An ablation: fixed arms, each replayed with each seed."""
+
+    kind: Literal["ablation"]
+    design: Literal["arms", "ladder"] = "arms"
+    provenance: Mapping[str, Any] = {}
+    arms: Annotated[Mapping[str, Changes], Field(min_length=1)]
+    floor: Mapping[str, Changes] = {}
+    reference: str | None = None
+    seeds: Seeds
+    metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
+    objective: Objective | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "AblationSpec":
+        twice = set(self.arms) & set(self.floor)
+        if twice:
+            raise ValueError(f"{sorted(twice)[0]!r} is both an arm and a floor")
+        if self.reference is not None and self.reference not in self.arms:
+            raise ValueError(
+                f"the reference {self.reference!r} is no arm: {nearest(self.reference, self.arms)}"
+            )
+        return self
+
+    @property
+    def decides(self) -> Objective:
+        """The objective; by default the best value of the first declared metric."""
+        if self.objective is not None:
+            return self.objective
+        metric, direction = next(iter(self.metrics.items()))
+        return Objective(metric=metric, direction=direction)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One declared difference: the value at a path before and after."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One arm of an ablation: its name, its changes to the base config, whether it is a floor."""
+
+    name: str
+    changes: Changes
+    floor: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study made ready: its spec, and the base config with profile and overrides applied."""
+
+    name: str
+    spec: SearchSpec | AblationSpec
+    config: dict[str, Any]
+    profile: str
+    changes: tuple[Change, ...] = ()
+    enqueued: tuple[Point, ...] = field(default=())
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds every trial or arm is run with."""
+        profile = self.spec.profiles.get(self.profile)
+        return (profile and profile.seeds) or self.spec.seeds
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of a search under the chosen profile."""
+        assert isinstance(self.spec, SearchSpec)  # noqa: S101
+        profile = self.spec.profiles.get(self.profile)
+        return (profile and profile.budget) or self.spec.budget
+
+    @property
+    def objective(self) -> Objective:
+        """The metric that decides."""
+        return self.spec.objective if isinstance(self.spec, SearchSpec) else self.spec.decides
+
+    @property
+    def space(self) -> Space:
+        """The space of a search, parents first."""
+        assert isinstance(self.spec, SearchSpec)  # noqa: S101
+        return Space(self.spec.space)
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms of an ablation in declared order, floors last.
+
+        In a `ladder` every arm keeps the changes of the arms before it; elsewhere every arm
+        changes the base config alone. Floors always change the base config alone.
+        """
+        assert isinstance(self.spec, AblationSpec)  # noqa: S101
+        arms: list[Arm] = []
+        kept: dict[str, Any] = {}
+        for name, changes in self.spec.arms.items():
+            kept = _later(kept, changes) if self.spec.design == "ladder" else dict(changes)
+            arms.append(Arm(name, kept))
+        return (*arms, *(Arm(name, changes, True) for name, changes in self.spec.floor.items()))
+
+    def configured(self, changes: Changes, seed: int) -> dict[str, Any]:
+        """Return the base config with `changes` applied and the run's seed set."""
+        config = copy.deepcopy(self.config)
+        for path, value in changes.items():
+            paths.put(config, path, copy.deepcopy(value))
+        config["seed_everything"] = seed
+        return config
+
+    def at(self, point: Point, seed: int) -> dict[str, Any]:
+        """Return the base config at a point of the space with the run's seed set."""
+        config = self.configured({}, seed)
+        self.space.apply(point, config)
+        return config
+
+    def definition(self) -> dict[str, Any]:
+        """Return everything that defines the study as plain data, to be stored and compared."""
+        body = self.spec.model_dump(mode="json", by_alias=True, exclude={"profiles", "config"})
+        objective = self.objective.model_dump(mode="json")
+        return {
+            **body,
+            "objective": objective,
+            "config": self.config,
+            "profile": self.profile,
+            "profile_changes": [
+                {"path": change.path, "from": change.before, "to": change.after}
+                for change in self.changes
+            ],
+            "seeds": list(self.seeds),
+            **({"budget": self.budget.model_dump()} if isinstance(self.spec, SearchSpec) else {}),
+        }
+
+
+def identity(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a search's definition that its trials depend on."""
+    free = {"budget", "enqueue", "limits", "profile_changes"}
+    return {key: value for key, value in definition.items() if key not in free}
+
+
+def definition_hash(definition: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a definition."""
+    return content_hash(dict(definition))
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file as read: the spec is valid, the profile is not chosen yet."""
+
+    name: str
+    path: Path
+    spec: SearchSpec | AblationSpec
+
+    def configs(self) -> tuple[Path, ...]:
+        """The config files the study is based on, later ones over earlier ones."""
+        return tuple(beside(self.path, name) for name in self.spec.config)
+
+    def prepare(self, profile: str, overrides: Changes | None = None) -> Study:
+        """Apply a profile and the command line's overrides; raise SpecError if they do not hold.
+
+        `profile` is the hardware's name (`cpu`, `cuda`); a study that declares no such profile
+        runs its configs unchanged.
+        """
+        declared = self.spec.profiles.get(profile)
+        sources = {
+            f"{self.path}: profiles.{profile}.set": declared.changes if declared else {},
+            "--set": overrides or {},
+        }
+        config = merged([read_yaml(path) for path in self.configs()])
+        before = copy.deepcopy(config)
+        changes: dict[str, Any] = {}
+        for where, source in sources.items():
+            if isinstance(self.spec, SearchSpec):
+                _refuse_searched(source, self.spec.space, where)
+            _apply(config, source, where)
+            changes = _later(changes, source)
+        study = Study(
+            name=self.name,
+            spec=self.spec,
+            config=config,
+            profile=profile,
+            changes=tuple(Change(p, _old(before, p), value) for p, value in changes.items()),
+        )
+        if isinstance(self.spec, AblationSpec):
+            for arm in study.arms:
+                _apply(copy.deepcopy(config), arm.changes, f"{self.path}: arms.{arm.name}")
+            return study
+        try:
+            space = study.space
+        except SpecError as error:
+            raise SpecError(f"{self.path}: {error}") from None
+        points = tuple(self._point(entry, space, study, changes) for entry in self.spec.enqueue)
+        return Study(study.name, study.spec, study.config, profile, study.changes, points)
+
+    def _point(
+        self, entry: str | Mapping[str, Any], space: Space, study: Study, changes: Changes
+    ) -> Point:
+        if isinstance(entry, Mapping):
+            space.check(entry, f"{self.path}: enqueue")
+            return dict(entry)
+        path = beside(self.path, entry)
+        config = read_yaml(path)
+        _apply(config, changes, str(path))
+        point = space.locate(config, str(path))
+        here = paths.flatten({**config, "seed_everything": None})
+        there = paths.flatten({**study.at(point, 0), "seed_everything": None})
+        for key in sorted(here.keys() | there.keys()):
+            if here.get(key) != there.get(key):
+                raise SpecError(
+                    f"{path}: enqueued into {self.path}, but it differs from the study's config "
+                    f"at {key}, which is not searched: {here.get(key)!r} here, "
+                    f"{there.get(key)!r} there"
+                )
+        return point
+
+
+def read_study(name: str, folder: str = STUDIES) -> StudyFile:
+    """Find and read a study; raise NotFoundError or SpecError."""
+    path = find(name, folder)
+    data = read_yaml(path)
+    kinds = ("search", "ablation")
+    if data.get("kind") not in kinds:
+        raise SpecError(f"{path}: kind must be search or ablation, not {data.get('kind')!r}")
+    model: type[SearchSpec | AblationSpec] = (
+        SearchSpec if data["kind"] == "search" else AblationSpec
+    )
+    spec = validate(model, data, str(path))
+    try:
+        for changes in _all_changes(spec):
+            for dotted in changes:
+                paths.parse(dotted)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return StudyFile(path.stem, path, spec)
+
+
+def _all_changes(spec: SearchSpec | AblationSpec) -> list[Changes]:
+    changes = [profile.changes for profile in spec.profiles.values()]
+    if isinstance(spec, AblationSpec):
+        return [*changes, *spec.arms.values(), *spec.floor.values()]
+    return [*changes, spec.space]
+
+
+def merged(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Lay configs over each other: mappings merge, everything else is replaced.
+
+    A section whose `class_path` changes starts anew, as with several `--config` options.
+    """
+    result: dict[str, Any] = {}
+    for config in configs:
+        result = _laid_over(result, config)
+    return result
+
+
+def _laid_over(base: Any, top: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return copy.deepcopy(top)
+    if top.get("class_path", base.get("class_path")) != base.get("class_path"):
+        return copy.deepcopy(top)
+    return {
+        **base,
+        **{
+            key: _laid_over(base[key], value) if key in base else copy.deepcopy(value)
+            for key, value in top.items()
+        },
+    }
+
+
+def _apply(config: dict[str, Any], changes: Changes, where: str) -> None:
+    for path, value in changes.items():
+        try:
+            paths.put(config, path, copy.deepcopy(value))
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from None
+
+
+def _later(changes: Changes, more: Changes) -> dict[str, Any]:
+    """Join changes; a path that is changed again is changed last."""
+    return {**{path: value for path, value in changes.items() if path not in more}, **more}
+
+
+def _refuse_searched(changes: Changes, space: Mapping[str, Any], where: str) -> None:
+    searched = {paths.parse(path): path for path in space}
+    for path in changes:
+        keys = paths.parse(path)
+        for depth in range(1, len(keys) + 1):
+            if keys[:depth] in searched:
+                raise SpecError(
+                    f"{where}: {path} is set, but the study searches "
+                    f"{searched[keys[:depth]]}: change the space instead"
+                )
+
+
+def _old(config: Mapping[str, Any], path: str) -> Any:
+    try:
+        return paths.get(config, path)
+    except KeyError:
+        return None

@@ -1,0 +1,21 @@
+"""The store: one database with Optuna's tables and ablate's beside them."""
+
+from ablate.store.database import Store
+from ablate.store.records import (
+    DefinitionRecord,
+    MetricRow,
+    RunRecord,
+    StudyRecord,
+    TrialRecord,
+)
+from ablate.store.urls import mask
+
+__all__ = [
+    "DefinitionRecord",
+    "MetricRow",
+    "RunRecord",
+    "Store",
+    "StudyRecord",
+    "TrialRecord",
+    "mask",
+]

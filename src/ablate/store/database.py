@@ -1,0 +1,546 @@
+"""The one database of a project: what was asked for, what ran, and what came out."""
+
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.schema import CreateTable
+
+from ablate.errors import StorageError
+from ablate.spec.hashing import content_hash
+from ablate.store import tables
+from ablate.store.engines import (
+    WRITE,
+    Contents,
+    connect_options,
+    look_into,
+    make_engine,
+    tune_sqlite,
+    unreadable,
+    use_wal,
+)
+from ablate.store.plain import ordered_hash
+from ablate.store.records import (
+    DefinitionRecord,
+    MetricRow,
+    RunRecord,
+    StudyRecord,
+    TrialRecord,
+)
+from ablate.store.urls import mask, parse_url, show_url, sqlite_path
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+FINISHED = ("complete", "pruned", "failed", "interrupted")
+UPDATABLE = frozenset({"parameters", "epochs", "steps", "device", "code_version", "directory"})
+_SCHEMA_LOCK = 0x61626C61  # "abla", the key of PostgreSQL's advisory lock
+
+
+class Store:
+    """A handle on the database, for one process; every method is one transaction.
+
+    Every method raises StorageError when the database fails.
+    """
+
+    def __init__(self, url: URL, contents: Contents) -> None:
+        self.url_shown = show_url(url)
+        path = sqlite_path(url)
+        self._url = url if path is None else url.set(database=str(path))
+        self._optuna_found = contents.optuna
+        self._engine = make_engine(self._url)
+
+    @classmethod
+    def open(cls, url: str, *, create: bool) -> Self:
+        """Open the database at `url`, adding ablate's tables if `create` is set.
+
+        Raises StorageError, with nothing written, if the URL is malformed, its driver is not
+        installed, the database can't be reached, belongs to something else or was written by a
+        newer version, or if `create` is not set and it holds no tables of ablate.
+        """
+        parsed = parse_url(url)
+        contents = look_into(parsed)
+        path = sqlite_path(parsed)
+        if contents.version is None and not create:
+            what = "does not exist" if path and not path.exists() else "holds nothing of ablate"
+            raise StorageError(
+                f"the storage {show_url(parsed)} {what}; "
+                "run a study first, or name its database with --storage"
+            )
+        if create and path is not None:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise StorageError(
+                    f"the folder of the storage {show_url(parsed)} can't be made: "
+                    f"{error.strerror}; name another one with --storage"
+                ) from None
+        store = cls(parsed, contents)
+        if contents.version is None:
+            try:
+                store._create()
+            except StorageError:
+                store.close()
+                raise
+        return store
+
+    def close(self) -> None:
+        """Close every connection, Optuna's too."""
+        if "optuna" in self.__dict__:
+            self.optuna.remove_session()
+            self.optuna.engine.dispose()
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @cached_property
+    def optuna(self) -> "RDBStorage":
+        """Optuna's storage on the same database, made at first use with its tables.
+
+        Raises StorageError if the tables are those of another Optuna version.
+        """
+        from optuna.exceptions import StorageInternalError  # noqa: PLC0415 - slow to import
+
+        for pause in (0.2, 0.5, 1.0):
+            try:
+                return self._open_optuna()
+            except (SQLAlchemyError, StorageInternalError):
+                time.sleep(pause)  # another process may be creating the same tables right now
+        with self._translated():
+            return self._open_optuna()
+
+    # --- writing -------------------------------------------------------------------------
+
+    def define(self, study: str, kind: str, body: Mapping[str, Any], profile: str) -> int:
+        """Make `body` the current definition of `study` and return its id.
+
+        The same body, in the same key order, and profile always have the same id. Raises
+        StorageError if the study exists with another kind.
+        """
+        sha256 = ordered_hash({"body": body, "profile": profile})
+        definitions = tables.definitions
+        with self._writing() as connection:
+            now = _now()
+            self._insert_new(connection, tables.studies, name=study, kind=kind, created_at=now)
+            known = connection.execute(
+                select(tables.studies.c.kind).where(tables.studies.c.name == study)
+            ).scalar_one()
+            if known != kind:
+                raise StorageError(
+                    f"{study!r} is already a study of kind {known} in {self.url_shown}, "
+                    f"not {kind}; give the new study another name"
+                )
+            self._insert_new(
+                connection,
+                definitions,
+                study=study,
+                sha256=sha256,
+                body=body,
+                profile=profile,
+                created_at=now,
+            )
+            definition_id: int = connection.execute(
+                select(definitions.c.id).where(
+                    definitions.c.study == study, definitions.c.sha256 == sha256
+                )
+            ).scalar_one()
+            connection.execute(
+                update(tables.studies)
+                .where(tables.studies.c.name == study)
+                .values(definition_id=definition_id)
+            )
+        return definition_id
+
+    def start_run(
+        self,
+        *,
+        study: str,
+        trial: int,
+        arm: str | None,
+        seed: int,
+        attempt: int,
+        definition_id: int,
+        config: Mapping[str, Any],
+        config_hash: str,
+        profile: str,
+        device: str,
+        environment: Mapping[str, Any],
+        code_version: str,
+        directory: str,
+    ) -> int:
+        """Record a run as running and return its id.
+
+        Raises StorageError if this attempt of the trial and seed is recorded already.
+        """
+        sha256 = content_hash(environment)
+        with self._writing() as connection:
+            self._insert_new(connection, tables.environments, sha256=sha256, body=environment)
+            try:
+                result = connection.execute(
+                    tables.runs.insert().values(
+                        study=study,
+                        trial=trial,
+                        arm=arm,
+                        seed=seed,
+                        attempt=attempt,
+                        definition_id=definition_id,
+                        status="running",
+                        config_hash=config_hash,
+                        config=config,
+                        profile=profile,
+                        device=device,
+                        environment=sha256,
+                        code_version=code_version,
+                        directory=directory,
+                        created_at=_now(),
+                    )
+                )
+            except IntegrityError:
+                raise StorageError(
+                    f"attempt {attempt} of trial {trial}, seed {seed} of {study!r} can't be added "
+                    f"to {self.url_shown}: it is there already, or its study or definition is not; "
+                    "is another process running this study?"
+                ) from None
+            key = result.inserted_primary_key
+        assert key is not None  # noqa: S101 - an INSERT of one row returns its key
+        return int(key[0])
+
+    def update_run(self, run_id: int, **columns: Any) -> None:
+        """Change some of the columns of a run that are learned while it goes on.
+
+        Raises TypeError for a column that never changes and StorageError for an unknown run.
+        """
+        if unknown := columns.keys() - UPDATABLE:
+            raise TypeError(f"a run's {', '.join(sorted(unknown))} can't be updated")
+        self._change_run(run_id, columns)
+
+    def finish_run(
+        self, run_id: int, status: str, reason: str | None, epochs: int | None, steps: int | None
+    ) -> None:
+        """Record how a run ended; None for `epochs` or `steps` keeps what is stored.
+
+        Raises ValueError for a status that is no end and StorageError for an unknown run.
+        """
+        if status not in FINISHED:
+            raise ValueError(f"a run ends as one of {', '.join(FINISHED)}, not {status!r}")
+        counts = {"epochs": epochs, "steps": steps}
+        self._change_run(
+            run_id,
+            {
+                "status": status,
+                "reason": None if reason is None else mask(reason),
+                "finished_at": _now(),
+                **{name: count for name, count in counts.items() if count is not None},
+            },
+        )
+
+    def add_metrics(self, rows: Iterable[MetricRow]) -> None:
+        """Record metric values; a value of the same run, phase, name and step is replaced."""
+        batch = {row[:4]: row._asdict() for row in rows}
+        if not batch:
+            return
+        insert = self._insert(tables.metrics)
+        statement = insert.on_conflict_do_update(
+            index_elements=list(tables.metrics.primary_key.columns),
+            set_={"epoch": insert.excluded.epoch, "value": insert.excluded.value},
+        )
+        with self._writing() as connection:
+            connection.execute(statement, list(batch.values()))
+
+    def add_fingerprints(self, run_id: int, values: Mapping[str, str]) -> None:
+        """Record fingerprints of a run by name; a known name is replaced."""
+        if not values:
+            return
+        insert = self._insert(tables.fingerprints)
+        statement = insert.on_conflict_do_update(
+            index_elements=list(tables.fingerprints.primary_key.columns),
+            set_={"value": insert.excluded.value},
+        )
+        rows = [{"run_id": run_id, "name": name, "value": value} for name, value in values.items()]
+        with self._writing() as connection:
+            connection.execute(statement, rows)
+
+    def start_session(self, study: str) -> int:
+        """Record that this process works on `study` from now on and return the session's id."""
+        now = _now()
+        with self._writing() as connection:
+            result = connection.execute(
+                tables.sessions.insert().values(
+                    study=study,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    started_at=now,
+                    seen_at=now,
+                )
+            )
+            key = result.inserted_primary_key
+        assert key is not None  # noqa: S101 - an INSERT of one row returns its key
+        return int(key[0])
+
+    def touch_session(self, session_id: int) -> None:
+        """Record that a session is alive now."""
+        sessions = tables.sessions
+        with self._writing() as connection:
+            connection.execute(
+                update(sessions).where(sessions.c.id == session_id).values(seen_at=_now())
+            )
+
+    # --- reading -------------------------------------------------------------------------
+
+    def active_seconds(self, study: str) -> float:
+        """Sum the seconds that all sessions have spent on `study`."""
+        sessions = tables.sessions
+        with self._reading() as connection:
+            spans = connection.execute(
+                select(sessions.c.started_at, sessions.c.seen_at).where(sessions.c.study == study)
+            ).all()
+        return float(sum((seen - started).total_seconds() for started, seen in spans))
+
+    def study_names(self) -> list[str]:
+        """Return the names of all studies, sorted."""
+        with self._reading() as connection:
+            return sorted(connection.execute(select(tables.studies.c.name)).scalars())
+
+    def study(self, name: str) -> StudyRecord | None:
+        """Return a study with its current definition, or None if there is none of this name."""
+        studies, definitions = tables.studies, tables.definitions
+        with self._reading() as connection:
+            row = connection.execute(
+                select(
+                    studies.c.name,
+                    studies.c.kind,
+                    definitions.c.body,
+                    definitions.c.id,
+                    definitions.c.profile,
+                    studies.c.created_at,
+                )
+                .join(definitions, definitions.c.id == studies.c.definition_id)
+                .where(studies.c.name == name)
+            ).one_or_none()
+        return None if row is None else StudyRecord(*row)
+
+    def definitions(self, study: str) -> list[DefinitionRecord]:
+        """Return every definition of a study, oldest first."""
+        columns = tables.definitions.c
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(
+                    columns.id, columns.sha256, columns.body, columns.profile, columns.created_at
+                )
+                .where(columns.study == study)
+                .order_by(columns.id)
+            ).all()
+        return [DefinitionRecord(*row) for row in rows]
+
+    def runs(self, study: str, *, with_config: bool = False) -> list[RunRecord]:
+        """Return the runs of a study by trial, seed and attempt."""
+        columns = [
+            tables.runs.c[name]
+            for name in RunRecord.__dataclass_fields__
+            if with_config or name != "config"
+        ]
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(*columns)
+                .where(tables.runs.c.study == study)
+                .order_by(tables.runs.c.trial, tables.runs.c.seed, tables.runs.c.attempt)
+            ).all()
+        return [RunRecord(*row) for row in rows]
+
+    def run_config(self, run_id: int) -> dict[str, Any]:
+        """Return the resolved configuration of a run; raise StorageError for an unknown run."""
+        with self._reading() as connection:
+            config: dict[str, Any] | None = connection.execute(
+                select(tables.runs.c.config).where(tables.runs.c.id == run_id)
+            ).scalar()
+        if config is None:
+            raise self._no_run(run_id)
+        return config
+
+    def metrics(self, study: str, names: Sequence[str] | None = None) -> list[MetricRow]:
+        """Return the metric values of a study, of the given names or all, by run and step."""
+        columns, runs = tables.metrics.c, tables.runs
+        query = (
+            select(
+                columns.run_id,
+                columns.phase,
+                columns.name,
+                columns.step,
+                columns.epoch,
+                columns.value,
+            )
+            .join(runs, runs.c.id == columns.run_id)
+            .where(runs.c.study == study)
+            .order_by(columns.run_id, columns.step, columns.phase, columns.name)
+        )
+        if names is not None:
+            query = query.where(columns.name.in_(names))
+        with self._reading() as connection:
+            return [MetricRow(*row) for row in connection.execute(query)]
+
+    def fingerprints(self, study: str) -> dict[int, dict[str, str]]:
+        """Return the fingerprints of every run of a study that has some, by run id and name."""
+        columns, runs = tables.fingerprints.c, tables.runs
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(columns.run_id, columns.name, columns.value)
+                .join(runs, runs.c.id == columns.run_id)
+                .where(runs.c.study == study)
+                .order_by(columns.run_id, columns.name)
+            ).all()
+        found: dict[int, dict[str, str]] = {}
+        for run_id, name, value in rows:
+            found.setdefault(run_id, {})[name] = value
+        return found
+
+    def environments(self, study: str) -> dict[str, dict[str, Any]]:
+        """Return the environments in which runs of a study were made, by their SHA-256."""
+        environments, runs = tables.environments, tables.runs
+        used = select(runs.c.environment).where(runs.c.study == study)
+        with self._reading() as connection:
+            rows = connection.execute(
+                select(environments.c.sha256, environments.c.body)
+                .where(environments.c.sha256.in_(used))
+                .order_by(environments.c.sha256)
+            ).all()
+        return {row.sha256: row.body for row in rows}
+
+    def trials(self, study: str) -> list[TrialRecord]:
+        """Return the trials of the Optuna study of the same name by number.
+
+        The list is empty when there is none. The value is that of the first objective.
+        """
+        if "optuna" not in self.__dict__ and not look_into(self._url).optuna:
+            return []
+        import optuna  # noqa: PLC0415 - slow to import, and needed by few commands
+
+        try:
+            found = optuna.load_study(study_name=study, storage=self.optuna)
+        except KeyError:
+            return []
+        except SQLAlchemyError as error:
+            raise unreadable(self._url, error) from None
+        return [
+            TrialRecord(
+                number=trial.number,
+                state=_STATES.get(trial.state.name, trial.state.name.lower()),
+                value=trial.values[0] if trial.values else None,
+                params=dict(trial.params),
+                user_attrs=dict(trial.user_attrs),
+                start=_utc(trial.datetime_start),
+                end=_utc(trial.datetime_complete),
+            )
+            for trial in found.get_trials(deepcopy=False)
+        ]
+
+    # --- inside --------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        """Add ablate's tables in one transaction, after any tables of Optuna were accepted."""
+        if self._optuna_found:
+            _ = self.optuna
+        if self._engine.dialect.name == "sqlite":
+            with self._translated():
+                use_wal(self._engine)
+        with self._writing() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
+            for table in tables.metadata.sorted_tables:
+                connection.execute(CreateTable(table, if_not_exists=True))
+            self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
+
+    def _open_optuna(self) -> "RDBStorage":
+        from optuna.storages import RDBStorage  # noqa: PLC0415 - slow, and needed by few commands
+
+        found = look_into(self._url).optuna
+        # Optuna formats its URL as a template, so braces in it are doubled.
+        template = self._url.render_as_string(hide_password=False)
+        storage = RDBStorage(
+            template.replace("{", "{{").replace("}", "}}"),
+            engine_kwargs=connect_options(self._url),
+            skip_table_creation=found,
+            skip_compatibility_check=True,
+        )
+        current, head = storage.get_current_version(), storage.get_head_version()
+        if current != head:
+            storage.engine.dispose()
+            advice = (
+                "run: optuna storage upgrade --storage URL"
+                if current in storage.get_all_versions()
+                else "update optuna"
+            )
+            raise StorageError(
+                f"the storage {self.url_shown} holds Optuna tables of schema {current}, "
+                f"and this Optuna needs {head}; {advice}"
+            )
+        if self._engine.dialect.name == "sqlite":
+            storage.remove_session()
+            storage.engine.dispose()
+            tune_sqlite(storage.engine)
+        return storage
+
+    def _change_run(self, run_id: int, values: Mapping[str, Any]) -> None:
+        if not values:
+            return
+        with self._writing() as connection:
+            result = connection.execute(
+                update(tables.runs).where(tables.runs.c.id == run_id).values(**values)
+            )
+            if result.rowcount == 0:
+                raise self._no_run(run_id)
+
+    def _no_run(self, run_id: int) -> StorageError:
+        return StorageError(f"there is no run {run_id} in {self.url_shown}")
+
+    def _insert(self, table: Table) -> Any:
+        """Start an INSERT in the database's own dialect, where ON CONFLICT is spelled."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        return dialect.insert(table)
+
+    def _insert_new(self, connection: Connection, table: Table, **values: Any) -> None:
+        connection.execute(self._insert(table).values(**values).on_conflict_do_nothing())
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        with (
+            self._translated(),
+            self._engine.connect().execution_options(**WRITE) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise unreadable(self._url, error) from None
+
+
+_STATES = {"FAIL": "failed"}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return None if local is None else local.astimezone(UTC)

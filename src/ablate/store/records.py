@@ -1,0 +1,82 @@
+"""What the store hands out: immutable records, apart from any open connection."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class MetricRow(NamedTuple):
+    """One value of one metric: `step` counts optimizer steps, `epoch` from 0, both of the run."""
+
+    run_id: int
+    phase: str
+    name: str
+    step: int
+    epoch: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study with its current definition."""
+
+    name: str
+    kind: str
+    definition: dict[str, Any]
+    definition_id: int
+    profile: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionRecord:
+    """One definition under which runs of a study were made."""
+
+    id: int
+    sha256: str
+    body: dict[str, Any]
+    profile: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run: one training with one seed, at its n-th attempt.
+
+    `config` is None unless it was asked for; times are aware and in UTC.
+    """
+
+    id: int
+    study: str
+    trial: int
+    arm: str | None
+    seed: int
+    attempt: int
+    definition_id: int
+    status: str
+    reason: str | None
+    config_hash: str
+    parameters: int | None
+    profile: str
+    device: str
+    environment: str
+    code_version: str
+    directory: str
+    epochs: int | None
+    steps: int | None
+    created_at: datetime
+    finished_at: datetime | None
+    config: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One Optuna trial: `state` in the words of a run's status, plus "waiting"; times in UTC."""
+
+    number: int
+    state: str
+    value: float | None
+    params: dict[str, Any]
+    user_attrs: dict[str, Any]
+    start: datetime | None
+    end: datetime | None

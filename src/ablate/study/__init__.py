@@ -1,0 +1,18 @@
+"""Search, replay and what they share: the coordinator of one study."""
+
+from ablate.study.coordinator import Snapshot
+from ablate.study.freeze import freeze_trial
+from ablate.study.replay import ReplayResult, replay
+from ablate.study.search import SearchResult, search
+from ablate.study.setup import DEFAULT_STORAGE, Request
+
+__all__ = [
+    "DEFAULT_STORAGE",
+    "ReplayResult",
+    "Request",
+    "SearchResult",
+    "Snapshot",
+    "freeze_trial",
+    "replay",
+    "search",
+]

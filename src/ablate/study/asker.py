@@ -1,0 +1,237 @@
+"""Ask a sampler and a pruner so that the same seed always gives the same search.
+
+The sampler and the pruner see a view of the study that depends on trial numbers alone, never on
+which worker happened to finish first. At most `window` trials are in flight. When trial n is
+asked for, the results of all trials up to n - window are told, in order, and no others; while
+trial n runs, the pruner sees those trials and n itself. The sampler is built anew for every
+trial, seeded from the study's seed and n, so an interrupted search continues as if it had not
+been.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ablate.errors import SpecError
+from ablate.spec import Choice, Component, FloatRange, IntRange, Point, Space, derived_seed
+
+SamplerFactory = Callable[[int], BaseSampler]
+PrunerFactory = Callable[[], BasePruner]
+
+
+@dataclass(frozen=True)
+class Past:
+    """A trial as recorded: where it was, what it reported, and how it ended (None: it has not)."""
+
+    point: Point
+    reports: Mapping[int, float]
+    system_attrs: Mapping[str, Any]
+    state: TrialState | None
+    value: float | None
+
+
+class _View(InMemoryStorage):
+    """Optuna's trials in memory, of which a pruner sees only those its trial may know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.horizon: tuple[int, int] | None = None
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        if self.horizon is None:
+            return trials
+        last, own = self.horizon
+        return [trial for trial in trials if trial.number <= last or trial.number == own]
+
+    def get_best_trial(self, study_id: int) -> FrozenTrial:
+        return BaseStorage.get_best_trial(self, study_id)
+
+
+class Asker:
+    """The sampler and the pruner of one search, over the deterministic view of its trials."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        space: Space,
+        direction: Literal["minimize", "maximize"],
+        window: int,
+        sampler: SamplerFactory,
+        pruner: PrunerFactory,
+        enqueued: Sequence[Point] = (),
+        past: Iterable[Past] = (),
+    ) -> None:
+        self._space = space
+        self._window = window
+        self._sampler = sampler
+        self._pruner = pruner
+        self._enqueued = enqueued
+        self._view = _View()
+        self._study = optuna.create_study(
+            storage=self._view, study_name=name, direction=direction, sampler=sampler(0)
+        )
+        self._study_id = self._view.get_study_id_from_name(name)
+        self._results: dict[int, tuple[TrialState, float | None]] = {}
+        self._asked = 0
+        self._told = 0
+        for trial in past:
+            self._replay(trial)
+
+    @property
+    def ready(self) -> bool:
+        """Whether the results that the next trial may know are all in."""
+        return all(number in self._results for number in range(self._told, self._visible + 1))
+
+    @property
+    def _visible(self) -> int:
+        """The last trial whose result the next trial may know."""
+        return self._asked - self._window
+
+    def ask(self) -> tuple[int, Point]:
+        """Return the next trial's number and its point; call only when `ready`."""
+        self._tell_visible()
+        number = self._asked
+        self._study.sampler = self._sampler(number)
+        if number < len(self._enqueued):
+            self._study.enqueue_trial(self._enqueued[number])
+        trial = self._study.ask()
+        point: Point = {}
+        for path, parameter in self._space.items():
+            if self._space.active(path, point):
+                point[path] = _suggest(trial, path, parameter)
+        self._asked += 1
+        return number, point
+
+    def report(self, number: int, step: int, value: float) -> bool:
+        """Note an intermediate value of a running trial and say whether to prune it."""
+        trial_id = self._trial_id(number)
+        self._view.set_trial_intermediate_value(trial_id, step, value)
+        self._view.horizon = (number - self._window, number)
+        try:
+            return self._pruner().prune(self._study, self._view.get_trial(trial_id))
+        finally:
+            self._view.horizon = None
+
+    def finish(self, number: int, state: TrialState, value: float | None) -> None:
+        """Note how a trial ended; the sampler learns it when its turn comes."""
+        self._results[number] = state, value
+
+    def frozen(self, number: int) -> FrozenTrial:
+        """Return a copy of a trial with its parameters, distributions and system attributes."""
+        return self._view.get_trial(self._trial_id(number))
+
+    def _tell_visible(self) -> None:
+        while self._told <= self._visible:
+            state, value = self._results[self._told]
+            self._study.tell(self._told, value if state == TrialState.COMPLETE else None, state)
+            self._told += 1
+
+    def _replay(self, past: Past) -> None:
+        if self.ready:
+            self._tell_visible()
+        self._study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING,
+                params=past.point,
+                distributions={path: distribution(self._space[path]) for path in past.point},
+                system_attrs=dict(past.system_attrs),
+                intermediate_values=dict(past.reports),
+            )
+        )
+        if past.state is not None:
+            self._results[self._asked] = past.state, past.value
+        self._asked += 1
+
+    def _trial_id(self, number: int) -> int:
+        return self._view.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def distribution(parameter: FloatRange | IntRange | Choice) -> BaseDistribution:
+    """Return Optuna's distribution of a parameter."""
+    if isinstance(parameter, Choice):
+        return CategoricalDistribution(parameter.labels)
+    if isinstance(parameter, IntRange):
+        return IntDistribution(*parameter.bounds, log=parameter.log, step=parameter.step or 1)
+    return FloatDistribution(*parameter.bounds, log=parameter.log, step=parameter.step)
+
+
+def _suggest(trial: optuna.Trial, path: str, parameter: FloatRange | IntRange | Choice) -> Any:
+    if isinstance(parameter, Choice):
+        return trial.suggest_categorical(path, parameter.labels)
+    if isinstance(parameter, IntRange):
+        return trial.suggest_int(
+            path, *parameter.bounds, step=parameter.step or 1, log=parameter.log
+        )
+    return trial.suggest_float(path, *parameter.bounds, step=parameter.step, log=parameter.log)
+
+
+def sampler_factory(component: Component, seed: int, where: str) -> SamplerFactory:
+    """Return a factory of samplers seeded per trial; raise SpecError if one can't be built."""
+    target = _load(component, BaseSampler, f"{where}: sampler")
+    seeded = "seed" in inspect.signature(target).parameters
+
+    def make(number: int) -> BaseSampler:
+        own = {"seed": derived_seed(seed, number)} if seeded else {}
+        made: BaseSampler = target(**{**component.init_args, **own})
+        return made
+
+    _try(lambda: make(0), f"{where}: sampler")
+    return make
+
+
+def pruner_factory(component: Component, resource: int | None, where: str) -> PrunerFactory:
+    """Return a factory of pruners; raise SpecError if one can't be built.
+
+    `resource` is the most reports a trial can make; it stands in for Optuna's
+    `max_resource="auto"`, which depends on the trials that happen to be complete.
+    """
+    target = _load(component, BasePruner, f"{where}: pruner")
+    arguments = dict(component.init_args)
+    if "max_resource" in inspect.signature(target).parameters and resource:
+        arguments = {"max_resource": resource, **arguments}
+
+    def make() -> BasePruner:
+        made: BasePruner = target(**arguments)
+        return made
+
+    _try(make, f"{where}: pruner")
+    return make
+
+
+def _load(component: Component, base: type, where: str) -> Any:
+    module, _, name = component.class_path.rpartition(".")
+    try:
+        target = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SpecError(f"{where}.class_path: {component.class_path}: {error}") from None
+    if not (inspect.isclass(target) and issubclass(target, base)):
+        raise SpecError(f"{where}.class_path: {component.class_path} is no {base.__name__}")
+    return target
+
+
+def _try(make: Callable[[], Any], where: str) -> None:
+    try:
+        make()
+    except Exception as error:  # noqa: BLE001 - any constructor's complaint is the user's to read
+        raise SpecError(f"{where}.init_args: {error}") from None

@@ -1,0 +1,28 @@
+"""Pin a recorded trial as a config file."""
+
+from pathlib import Path
+
+from ablate.errors import RequestError
+from ablate.spec import dump_yaml
+from ablate.store import Store
+from ablate.study.recorded import recorded_trial
+
+
+def freeze_trial(trial: str, path: Path, storage: str) -> Path:
+    """Write a trial's resolved config, as it ran, to `path`, with its provenance as a comment.
+
+    Raises RequestError if the trial is unknown or the file exists.
+    """
+    if path.exists():
+        raise RequestError(f"{path} exists and is not overwritten; choose another name with --as")
+    with Store.open(storage, create=False) as store:
+        recorded = recorded_trial(store, trial)
+    run = recorded.runs[0]
+    lines = [
+        f"# Frozen from trial {recorded.number} of the study {recorded.study.name}.",
+        f"# config hash {run.config_hash}",
+        f"# state {run.status}, code {run.code_version}, profile {run.profile}",
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n" + dump_yaml(recorded.config), encoding="utf-8")
+    return path

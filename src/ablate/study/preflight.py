@@ -1,0 +1,126 @@
+"""Try every configuration before anything is written or any budget burnt."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.errors import RunError, SpecError, nearest
+from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Probed, Resolved
+from ablate.spec import SearchSpec, Study, paths
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A configuration that works: resolved, with its size, its metrics and its length."""
+
+    config: dict[str, Any]
+    parameters: int
+    metrics: tuple[str, ...]
+    max_epochs: int
+
+
+Progress = Callable[[str], None]
+
+
+def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
+    """Check a search: every parameter exists where it is active, and the base config runs.
+
+    Raises SpecError naming the study's file position and what to do.
+    """
+    assert isinstance(study.spec, SearchSpec)  # noqa: S101
+    seed = study.seeds[0]
+    points = list(study.space.covering_points())
+    progress(f"checking {len(points)} points of the space")
+    resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
+    for (path, point), outcome in zip(points, resolved, strict=True):
+        if isinstance(outcome, SpecError):
+            raise SpecError(f"{study.name}: space.{path} at {point[path]!r}: {outcome}")
+        if not paths.has(outcome, path):
+            known = [
+                key for key in paths.flatten(outcome) if key.split(".")[0] == path.split(".")[0]
+            ]
+            raise SpecError(
+                f"{study.name}: space.{path}: there is no such key in the config: "
+                f"{nearest(path, known or paths.flatten(outcome))}"
+            )
+    progress("trying the config on one batch")
+    (probe,) = probe_all(launcher, {study.name: study.configured({}, seed)}, study.objective.metric)
+    return probe
+
+
+def check_ablation(study: Study, launcher: Launcher, progress: Progress) -> dict[str, Probe]:
+    """Check an ablation: every arm resolves, runs on one batch and logs the declared metrics."""
+    arms = {arm.name: study.configured(arm.changes, study.seeds[0]) for arm in study.arms}
+    progress(f"trying {len(arms)} arms on one batch")
+    probes = probe_all(launcher, arms, study.objective.metric)
+    found = dict(zip(arms, probes, strict=True))
+    assert not isinstance(study.spec, SearchSpec)  # noqa: S101
+    for arm, probe in found.items():
+        for metric in study.spec.metrics:
+            if metric not in probe.metrics:
+                raise SpecError(
+                    f"{study.name}: metrics.{metric}: the arm {arm!r} never logs it: "
+                    f"{nearest(metric, probe.metrics)}"
+                )
+    return found
+
+
+def resolve_all(
+    launcher: Launcher, configs: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any] | SpecError]:
+    """Resolve configs on the launcher's workers, in order; a refused one gives its error."""
+    jobs = [Job(number, "resolve", dict(config)) for number, config in enumerate(configs)]
+    outcomes = _do(launcher, jobs)
+    return [
+        next((event.config for event in events if isinstance(event, Resolved)), None)
+        or SpecError(_reason(events))
+        for events in outcomes
+    ]
+
+
+def probe_all(
+    launcher: Launcher, configs: Mapping[str, Mapping[str, Any]], metric: str | None
+) -> list[Probe]:
+    """Resolve and probe named configs; raise SpecError for the first that does not work."""
+    resolved = resolve_all(launcher, list(configs.values()))
+    jobs: list[Job] = []
+    for (name, _), outcome in zip(configs.items(), resolved, strict=True):
+        if isinstance(outcome, SpecError):
+            raise SpecError(f"{name}: {outcome}")
+        jobs.append(Job(len(jobs), "probe", outcome, metric=metric))
+    probes = []
+    for name, job, events in zip(configs, jobs, _do(launcher, jobs), strict=True):
+        probed = next((event for event in events if isinstance(event, Probed)), None)
+        if probed is None:
+            raise SpecError(f"{name}: {_reason(events)}")
+        probes.append(
+            Probe(job.config, probed.parameters, tuple(probed.metrics), probed.max_epochs)
+        )
+    return probes
+
+
+def _do(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
+    """Do independent jobs and return the events of each, in the order of the jobs."""
+    events: dict[int, list[Event]] = {job.id: [] for job in jobs}
+    ended: set[int] = set()
+
+    def handle(event: Event) -> Decision:
+        events[event.job].append(event)  # type: ignore[union-attr]
+        if isinstance(event, (Finished, Lost)):
+            ended.add(event.job)
+        return "continue"
+
+    queue = list(jobs)
+    while len(ended) < len(jobs):
+        while queue and launcher.free:
+            launcher.submit([queue.pop(0)])
+        launcher.poll(handle, 1.0)
+    return [events[job.id] for job in jobs]
+
+
+def _reason(events: Sequence[Event]) -> str:
+    last = events[-1]
+    if isinstance(last, Lost):
+        raise RunError(f"a worker died while trying a configuration: {last.reason}")
+    assert isinstance(last, Finished)  # noqa: S101
+    return last.reason or "it does not resolve"

@@ -1,0 +1,178 @@
+"""Replay a frozen study, or a trial of any study, across arms and seeds."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from optuna.trial import TrialState
+
+from ablate.errors import SpecError
+from ablate.run import Launcher, code_version
+from ablate.spec import (
+    AblationSpec,
+    Objective,
+    Study,
+    StudyFile,
+    content_hash,
+    read_study,
+)
+from ablate.store import RunRecord, Store
+from ablate.study.coordinator import Context, Coordinator, Plan
+from ablate.study.imports import check_imports
+from ablate.study.preflight import Probe, check_ablation
+from ablate.study.record import Recorder, waiting
+from ablate.study.recorded import recorded_trial
+from ablate.study.setup import Request, stored_study
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """A replay's runs: the latest attempt of every arm and seed of the current definition."""
+
+    study: str
+    storage: str
+    profile: str
+    runs: tuple[RunRecord, ...]
+    counts: dict[str, int]
+    already_done: bool
+
+
+class ReplaySource:
+    """Hands out the fixed trials of an ablation that have not been run."""
+
+    supervised = False
+
+    def __init__(self, plans: Sequence[Plan]) -> None:
+        self._plans = deque(plans)
+
+    def next(self) -> Plan | None:
+        """Return the next trial that waits."""
+        return self._plans.popleft() if self._plans else None
+
+    def report(self, number: int, step: int, value: float) -> bool:  # noqa: ARG002
+        """Never prune."""
+        return False
+
+    def finish(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:  # noqa: ARG002
+        """Note nothing."""
+        return {}
+
+
+def replay(
+    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+) -> ReplayResult:
+    """Replay the ablation `name`, or the trial `STUDY/NUMBER`, running what has not been run.
+
+    `seeds` replaces the recorded seeds of a replayed trial; `allowed` names further packages
+    whose classes a stored configuration may import. Raises RequestError, with nothing written,
+    if the request is wrong, and Interrupted when stopped by a signal.
+    """
+    study_name, _, number = name.rpartition("/")
+    if study_name and number.isdigit() and not Path(name).exists():
+        file, config = _recorded(study_name, int(number), request, seeds, allowed)
+    else:
+        file, config = read_study(name), None
+    if not isinstance(file.spec, AblationSpec):
+        raise SpecError(f"{file.path} is a search; run it with: ablate search --study {name}")
+    stored_study(request.storage, file.name)
+    with request.launched() as launcher:
+        if config is None:
+            study = request.prepare(file, launcher)
+        else:
+            study = Study(file.name, file.spec, config, launcher.facts()["profile"])
+        probes = check_ablation(study, launcher, request.say)
+        return _replay(study, probes, launcher, request)
+
+
+def _recorded(
+    study_name: str, number: int, request: Request, seeds: Sequence[int], allowed: Sequence[str]
+) -> tuple[StudyFile, dict[str, Any]]:
+    """Make a one-arm ablation of a recorded trial."""
+    with Store.open(request.storage, create=False) as store:
+        recorded = recorded_trial(store, f"{study_name}/{number}")
+    check_imports(recorded.config, study_name, allowed)
+    objective = Objective.model_validate(recorded.study.definition["objective"])
+    spec = AblationSpec(
+        kind="ablation",
+        config=(f"{study_name}/{number}",),
+        provenance={"study": study_name, "trial": number},
+        arms={f"trial-{number}": {}},
+        seeds=tuple(seeds) or tuple(run.seed for run in recorded.runs),
+        metrics={objective.metric: objective.direction},
+        objective=objective,
+    )
+    return StudyFile(
+        f"{study_name}-{number}", Path(f"{study_name}/{number}"), spec
+    ), recorded.config
+
+
+def _replay(
+    study: Study, probes: Mapping[str, Probe], launcher: Launcher, request: Request
+) -> ReplayResult:
+    wanted = {
+        (arm.name, seed): {**probes[arm.name].config, "seed_everything": seed}
+        for arm in study.arms
+        for seed in study.seeds
+    }
+    with Store.open(request.storage, create=True) as store:
+        definition_id = store.define(study.name, "ablation", study.definition(), study.profile)
+        recorder = Recorder(store, study.name, study.objective.direction)
+        recorder.set_study_attrs({"kind": "ablation", "profile": study.profile})
+        numbers, done = _enqueue(wanted, recorder)
+        plans = [
+            Plan(numbers[arm, seed], config, (seed,), arm)
+            for (arm, seed), config in wanted.items()
+            if numbers[arm, seed] not in done
+        ]
+        if done:
+            request.say(f"{len(done)} of {len(wanted)} runs are done already")
+        coordinator = Coordinator(
+            context=Context(study, definition_id, request.results, code_version()),
+            source=ReplaySource(plans),
+            store=store,
+            recorder=recorder,
+            launcher=launcher,
+            finished_before=_counts(done),
+            total=len(wanted),
+            on_tick=request.on_tick,
+        )
+        counts = coordinator.run()
+        latest = {run.trial: run for run in store.runs(study.name)}
+        runs = tuple(latest[number] for number in numbers.values() if number in latest)
+        return ReplayResult(study.name, store.url_shown, study.profile, runs, counts, not plans)
+
+
+def _enqueue(
+    wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder
+) -> tuple[dict[tuple[str, int], int], dict[int, str]]:
+    """Give every arm and seed a trial, an old one of the same configuration if there is one."""
+    numbers: dict[tuple[str, int], int] = {}
+    done: dict[int, str] = {}
+    known = {
+        (
+            trial.user_attrs.get("arm"),
+            trial.user_attrs.get("seed"),
+            trial.user_attrs.get("config_hash"),
+        ): trial
+        for trial in recorder.trials()
+    }
+    for (arm, seed), config in wanted.items():
+        config_hash = content_hash(config)
+        trial = known.get((arm, seed, config_hash))
+        if trial is None:
+            attrs = {"arm": arm, "seed": seed, "config_hash": config_hash, "state": "waiting"}
+            numbers[arm, seed] = recorder.add(waiting(attrs))
+        else:
+            numbers[arm, seed] = trial.number
+            if trial.state.is_finished():
+                done[trial.number] = "complete" if trial.state == TrialState.COMPLETE else "failed"
+    return numbers, done
+
+
+def _counts(done: Mapping[int, str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for state in done.values():
+        counts[state] = counts.get(state, 0) + 1
+    return counts

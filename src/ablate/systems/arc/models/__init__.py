@@ -1,0 +1,1 @@
+"""Networks of the ARC system; `build.py` composes them by name."""

@@ -1,0 +1,13 @@
+"""What holds for every test: one thread per process, and hypothesis without a stopwatch."""
+
+import os
+
+# Read once, when torch is first imported: spinning threads are far slower than one.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OMP_WAIT_POLICY"] = "passive"
+
+from hypothesis import settings
+
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")

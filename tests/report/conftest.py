@@ -1,0 +1,175 @@
+"""Two studies in a real database: an ablation and a search, with everything that can go wrong."""
+
+import math
+from datetime import UTC, datetime, timedelta
+
+import optuna
+import pytest
+
+from ablate.store import MetricRow, Store, database
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+CONFIG = {"model": {"class_path": "m.Model", "init_args": {"width": 64}}, "trainer": {"epochs": 6}}
+ENVIRONMENT = {"python": "3.11", "libraries": {"torch": "2.9", "lightning": "2.6"}}
+HOME = "results"
+
+ABLATION = {
+    "kind": "ablation",
+    "config": CONFIG,
+    "design": "arms",
+    "arms": {
+        "champion": {},
+        "no_attention": {"model.init_args.attention": False},
+        "a|b_<i>*c*": {"model.init_args.width": 32, "model.init_args.depth": 2},
+        "late": {"model.init_args.width": 16},
+    },
+    "floor": {"copy_input": {"model.class_path": "m.Copy"}},
+    "reference": "champion",
+    "seeds": [307, 308, 309],
+    "metrics": {"val_accuracy": "maximize", "val_loss": "minimize"},
+    "objective": {"metric": "val_loss", "direction": "minimize", "at": "best"},
+    "profile": "cpu",
+    "profile_changes": [
+        {"path": "trainer.epochs", "from": 40, "to": 6},
+        {"path": "data.dsn", "from": None, "to": "postgresql://ann:hunter2@host/db"},
+    ],
+}
+SEARCH = {
+    "kind": "search",
+    "config": CONFIG,
+    "objective": {"metric": "val_loss", "direction": "minimize", "at": "best"},
+    "space": {"optimizer.init_args.lr": {"float": [1e-5, 1e-2], "log": True}},
+    "seeds": [307],
+    "budget": {"trials": 12, "timeout": 3600.0},
+    "sampler": {"class_path": "optuna.samplers.TPESampler", "init_args": {}},
+    "pruner": {"class_path": "optuna.pruners.HyperbandPruner", "init_args": {}},
+    "profile": "cpu",
+    "profile_changes": [],
+}
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Let every look at the clock be three seconds after the one before."""
+    ticks = iter(range(10**6))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    monkeypatch.setattr(database, "_now", lambda: start + timedelta(seconds=3 * next(ticks)))
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    with Store.open(f"sqlite:///{tmp_path}/ablate.db", create=True) as opened:
+        yield opened
+
+
+def add_run(store, study, trial, definition_id, *, arm=None, seed=307, curve=(), **changes):
+    """Add a run with a loss curve (and an accuracy of 1 / (1 + loss)), finished by default."""
+    known = {"status": "complete", "reason": None, "attempt": 0, "parameters": 12_345} | changes
+    run = store.start_run(
+        study=study,
+        trial=trial,
+        arm=arm,
+        seed=seed,
+        attempt=known["attempt"],
+        definition_id=definition_id,
+        config={"seed_everything": seed, "arm": arm},
+        config_hash=f"{trial:04d}{seed}{known['attempt']}abcdef",
+        profile="cpu",
+        device="Test CPU",
+        environment=ENVIRONMENT,
+        code_version="0123456789ab",
+        directory=f"{HOME}/{study}/{trial}-{seed}",
+    )
+    store.add_metrics(
+        MetricRow(run, "val", name, 10 * (epoch + 1), epoch, value)
+        for epoch, loss in enumerate(curve)
+        for name, value in (("val_loss", loss), ("val_accuracy", 1 / (1 + loss)))
+    )
+    if known["parameters"] is not None:
+        store.update_run(run, parameters=known["parameters"])
+    if known["status"] != "running":
+        store.finish_run(run, known["status"], known["reason"], len(curve), 10 * len(curve))
+    return run
+
+
+def falling(start, rate, epochs=6):
+    return [start * math.exp(-rate * epoch) for epoch in range(epochs)]
+
+
+@pytest.fixture
+def ablation(store):
+    """An ablation with a failed, a diverged, a retried, a missing and a running run."""
+    definition = store.define("ladder", "ablation", ABLATION, "cpu")
+    trial = 0
+    for seed in (307, 308, 309):
+        wobble = (seed - 308) / 50
+        for arm, rate, parameters in (
+            ("champion", 0.5, 1_700_000),
+            ("no_attention", 0.3, 880_000),
+            ("a|b_<i>*c*", 0.2, 430_000),
+            ("copy_input", 0.0, 0),
+        ):
+            curve, changes = falling(2.0, rate + wobble), {}
+            if (arm, seed) == ("no_attention", 309):
+                curve = [*curve[:3], math.nan, math.nan, math.nan]
+            if (arm, seed) == ("a|b_<i>*c*", 308):
+                changes = {"status": "failed", "reason": "out of memory <cuda> | 8 GiB"}
+                curve = curve[:2]
+            if (arm, seed) == ("champion", 308):
+                add_run(
+                    store,
+                    "ladder",
+                    trial,
+                    definition,
+                    arm=arm,
+                    seed=seed,
+                    curve=curve[:1],
+                    status="interrupted",
+                    reason="lost postgresql://ann:hunter2@host/db",
+                )
+                changes = {"attempt": 1}
+            if arm == "copy_input":
+                curve = [1.5] * 6
+            add_run(
+                store,
+                "ladder",
+                trial,
+                definition,
+                arm=arm,
+                seed=seed,
+                curve=curve,
+                parameters=parameters,
+                **changes,
+            )
+            trial += 1
+    add_run(store, "ladder", trial, definition, arm="late", curve=[1.9], status="running")
+    return "ladder"
+
+
+@pytest.fixture
+def search(store):
+    """A search of twelve trials: one failed, one pruned, the rest complete."""
+    definition = store.define("quest", "search", SEARCH, "cpu")
+    study = optuna.create_study(
+        study_name="quest", storage=store.optuna, sampler=optuna.samplers.RandomSampler(seed=1)
+    )
+    session = store.start_session("quest")
+    for number in range(12):
+        trial = study.ask()
+        lr = trial.suggest_float("optimizer.init_args.lr", 1e-5, 1e-2, log=True)
+        trial.suggest_categorical("lr_scheduler", ["restarts", "constant"])
+        curve = falling(2.0, 0.1 + 40 * lr)
+        if number == 4:
+            add_run(
+                store, "quest", 4, definition, curve=curve[:1], status="failed", reason="boom <b>"
+            )
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        elif number == 7:
+            add_run(store, "quest", 7, definition, curve=curve[:2], status="pruned", reason="rung 1")
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            add_run(store, "quest", number, definition, curve=curve)
+            study.tell(trial, min(curve))
+    store.touch_session(session)
+    return "quest"
