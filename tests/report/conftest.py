@@ -166,7 +166,9 @@ def search(store):
             )
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
         elif number == 7:
-            add_run(store, "quest", 7, definition, curve=curve[:2], status="pruned", reason="rung 1")
+            add_run(
+                store, "quest", 7, definition, curve=curve[:2], status="pruned", reason="rung 1"
+            )
             study.tell(trial, state=optuna.trial.TrialState.PRUNED)
         else:
             add_run(store, "quest", number, definition, curve=curve)

@@ -21,7 +21,9 @@ class Project:
         """Write a file below the project's root."""
         file = self.root / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        file.write_text(
+            content if isinstance(content, str) else yaml.safe_dump(content, sort_keys=False)
+        )
         return file
 
     def config(self, name: str, content: dict[str, Any]) -> None:
@@ -42,5 +44,3 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.chdir(tmp_path)
     return Project(tmp_path)
-
-

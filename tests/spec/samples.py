@@ -6,7 +6,10 @@ from typing import Any
 CONFIG: dict[str, Any] = {
     "seed_everything": 1,
     "model": {"class_path": "toy.Net", "init_args": {"width": 16, "act": "relu"}},
-    "optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01, "betas": [0.9, 0.99]}},
+    "optimizer": {
+        "class_path": "torch.optim.Adam",
+        "init_args": {"lr": 0.01, "betas": [0.9, 0.99]},
+    },
     "lr_scheduler": {"class_path": "toy.Restarts", "init_args": {"T_0": 4, "eta_min": 0.0}},
     "trainer": {"max_epochs": 3, "callbacks": None},
 }

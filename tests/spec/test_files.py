@@ -14,17 +14,28 @@ from ablate.spec.files import beside, find
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 numberlike = st.from_regex(r"[-+]?[0-9._]{0,3}[eE]?[-+]?[0-9]{0,3}", fullmatch=True)
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts | numberlike
+scalars = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts | numberlike
+)
 plain = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts | numberlike, inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(texts | numberlike, inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
 
 @pytest.mark.parametrize(
     ("text", "number"),
-    [("1e-4", 1e-4), ("1E5", 1e5), ("-2e3", -2e3), ("1.e-4", 1e-4), (".5e-3", 5e-4), ("1.0e-05", 1e-5)],
+    [
+        ("1e-4", 1e-4),
+        ("1E5", 1e5),
+        ("-2e3", -2e3),
+        ("1.e-4", 1e-4),
+        (".5e-3", 5e-4),
+        ("1.0e-05", 1e-5),
+    ],
 )
 def test_scientific_notation_is_a_float(text, number):
     value = parse_yaml(f"lr: {text}")["lr"]
@@ -32,7 +43,9 @@ def test_scientific_notation_is_a_float(text, number):
     assert value == number
 
 
-@pytest.mark.parametrize("text", ["e4", "1e", "1e4x", "0x1e4g", "v1e4", "1e-4-2", "2026-01-31", "."])
+@pytest.mark.parametrize(
+    "text", ["e4", "1e", "1e4x", "0x1e4g", "v1e4", "1e-4-2", "2026-01-31", "."]
+)
 def test_text_that_only_resembles_a_number_stays_text(text):
     assert parse_yaml(f"name: {text}") == {"name": text}
 
@@ -111,7 +124,9 @@ def test_tags_are_refused_and_nothing_is_run(tmp_path, monkeypatch, value):
     assert os.listdir(tmp_path) == ["tagged.yaml"]  # noqa: PTH208
 
 
-@pytest.mark.parametrize(("text", "kind"), [("", "NoneType"), ("- 1\n", "list"), ("just text", "str")])
+@pytest.mark.parametrize(
+    ("text", "kind"), [("", "NoneType"), ("- 1\n", "list"), ("just text", "str")]
+)
 def test_a_file_must_hold_a_mapping(tmp_path, text, kind):
     file = tmp_path / "list.yaml"
     file.write_text(text)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from ablate.spec import canonical_json, content_hash, derived_seed, dump_yaml, parse_yaml
 
 flat = st.dictionaries(
-    st.text(st.characters(codec="utf-8")), st.integers() | st.booleans() | st.floats(allow_nan=False)
+    st.text(st.characters(codec="utf-8")),
+    st.integers() | st.booleans() | st.floats(allow_nan=False),
 )
 
 
@@ -17,7 +18,9 @@ def test_the_order_of_keys_does_not_matter(data):
 
 @given(flat, flat)
 def test_different_data_have_different_hashes(left, right):
-    assert (content_hash(left) == content_hash(right)) == (canonical_json(left) == canonical_json(right))
+    assert (content_hash(left) == content_hash(right)) == (
+        canonical_json(left) == canonical_json(right)
+    )
 
 
 @given(flat)

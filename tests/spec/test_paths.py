@@ -12,7 +12,9 @@ from ablate.spec import paths
 names = st.text(st.characters(exclude_characters=".[]", exclude_categories=["Cs"]), min_size=1)
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 keys_of_paths = st.tuples(names).flatmap(
-    lambda first: st.lists(names | st.integers(0, 10**6), max_size=6).map(lambda rest: (*first, *rest))
+    lambda first: st.lists(names | st.integers(0, 10**6), max_size=6).map(
+        lambda rest: (*first, *rest)
+    )
 )
 configs = st.dictionaries(
     names,
@@ -32,7 +34,8 @@ def test_parse_undoes_render(keys):
 
 
 @pytest.mark.parametrize(
-    "path", ["", ".", "a.", ".a", "a..b", "[0]", "a[]", "a[x]", "a[0", "a]0[", "a[-1]", "a[0]b", "a.[0]"]
+    "path",
+    ["", ".", "a.", ".a", "a..b", "[0]", "a[]", "a[x]", "a[0", "a]0[", "a[-1]", "a[0]b", "a.[0]"],
 )
 def test_a_malformed_path_is_refused_with_an_example(path):
     with pytest.raises(SpecError, match=r"is not a path.*betas\[0\]") as caught:

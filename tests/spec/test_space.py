@@ -42,7 +42,10 @@ def space_of(content):
         ({"lr": {"float": [2, 1]}}, "the lower bound 2.0 must be below the upper bound 1.0"),
         ({"lr": {"float": [1, 1]}}, "the lower bound 1.0 must be below"),
         ({"lr": {"int": [5, 5]}}, "the lower bound 5 must be below"),
-        ({"lr": {"float": [0, 1], "log": True}}, "a log scale needs a lower bound above 0, not 0.0"),
+        (
+            {"lr": {"float": [0, 1], "log": True}},
+            "a log scale needs a lower bound above 0, not 0.0",
+        ),
         ({"lr": {"int": [-1, 1], "log": True}}, "a log scale needs a lower bound above 0, not -1"),
         ({"lr": {"float": [0.1, 1], "log": True, "step": 0.1}}, "a log scale takes no step"),
         ({"lr": {"float": [0, math.inf]}}, "the bounds and the step must be finite"),
@@ -130,7 +133,12 @@ def test_a_bad_condition_or_path_is_refused_by_name(content, message):
 
 small = st.integers(-50, 50)
 anything = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.integers())
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.lists(st.integers())
 )
 
 
@@ -143,9 +151,7 @@ def test_an_integer_range_admits_the_members_of_a_python_range(low, width, step,
     assert parameter.ends == (members[0], members[-1])
 
 
-@given(
-    st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.booleans(), anything | st.floats(-1e6, 1e6)
-)
+@given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.booleans(), anything | st.floats(-1e6, 1e6))
 def test_a_float_range_admits_what_lies_between_its_bounds(low, high, log, value):
     assume(low < high)
     assume(low > 0 or not log)
@@ -179,7 +185,9 @@ labels = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-3, 3) | st.
 def test_a_choice_admits_its_own_values(values, value):
     assume(len(set(values)) == len(values))
     choice = Choice(choice=values)
-    found = [item for item in values if item == value and (type(item) is bool) == (type(value) is bool)]
+    found = [
+        item for item in values if item == value and (type(item) is bool) == (type(value) is bool)
+    ]
     assert choice.admits(value) == bool(found)
     if found:
         assert choice.value(value) == found[0]
@@ -205,7 +213,9 @@ plain_values = st.lists(
     max_size=4,
     unique_by=lambda value: repr(int(value) if isinstance(value, bool) else value),
 )
-settings_of_a_section = st.dictionaries(st.sampled_from(["u", "v", "w"]), st.none() | numbers, max_size=3)
+settings_of_a_section = st.dictionaries(
+    st.sampled_from(["u", "v", "w"]), st.none() | numbers, max_size=3
+)
 
 
 @st.composite
@@ -218,8 +228,11 @@ def ranges(draw):
 
 
 @st.composite
-def spaces(draw):
-    """A space in an arbitrary order: plain keys, sections, keys inside them, conditions."""
+def spaces(draw, alike=False):
+    """A space in an arbitrary order: plain keys, sections, keys inside them, conditions.
+
+    Sections that are `alike` are told apart only by the settings they name.
+    """
     content = {}
     for index in range(draw(st.integers(0, 4))):
         values = plain_values | plain_values.map(lambda v: {f"l{i}": x for i, x in enumerate(v)})
@@ -227,14 +240,20 @@ def spaces(draw):
     for index in range(draw(st.integers(0, 2))):
         inner = draw(st.lists(settings_of_a_section, min_size=1, max_size=3, unique_by=repr))
         sections = {f"s{i}": {"class": "C", "args": {"fixed": i, **s}} for i, s in enumerate(inner)}
-        if draw(st.booleans()):  # told apart by nothing but the settings they name
+        if alike:
             sections = {f"s{i}": {"class": "C", **s} for i, s in enumerate(inner)}
         content[f"sec{index}"] = {"choice": {**sections, "off": None}}
         for key in draw(st.sets(st.sampled_from(["u", "args.u", "args.m", "n"]), max_size=2)):
             where = draw(st.sets(st.sampled_from(sorted(sections)), min_size=1))
-            content[f"sec{index}.{key}"] = {**draw(ranges()), "when": {f"sec{index}": sorted(where)}}
+            content[f"sec{index}.{key}"] = {
+                **draw(ranges()),
+                "when": {f"sec{index}": sorted(where)},
+            }
     assume(content)
-    choices = [path for path, parameter in content.items() if "choice" in parameter]
+    prefix = "k" if alike else ""  # which of two like sections was meant, nothing else may say
+    choices = [
+        p for p, parameter in content.items() if "choice" in parameter and p.startswith(prefix)
+    ]
     for path in [path for path in content if "." not in path]:
         parents = draw(st.sets(st.sampled_from(choices), max_size=2)) if choices else set()
         for parent in sorted(parents - {path}):
@@ -284,10 +303,16 @@ def test_locate_undoes_apply(space, data):
     base = {f"k{index}": 0 for index in range(4)}
     applied = copy.deepcopy(base)
     space.apply(point, applied)
-    located = space.locate(applied, "here")
-    assert located == point
+    assert space.locate(applied, "here") == point
+
+
+@given(spaces(alike=True), st.data())
+def test_apply_undoes_locate_even_where_sections_are_alike(space, data):
+    base = {f"k{index}": 0 for index in range(4)}
+    applied = copy.deepcopy(base)
+    space.apply(point_of(data.draw, space), applied)
     again = copy.deepcopy(base)
-    space.apply(located, again)
+    space.apply(space.locate(applied, "here"), again)
     assert again == applied
 
 
@@ -356,12 +381,28 @@ def test_a_config_without_the_section_is_located_at_its_label():
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("optimizer.init_args.lr", 0.5, "optimizer.init_args.lr is 0.5, not a float in [1e-05, 0.1]"),
+        (
+            "optimizer.init_args.lr",
+            0.5,
+            "optimizer.init_args.lr is 0.5, not a float in [1e-05, 0.1]",
+        ),
         ("optimizer.init_args.lr", "0.01", "optimizer.init_args.lr is '0.01', not a float"),
-        ("optimizer.init_args.betas[0]", 0.5, "optimizer.init_args.betas[0] is 0.5, not one of 0.8, 0.9"),
-        ("lr_scheduler.init_args.T_0", 4.0, "lr_scheduler.init_args.T_0 is 4.0, not an integer in [2, 12]"),
+        (
+            "optimizer.init_args.betas[0]",
+            0.5,
+            "optimizer.init_args.betas[0] is 0.5, not one of 0.8, 0.9",
+        ),
+        (
+            "lr_scheduler.init_args.T_0",
+            4.0,
+            "lr_scheduler.init_args.T_0 is 4.0, not an integer in [2, 12]",
+        ),
         ("lr_scheduler.init_args.eta_min", 0.1, "lr_scheduler is {"),
-        ("lr_scheduler", "restarts", "lr_scheduler is 'restarts', not one of 'restarts', 'constant'"),
+        (
+            "lr_scheduler",
+            "restarts",
+            "lr_scheduler is 'restarts', not one of 'restarts', 'constant'",
+        ),
         ("optimizer.init_args", {}, "optimizer.init_args.lr is missing"),
     ],
 )
@@ -384,7 +425,7 @@ def test_of_two_sections_the_one_that_says_more_is_located():
 def test_of_two_like_sections_the_one_whose_keys_are_searched_is_located():
     space = space_of(
         {
-            "opt": {"choice": {"plain": {"class": "SGD"}, "heavy": {"class": "SGD"}}},
+            "opt": {"choice": {"heavy": {"class": "SGD"}, "plain": {"class": "SGD"}}},
             "opt.momentum": {"float": [0, 1], "when": {"opt": "heavy"}},
         }
     )
@@ -393,6 +434,8 @@ def test_of_two_like_sections_the_one_whose_keys_are_searched_is_located():
         "opt.momentum": 0.5,
     }
     assert space.locate({"opt": {"class": "SGD"}}, "here") == {"opt": "plain"}
+    with pytest.raises(SpecError, match="opt.momentum is 5, not a float"):
+        space.locate({"opt": {"class": "SGD", "momentum": 5}}, "here")
 
 
 def test_an_item_of_a_chosen_list_may_be_searched_too():
@@ -412,7 +455,10 @@ def test_a_conditional_section_is_written_before_the_keys_inside_it():
     space = space_of(
         {
             "head.size": {"int": [1, 9], "when": {"kind": "deep"}},
-            "head": {"choice": {"a": {"class": "A"}, "b": {"class": "B"}}, "when": {"kind": "deep"}},
+            "head": {
+                "choice": {"a": {"class": "A"}, "b": {"class": "B"}},
+                "when": {"kind": "deep"},
+            },
             "kind": {"choice": ["deep", "flat"]},
         }
     )

@@ -245,6 +245,21 @@ def test_a_longer_request_extends_the_file_and_a_shorter_one_keeps_it(tmp_path, 
     assert len(read_task(task_file(tmp_path, SMALL, FAST), SMALL, FAST)) == 5
 
 
+def test_a_longer_file_written_meanwhile_is_kept(tmp_path, monkeypatch):
+    original = generation.generate_example
+
+    def overtaken(recipe, task, index):
+        monkeypatch.setattr(generation, "generate_example", original)
+        obtain_task(tmp_path, recipe, task, 5)
+        return original(recipe, task, index)
+
+    monkeypatch.setattr(generation, "generate_example", overtaken)
+    found = obtain_task(tmp_path, SMALL, FAST, 2)
+    cached = read_task(task_file(tmp_path, SMALL, FAST), SMALL, FAST)
+    assert len(cached) == 5
+    assert same(found, cached[:2])
+
+
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "bytes flipped", "other task"])
 def test_a_damaged_file_is_noticed_and_made_again(tmp_path, caplog, damage):
     expected = obtain_task(tmp_path, SMALL, FAST, 4)

@@ -149,7 +149,7 @@ def test_rotary_arms_need_an_even_head_width():
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match="arch must be one of .*champion.*; got 'champ'"):
+    with pytest.raises(ValueError, match=r"arch must be one of .*champion.*; got 'champ'"):
         build_network("champ", "corrected", TINY)
     with pytest.raises(ValueError, match="flavour must be one of faithful, corrected"):
         build_network("champion", "correct", TINY)

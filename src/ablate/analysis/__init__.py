@@ -1,7 +1,15 @@
 """What the stored runs say: pure functions from frames to tables."""
 
 from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders
-from ablate.analysis.frames import Frames, curves, load, metric_names, run_list, runs_frame
+from ablate.analysis.frames import (
+    Frames,
+    curves,
+    load,
+    metric_names,
+    metrics_frame,
+    run_list,
+    runs_frame,
+)
 from ablate.analysis.points import at_best, at_last, scores
 from ablate.analysis.search import best_so_far, best_trial, trials_table
 
@@ -18,6 +26,7 @@ __all__ = [
     "leaders",
     "load",
     "metric_names",
+    "metrics_frame",
     "run_list",
     "runs_frame",
     "scores",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import mean, stdev
 from typing import Any
 
 import pandas as pd
@@ -76,7 +76,7 @@ def arms_table(
                     "cells": cells,
                     "runs": len(cells),
                     "n": len(counted),
-                    "mean": fmean(values) if values else math.nan,
+                    "mean": mean(values) if values else math.nan,
                     "sd": stdev(values) if len(values) > 1 else math.nan,
                     "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
                     "best_epochs": tuple(map(int, counted["epoch"])),

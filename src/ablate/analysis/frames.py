@@ -1,6 +1,6 @@
 """A study as pandas frames: the one read from the store that every table and figure shares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
@@ -57,7 +57,7 @@ def load(store: Store, study: str) -> Frames:
     search = record.kind == "search"
     return Frames(
         runs=runs_frame(store.runs(study), record, definitions),
-        metrics=pd.DataFrame(store.metrics(study), columns=MetricRow._fields),
+        metrics=metrics_frame(store.metrics(study)),
         record=record,
         trials=tuple(store.trials(study)) if search else (),
         environments=store.environments(study),
@@ -78,6 +78,12 @@ def runs_frame(
     frame = frame.sort_values(["trial", "seed", "attempt"], ignore_index=True)
     frame["standing"] = _standings(frame, record, definitions)
     return frame
+
+
+def metrics_frame(rows: Iterable[MetricRow]) -> pd.DataFrame:
+    """Arrange metric values as the frame `Frames` describes."""
+    frame = pd.DataFrame(list(rows), columns=MetricRow._fields)
+    return frame.astype({"run_id": int, "step": int, "epoch": int, "value": float})
 
 
 def basis(definition: Definition, arm: str) -> dict[str, Any] | None:

@@ -32,9 +32,8 @@ def trials_table(frames: Frames) -> pd.DataFrame:
                 "reason": "; ".join(dict.fromkeys(map(str, reasons))),
             }
         )
-    return pd.DataFrame(
-        rows, columns=["number", "state", "value", "seeds", "params", "seconds", "reason"]
-    )
+    columns = ["number", "state", "value", "seeds", "params", "seconds", "reason"]
+    return pd.DataFrame(rows, columns=columns).astype({"value": float, "seconds": float})
 
 
 def _seconds(trial: TrialRecord) -> float:

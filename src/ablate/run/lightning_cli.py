@@ -21,7 +21,16 @@ from ablate.errors import SpecError, nearest
 from ablate.run.schedules import Schedule
 from ablate.spec import paths
 
-_SHOWN_LINES = 12
+_NOISE = (
+    "Does not validate against any",
+    "Subtypes:",
+    "Errors:",
+    "Given value",
+    "Expected a <class 'NoneType'>",
+    "Problem with given class_path",
+    "Expected a path but",
+    "Expected a dot import path",
+)
 
 
 class _CLI(LightningCLI):
@@ -119,16 +128,31 @@ def _explained(config: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except ArgumentError as error:
-        raise SpecError(_unknown_key(str(error), config) or _shortened(str(error))) from error
+        raise SpecError(
+            _unknown_key(str(error), config) or _simplified(str(error), config)
+        ) from error
     except SpecError:
         raise
     except Exception as error:
-        raise SpecError(f"{type(error).__name__}: {error}") from error
+        raise SpecError(_simplified(str(error), config) or type(error).__name__) from error
 
 
-def _shortened(message: str) -> str:
-    lines = [line.rstrip() for line in message.splitlines() if line.strip()]
-    return "\n".join(lines[:_SHOWN_LINES])
+def _simplified(message: str, config: dict[str, Any]) -> str:
+    """Reduce jsonargparse's account of every type it tried to the keys and what is wrong there."""
+    keys: list[str] = []
+    complaints: list[str] = []
+    for line in message.splitlines():
+        text = line.strip().removeprefix("- ")
+        if match := re.fullmatch(r'Parser key "([^"]+)":', text):
+            keys.append(match[1])
+        elif text and not text.startswith(_NOISE):
+            complaints.append(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text))
+    owner = re.search(r"Given value: Namespace\(class_path='([^']+)'", message)
+    where = owner[1] if owner else ""
+    if keys:
+        inner = keys[-1].split(".")[-1]
+        where = next((p for p in _paths_of(inner, config) if p.startswith(keys[0])), keys[0])
+    return f"{where + ': ' if where else ''}{'; '.join(dict.fromkeys(complaints))}"
 
 
 def _unknown_key(message: str, config: dict[str, Any]) -> str | None:

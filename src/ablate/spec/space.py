@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -264,14 +264,17 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
                 value = paths.get(config, path)
             except KeyError as error:
                 raise SpecError(f"{where}: {path} is missing (no {error.args[0]})") from None
-            point[path] = self._label(path, parameter, value, where)
+            point[path] = self._label(path, parameter, value, config, where)
         self.check(point, where)
         return point
 
-    def _label(self, path: str, parameter: Any, value: Any, where: str) -> Any:
+    def _label(
+        self, path: str, parameter: Any, value: Any, config: Mapping[str, Any], where: str
+    ) -> Any:
         if not isinstance(parameter, Choice):
             return value
-        # Of several labels that fit, take the one that leaves the fewest keys unsaid.
+        # Of several labels that fit, take the one that leaves the fewest keys unsaid; of these,
+        # one whose own parameters are in the config.
         counts = {
             label: _unsaid(parameter.value(label), value, (), self._searched_in(path, label))
             for label in parameter.labels
@@ -279,16 +282,30 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         fitting = {label: count for label, count in counts.items() if count is not None}
         if not fitting:
             raise SpecError(f"{where}: {path} is {value!r}, not {parameter.describe()}")
-        return min(fitting, key=fitting.__getitem__)
+        return min(
+            fitting,
+            key=lambda label: (fitting[label], not self._readable(path, label, config)),
+        )
 
-    def _searched_in(self, path: str, label: Scalar) -> set[tuple[paths.Key, ...]]:
+    def _searched_in(self, path: str, label: Scalar) -> dict[tuple[paths.Key, ...], str]:
         outer = paths.parse(path)
         return {
-            keys[len(outer) :]
+            keys[len(outer) :]: other
             for other in self
             if _inside(keys := paths.parse(other), outer)
             and any(_same(label, known) for known in self[other].when.get(path, (label,)))
         }
+
+    def _readable(self, path: str, label: Scalar, config: Mapping[str, Any]) -> bool:
+        for other in self._searched_in(path, label).values():
+            parameter = self[other]
+            if not parameter.when.keys() <= {path}:
+                continue
+            if not paths.has(config, other):
+                return False
+            if not isinstance(parameter, Choice) and not parameter.admits(paths.get(config, other)):
+                return False
+        return True
 
     def covering_points(self) -> Iterator[tuple[str, Point]]:
         """Yield per parameter a point at which it is active, and one per choice of it."""
@@ -326,7 +343,7 @@ def _unsaid(
     pattern: Any,
     value: Any,
     keys: tuple[paths.Key, ...],
-    searched: set[tuple[paths.Key, ...]],
+    searched: Collection[tuple[paths.Key, ...]],
 ) -> int | None:
     """Count the leaves that only one of the two names; None where `value` does not fit."""
     if keys in searched:

@@ -4,7 +4,7 @@ import copy
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -170,14 +170,18 @@ class Arm:
 
 @dataclass(frozen=True)
 class Study:
-    """A study made ready: its spec, and the base config with profile and overrides applied."""
+    """A study made ready: its spec, and the base config with profile and overrides applied.
+
+    `source` names the files the config was read from, for messages.
+    """
 
     name: str
     spec: SearchSpec | AblationSpec
     config: dict[str, Any]
     profile: str
+    source: str = ""
     changes: tuple[Change, ...] = ()
-    enqueued: tuple[Point, ...] = field(default=())
+    enqueued: tuple[Point, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -288,15 +292,16 @@ class StudyFile:
         before = copy.deepcopy(config)
         changes: dict[str, Any] = {}
         for where, source in sources.items():
+            _apply(config, source, where)
             if isinstance(self.spec, SearchSpec):
                 _refuse_searched(source, self.spec.space, where)
-            _apply(config, source, where)
             changes = _later(changes, source)
         study = Study(
             name=self.name,
             spec=self.spec,
             config=config,
             profile=profile,
+            source=" + ".join(map(str, self.configs())),
             changes=tuple(Change(p, _old(before, p), value) for p, value in changes.items()),
         )
         if isinstance(self.spec, AblationSpec):
@@ -308,7 +313,7 @@ class StudyFile:
         except SpecError as error:
             raise SpecError(f"{self.path}: {error}") from None
         points = tuple(self._point(entry, space, study, changes) for entry in self.spec.enqueue)
-        return Study(study.name, study.spec, study.config, profile, study.changes, points)
+        return replace(study, enqueued=points)
 
     def _point(
         self, entry: str | Mapping[str, Any], space: Space, study: Study, changes: Changes

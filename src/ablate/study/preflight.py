@@ -6,7 +6,7 @@ from typing import Any
 
 from ablate.errors import RunError, SpecError, nearest
 from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Probed, Resolved
-from ablate.spec import SearchSpec, Study, paths
+from ablate.spec import AblationSpec, SearchSpec, Study, paths
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
     seed = study.seeds[0]
     points = list(study.space.covering_points())
     progress(f"checking {len(points)} points of the space")
-    resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
+    base, *resolved = resolve_all(
+        launcher, [study.configured({}, seed), *(study.at(point, seed) for _, point in points)]
+    )
+    if isinstance(base, SpecError):
+        raise SpecError(f"{study.source}: {base}")
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
             raise SpecError(f"{study.name}: space.{path} at {point[path]!r}: {outcome}")
@@ -44,25 +48,36 @@ def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
                 f"{nearest(path, known or paths.flatten(outcome))}"
             )
     progress("trying the config on one batch")
-    (probe,) = probe_all(launcher, {study.name: study.configured({}, seed)}, study.objective.metric)
+    (probe,) = _probe(launcher, {study.source: base}, study.objective.metric)
     return probe
 
 
 def check_ablation(study: Study, launcher: Launcher, progress: Progress) -> dict[str, Probe]:
     """Check an ablation: every arm resolves, runs on one batch and logs the declared metrics."""
-    arms = {arm.name: study.configured(arm.changes, study.seeds[0]) for arm in study.arms}
-    progress(f"trying {len(arms)} arms on one batch")
-    probes = probe_all(launcher, arms, study.objective.metric)
-    found = dict(zip(arms, probes, strict=True))
-    assert not isinstance(study.spec, SearchSpec)  # noqa: S101
-    for arm, probe in found.items():
+    assert isinstance(study.spec, AblationSpec)  # noqa: S101
+    seed = study.seeds[0]
+    names = [arm.name for arm in study.arms]
+    progress(f"trying {len(names)} arms on one batch")
+    base, *arms = resolve_all(
+        launcher,
+        [study.configured({}, seed), *(study.configured(a.changes, seed) for a in study.arms)],
+    )
+    if isinstance(base, SpecError):
+        raise SpecError(f"{study.source}: {base}")
+    configs: dict[str, dict[str, Any]] = {}
+    for name, outcome in zip(names, arms, strict=True):
+        if isinstance(outcome, SpecError):
+            raise SpecError(f"{study.name}: arms.{name}: {outcome}")
+        configs[f"{study.name}: arms.{name}"] = outcome
+    probes = _probe(launcher, configs, study.objective.metric)
+    for name, probe in zip(names, probes, strict=True):
         for metric in study.spec.metrics:
             if metric not in probe.metrics:
                 raise SpecError(
-                    f"{study.name}: metrics.{metric}: the arm {arm!r} never logs it: "
+                    f"{study.name}: metrics.{metric}: the arm {name!r} never logs it: "
                     f"{nearest(metric, probe.metrics)}"
                 )
-    return found
+    return dict(zip(names, probes, strict=True))
 
 
 def resolve_all(
@@ -78,21 +93,16 @@ def resolve_all(
     ]
 
 
-def probe_all(
-    launcher: Launcher, configs: Mapping[str, Mapping[str, Any]], metric: str | None
-) -> list[Probe]:
-    """Resolve and probe named configs; raise SpecError for the first that does not work."""
-    resolved = resolve_all(launcher, list(configs.values()))
-    jobs: list[Job] = []
-    for (name, _), outcome in zip(configs.items(), resolved, strict=True):
-        if isinstance(outcome, SpecError):
-            raise SpecError(f"{name}: {outcome}")
-        jobs.append(Job(len(jobs), "probe", outcome, metric=metric))
+def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: str) -> list[Probe]:
+    jobs = [
+        Job(number, "probe", config, metric=metric)
+        for number, config in enumerate(configs.values())
+    ]
     probes = []
-    for name, job, events in zip(configs, jobs, _do(launcher, jobs), strict=True):
+    for where, job, events in zip(configs, jobs, _do(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
-            raise SpecError(f"{name}: {_reason(events)}")
+            raise SpecError(f"{where}: {_reason(events)}")
         probes.append(
             Probe(job.config, probed.parameters, tuple(probed.metrics), probed.max_epochs)
         )

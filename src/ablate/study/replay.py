@@ -81,7 +81,7 @@ def replay(
         if config is None:
             study = request.prepare(file, launcher)
         else:
-            study = Study(file.name, file.spec, config, launcher.facts()["profile"])
+            study = Study(file.name, file.spec, config, launcher.facts()["profile"], name)
         probes = check_ablation(study, launcher, request.say)
         return _replay(study, probes, launcher, request)
 

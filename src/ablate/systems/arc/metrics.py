@@ -165,7 +165,7 @@ def batch_mean_accuracy(correct_N: Tensor, batch_size: int) -> float:
     A defective aggregation, kept because published searches used it: it depends on the batch size
     and on the order of the examples.
     """
-    batches = torch.split(correct_N.float(), batch_size)
+    batches = torch.split(correct_N.double(), batch_size)
     return torch.stack([batch.mean() for batch in batches]).mean().item()
 
 

@@ -1,0 +1,105 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.analysis import arm_kinds, arms_table, leaders
+from tests.analysis.frames_of import DEFINITION, frames, run
+
+METRICS, OBJECTIVE = DEFINITION["metrics"], DEFINITION["objective"]
+
+
+def compared(runs, curves, metrics=METRICS, **changes):
+    return arms_table(frames(runs, curves, **changes), metrics, OBJECTIVE)
+
+
+def row(table, arm, metric="loss"):
+    (found,) = table[(table["arm"] == arm) & (table["metric"] == metric)].to_dict("records")
+    return found
+
+
+def test_arms_stand_in_declared_order_with_undeclared_ones_before_the_floors():
+    made = frames([run(1, arm="old")], {})
+    assert arm_kinds(made) == {"b": "arm", "a": "arm", "old": "undeclared", "zero": "floor"}
+    table = arms_table(made, METRICS, OBJECTIVE)
+    assert table["arm"].tolist() == ["b", "a", "old", "zero"] * 2
+    assert table["metric"].tolist() == ["acc"] * 4 + ["loss"] * 4
+    assert table.loc[table["reference"], "arm"].unique().tolist() == ["b"]
+
+
+def test_means_hold_only_what_counts_and_name_the_rest():
+    table = compared(
+        [
+            run(1, parameters=5),
+            run(2, seed=2, status="failed", reason="boom"),
+            run(3, seed=3),
+            run(4, seed=4),
+        ],
+        {(1, "loss"): [4.0, 2.0, 3.0], (3, "loss"): [1.0, math.nan], (4, "loss"): [4.0]},
+    )
+    found = row(table, "a")
+    assert (found["n"], found["runs"]) == (2, 4)
+    assert found["mean"] == 3.0
+    assert found["sd"] == pytest.approx(math.sqrt(2))
+    assert found["best_epochs"] == (1, 0)
+    assert found["last_epochs"] == (2, 0)
+    assert found["parameters"] == (5, 10)
+    assert (found["failed"], found["diverged"]) == (1, 1)
+    assert [(cell.seed, cell.trial, cell.why) for cell in found["cells"]] == [
+        (1, 1, ""),
+        (2, 2, "failed: boom"),
+        (3, 3, "diverged: loss was nan at its end"),
+        (4, 4, ""),
+    ]
+
+
+def test_a_declared_seed_that_has_no_run_is_a_cell_too():
+    found = row(compared([run(1)], {(1, "loss"): [1.0]}), "a")
+    assert [(cell.seed, cell.why) for cell in found["cells"]] == [(1, ""), (2, "not run")]
+    assert math.isnan(found["sd"])
+    empty = row(compared([], {}), "a")
+    assert (empty["n"], empty["runs"]) == (0, 2)
+    assert math.isnan(empty["mean"])
+
+
+def test_runs_under_an_earlier_definition_are_counted_apart():
+    earlier = {**DEFINITION, "config": {"x": 7}}
+    table = compared(
+        [run(1, definition_id=0), run(2)],
+        {(1, "loss"): [100.0], (2, "loss"): [1.0]},
+        earlier=earlier,
+    )
+    assert (row(table, "a")["mean"], row(table, "a")["n"], row(table, "a")["outdated"]) == (1, 1, 1)
+
+
+def test_equal_values_have_no_spread():
+    runs = [run(seed, seed=seed) for seed in range(3)]
+    found = row(compared(runs, {(i, "loss"): [0.1] for i in range(3)}), "a")
+    assert (found["mean"], found["sd"]) == (0.1, 0.0)
+
+
+@given(st.lists(st.floats(), min_size=1, max_size=5))
+def test_no_value_enters_or_leaves_a_mean_unseen(lasts):
+    runs = [run(seed, seed=seed) for seed in range(len(lasts))]
+    table = compared(runs, {(i, "loss"): [value] for i, value in enumerate(lasts)})
+    found = row(table, "a")
+    counted = [cell.value for cell in found["cells"] if cell.counted]
+    assert found["n"] == len(counted) == sum(map(math.isfinite, lasts))
+    assert found["runs"] == len(found["cells"])
+    assert sorted(counted) == sorted(filter(math.isfinite, lasts))
+    if counted:
+        assert min(counted) <= found["mean"] <= max(counted) or math.isclose(
+            found["mean"], counted[0]
+        )
+
+
+def test_the_leaders_have_the_best_mean_of_their_kind():
+    runs = [run(1, arm="a"), run(2, arm="b"), run(3, arm="zero"), run(4, arm="a", seed=2)]
+    losses = {(1, "loss"): [2.0], (2, "loss"): [3.0], (3, "loss"): [1.0], (4, "loss"): [4.0]}
+    accuracies = {(i, "acc"): [value] for i, value in ((1, 0.3), (2, 0.9), (3, 0.1), (4, 0.5))}
+    table = compared(runs, {**losses, **accuracies})
+    assert leaders(table, "loss", ("arm",))["arm"].tolist() == ["b", "a"]
+    assert leaders(table, "loss", ("floor",))["arm"].tolist() == ["zero"]
+    assert leaders(table, "acc", ("arm",))["arm"].tolist() == ["b"]
+    assert leaders(compared([], {}), "acc", ("arm",)).empty

@@ -1,0 +1,87 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.analysis import curves, load, metric_names, run_list
+from ablate.analysis.frames import basis
+from ablate.errors import NotFoundError
+from ablate.store import Store
+from tests.analysis.frames_of import DEFINITION, frames, run
+
+
+def standings(made):
+    return dict(zip(made.runs["run_id"], made.runs["standing"], strict=True))
+
+
+def test_only_the_latest_attempt_speaks_for_a_trial():
+    made = frames([run(1, trial=0, attempt=1), run(2, trial=0, attempt=0, status="failed")], {})
+    assert standings(made) == {1: "current", 2: "earlier attempt"}
+    assert run_list(made)["run_id"].tolist() == [2, 1]
+
+
+def test_only_the_newest_trial_speaks_for_an_arm_and_seed():
+    made = frames([run(1), run(2), run(3, seed=2), run(4, arm="b")], {})
+    assert standings(made) == {1: "run again later", 2: "current", 3: "current", 4: "current"}
+
+
+def test_trials_of_a_search_stand_beside_each_other():
+    made = frames([run(1, arm=None), run(2, arm=None)], {}, kind="search")
+    assert set(standings(made).values()) == {"current"}
+
+
+def test_a_run_under_a_changed_arm_is_of_an_earlier_definition():
+    earlier = {**DEFINITION, "arms": {"b": {}, "a": {"x": 99}}}
+    made = frames(
+        [run(1, definition_id=0), run(2, definition_id=0, arm="b"), run(3, arm="gone")],
+        {},
+        earlier=earlier,
+    )
+    assert standings(made) == {1: "earlier definition", 2: "current", 3: "current"}
+
+
+def test_a_newer_run_under_an_earlier_definition_does_not_hide_a_current_one():
+    earlier = {**DEFINITION, "config": {"x": 7}}
+    made = frames([run(1), run(2, definition_id=0)], {}, earlier=earlier)
+    assert standings(made) == {1: "current", 2: "earlier definition"}
+
+
+def test_an_arm_of_a_ladder_stands_on_the_arms_before_it():
+    ladder = {"design": "ladder", "config": {}, "arms": {"a": {"x": 1}, "b": {"y": 2}, "c": None}}
+    assert basis(ladder, "b") == {"config": {}, "changes": {"x": 1, "y": 2}}
+    assert basis(ladder, "c") == basis(ladder, "b")
+    assert basis({**ladder, "design": "arms"}, "b") == {"config": {}, "changes": {"y": 2}}
+    assert basis({**ladder, "floor": {"f": {"z": 3}}}, "f") == {"config": {}, "changes": {"z": 3}}
+    assert basis(ladder, "nobody") is None
+
+
+@given(st.permutations(range(6)))
+def test_the_order_in_which_runs_are_read_does_not_matter(order):
+    runs = [run(i, trial=i // 2, attempt=i % 2, seed=1 + i // 4) for i in range(6)]
+    one, other = frames(runs, {}), frames([runs[i] for i in order], {})
+    assert one.runs.equals(other.runs)
+
+
+def test_curves_hold_every_validation_value_of_current_runs():
+    made = frames(
+        [run(1, trial=0), run(2, trial=0, attempt=1)],
+        {(1, "loss"): [9.0], (2, "loss"): [1.0, math.nan], (2, "acc"): [0.5]},
+    )
+    made.metrics.loc[len(made.metrics)] = [2, "train", "loss", 0, 0, 5.0]
+    found = curves(made, "loss")
+    assert list(found.columns) == ["arm", "seed", "trial", "run_id", "epoch", "step", "value"]
+    assert found["value"].map(repr).tolist() == ["1.0", "nan"]
+    assert curves(made, "nope").empty
+    assert metric_names(made) == ["acc", "loss"]
+
+
+def test_a_study_is_loaded_from_the_store_and_an_unknown_one_is_named(tmp_path):
+    with Store.open(f"sqlite:///{tmp_path}/a.db", create=True) as store:
+        store.define("ladder", "ablation", DEFINITION, "cpu")
+        made = load(store, "ladder")
+        assert made.definition == DEFINITION
+        assert made.runs.empty
+        assert made.trials == ()
+        with pytest.raises(NotFoundError, match="did you mean 'ladder'"):
+            load(store, "lader")

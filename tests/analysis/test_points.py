@@ -1,0 +1,73 @@
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.analysis import at_best, at_last, scores
+from tests.analysis.frames_of import frames, run
+
+inf, nan = math.inf, math.nan
+values = st.lists(st.floats(), min_size=1, max_size=6)
+OBJECTIVE = {"metric": "loss", "direction": "minimize", "at": "best"}
+LAST = {**OBJECTIVE, "at": "last"}
+
+
+def why(curve, objective=OBJECTIVE, **changes):
+    made = frames([run(1, **changes)], {(1, "loss"): curve} if curve else {})
+    (row,) = scores(made, ["loss"], objective).to_dict("records")
+    return row["why"]
+
+
+@given(values, st.sampled_from(["minimize", "maximize"]))
+def test_the_best_point_is_the_first_best_finite_one(curve, direction):
+    found = at_best(frames([run(1)], {(1, "loss"): curve}), "loss", direction)
+    finite = [value for value in curve if math.isfinite(value)]
+    if not finite:
+        assert found.empty
+        return
+    best = min(finite) if direction == "minimize" else max(finite)
+    assert found["value"].tolist() == [best]
+    assert found["epoch"].tolist() == [curve.index(best)]
+
+
+@given(values)
+def test_the_last_point_is_the_last_one_finite_or_not(curve):
+    found = at_last(frames([run(1)], {(1, "loss"): curve}), "loss")
+    assert repr(found["value"].tolist()) == repr([curve[-1]])
+    assert found["epoch"].tolist() == [len(curve) - 1]
+
+
+def test_all_metrics_are_read_where_the_objective_is_best():
+    made = frames([run(1)], {(1, "loss"): [3.0, 1.0, 2.0], (1, "acc"): [0.1, 0.2, 0.9]})
+    table = scores(made, ["acc", "loss"], OBJECTIVE)
+    assert table["value"].tolist() == [0.2, 1.0]
+    assert table["epoch"].tolist() == [1, 1]
+    assert table["last_epoch"].tolist() == [2, 2]
+    assert scores(made, ["acc"], LAST)["value"].tolist() == [0.9]
+
+
+def test_training_values_are_never_read():
+    made = frames([run(1)], {(1, "loss"): [3.0, 2.0]})
+    made.metrics.loc[len(made.metrics)] = [1, "train", "loss", 20, 2, 0.0]
+    assert scores(made, ["loss"], OBJECTIVE)["value"].tolist() == [2.0]
+
+
+def test_a_value_that_does_not_count_says_why():
+    assert why([2.0, 1.0]) == ""
+    assert why([nan, 1.0]) == ""
+    assert why([1.0, nan]) == "diverged: loss was nan at its end"
+    assert why([1.0, inf], LAST) == "diverged: loss was inf at its end"
+    assert why([]) == "no value: loss was not recorded"
+    assert why([1.0], status="failed", reason="out of memory") == "failed: out of memory"
+    assert why([1.0], status="pruned") == "pruned"
+    assert why([1.0], status="running") == "running"
+
+
+def test_a_metric_that_is_absent_or_not_finite_at_the_point_does_not_count():
+    made = frames([run(1)], {(1, "loss"): [2.0, 1.0], (1, "acc"): [0.5, nan], (1, "f1"): [0.5]})
+    table = scores(made, ["acc", "f1", "loss"], OBJECTIVE)
+    assert table["why"].tolist() == [
+        "diverged: acc was nan",
+        "no value: f1 was not recorded where loss is read",
+        "",
+    ]

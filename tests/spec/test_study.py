@@ -1,0 +1,502 @@
+"""Study files: what they refuse, and what a prepared study runs."""
+
+import copy
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.errors import NotFoundError, SpecError
+from ablate.spec import (
+    AblationSpec,
+    Arm,
+    Change,
+    Objective,
+    Study,
+    content_hash,
+    identity,
+    read_study,
+)
+from ablate.spec.study import definition_hash, merged, parse_duration
+from tests.spec.samples import CONFIG, SPACE, ablation, config, search
+
+LR = "optimizer.init_args.lr"
+BETA = "optimizer.init_args.betas[0]"
+
+
+def test_a_study_that_holds_is_read(project):
+    study = project.study(search())
+    assert study.name == "mine"
+    assert [str(path) for path in study.configs()] == ["configs/base.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (search(kind="serach"), "kind must be search or ablation, not 'serach'"),
+        ({}, "kind must be search or ablation, not None"),
+        (search(budgte={}), "unknown key 'budgte': did you mean 'budget'?"),
+        (
+            search(objective={"metirc": "x"}),
+            "objective: unknown key 'metirc': did you mean 'metric'?",
+        ),
+        (search(profiles={"cpu": {"seds": [1]}}), "profiles.cpu: unknown key 'seds': did you mean"),
+        (
+            search(profiles={"cpu": {"budget": {"trails": 1}}}),
+            "profiles.cpu.budget: unknown key 'trails'",
+        ),
+        (
+            search(sampler={"class": "x"}),
+            "sampler: unknown key 'class': did you mean 'class_path'?",
+        ),
+        (search(limits={"attempt": 1}), "limits: unknown key 'attempt': did you mean 'attempts'?"),
+        (search(arms={}), "unknown key 'arms'"),
+        (ablation(space={}), "unknown key 'space'"),
+        (search(seeds=[]), "seeds: "),
+        (search(seeds=307), "seeds: input should be a valid tuple (given: 307)"),
+        (search(seeds=[1, 1]), "seeds: a seed is written twice"),
+        (search(seeds=[1, "1"]), "seeds: a seed is written twice"),
+        (search(seeds=[-1]), "seeds[0]: input should be greater than or equal to 0 (given: -1)"),
+        (search(seeds=[2**32]), "seeds[0]: input should be less than 4294967296"),
+        (search(seeds=[1.5]), "seeds[0]: "),
+        (search(config=[]), "config: "),
+        (search(budget={}), "budget: give trials, timeout or both"),
+        (search(budget={"trials": 0}), "budget.trials: "),
+        (search(budget={"timeout": "1 fortnight"}), "budget.timeout: write a duration"),
+        (search(objective={"metric": "x", "direction": "up"}), "objective.direction: "),
+        (search(window=0), "window: "),
+        (search(space={}), "space: "),
+        (search(space={"a[": {"int": [1, 2]}}), "'a[' is not a path"),
+        (search(profiles={"cpu": {"set": {"a..b": 1}}}), "'a..b' is not a path"),
+        (ablation(arms={}), "arms: "),
+        (ablation(arms={"one": {"a[x]": 1}}, reference="one"), "'a[x]' is not a path"),
+        (ablation(reference="gleu"), "the reference 'gleu' is no arm: did you mean 'gelu'?"),
+        (ablation(floor={"wide": {}}), "'wide' is both an arm and a floor"),
+        (ablation(design="leader"), "design: "),
+        (ablation(metrics={}), "metrics: "),
+        (ablation(metrics={"loss": "down"}), "metrics.loss: "),
+    ],
+)
+def test_a_study_that_does_not_hold_is_refused_at_its_file_and_key(project, content, message):
+    with pytest.raises(SpecError) as caught:
+        project.study(content)
+    assert str(caught.value).startswith("studies/mine.yaml: ")
+    assert message in str(caught.value)
+
+
+def test_every_mistake_of_a_file_is_listed_at_once(project):
+    with pytest.raises(SpecError) as caught:
+        project.study(search(seeds=[], budget={}, window=0))
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == ["seeds", "window", "budget"]
+
+
+def test_a_misspelt_study_names_its_neighbours(project):
+    project.study(search(), name="champion")
+    with pytest.raises(NotFoundError, match="did you mean 'champion'"):
+        read_study("chapmion")
+
+
+# Configs
+
+
+def test_a_missing_config_is_named_without_detours(project):
+    with pytest.raises(NotFoundError) as caught:
+        project.prepared(search(config="../configs/bsae.yaml"))
+    assert str(caught.value) == (
+        "there is no file configs/bsae.yaml; in configs/: did you mean 'base.yaml'?"
+    )
+
+
+def test_later_configs_lie_over_earlier_ones(project):
+    project.config("small", {"model": {"init_args": {"width": 4}}, "trainer": {"max_epochs": 9}})
+    study = project.prepared(search(config=["../configs/base.yaml", "../configs/small.yaml"]))
+    assert study.config == {
+        **CONFIG,
+        "model": {"class_path": "toy.Net", "init_args": {"width": 4, "act": "relu"}},
+        "trainer": {"max_epochs": 9, "callbacks": None},
+    }
+
+
+def test_a_section_of_another_class_starts_anew():
+    sgd = {"optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 1}}}
+    assert merged([config(), sgd])["optimizer"] == sgd["optimizer"]
+    same = {"optimizer": {"class_path": "torch.optim.Adam", "init_args": {"lr": 1}}}
+    assert merged([config(), same])["optimizer"]["init_args"] == {"lr": 1, "betas": [0.9, 0.99]}
+
+
+def test_merging_shares_nothing_with_its_sources():
+    base = config()
+    merged([base])["model"]["init_args"]["width"] = 99
+    assert base == CONFIG
+
+
+# Profiles and overrides
+
+CPU = {"set": {"trainer.max_epochs": 1, "trainer.accelerator": "cpu"}}
+
+
+def test_a_profile_changes_the_config_and_says_what_it_changed(project):
+    study = project.prepared(search(profiles={"cpu": CPU}))
+    assert study.config["trainer"] == {"max_epochs": 1, "callbacks": None, "accelerator": "cpu"}
+    assert study.changes == (
+        Change("trainer.max_epochs", 3, 1),
+        Change("trainer.accelerator", None, "cpu"),
+    )
+
+
+def test_a_profile_of_other_hardware_changes_nothing(project):
+    study = project.prepared(search(profiles={"cpu": CPU}), profile="cuda")
+    assert study.config == CONFIG
+    assert study.changes == ()
+
+
+def test_a_profile_may_have_its_own_seeds_and_budget(project):
+    content = search(profiles={"cpu": {"seeds": [1, 2], "budget": {"timeout": "2m"}}})
+    study = project.prepared(content)
+    assert study.seeds == (1, 2)
+    assert (study.budget.trials, study.budget.timeout) == (None, 120.0)
+    other = project.prepared(content, profile="cuda")
+    assert (other.seeds, other.budget.trials) == ((307,), 4)
+
+
+def test_the_command_line_overrides_the_profile(project):
+    file = project.study(search(profiles={"cpu": CPU}))
+    study = file.prepare("cpu", {"trainer.max_epochs": 7, "model.init_args.width": 8})
+    assert study.config["trainer"]["max_epochs"] == 7
+    assert study.config["model"]["init_args"]["width"] == 8
+    assert study.changes == (
+        Change("trainer.accelerator", None, "cpu"),
+        Change("trainer.max_epochs", 3, 7),
+        Change("model.init_args.width", 16, 8),
+    )
+
+
+def test_an_override_of_a_section_comes_after_the_profiles_keys_in_it(project):
+    file = project.study(search(profiles={"cpu": CPU}))
+    study = file.prepare("cpu", {"trainer": {"max_epochs": 5}})
+    assert study.config["trainer"] == {"max_epochs": 5}
+
+
+@pytest.mark.parametrize(
+    ("profile", "override", "message"),
+    [
+        (
+            {"model.init_args.width.x": 1},
+            {},
+            "studies/mine.yaml: profiles.cpu.set: model.init_args",
+        ),
+        (
+            CPU["set"],
+            {"model.init_args.width.x": 1},
+            "--set: model.init_args.width.x: there is 16 at",
+        ),
+        ({}, {"model..x": 1}, "--set: 'model..x' is not a path"),
+    ],
+)
+def test_a_change_that_does_not_fit_is_refused_where_it_was_written(
+    project, profile, override, message
+):
+    file = project.study(search(profiles={"cpu": {"set": profile}}))
+    with pytest.raises(SpecError) as caught:
+        file.prepare("cpu", override)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("path", [LR, BETA, "lr_scheduler", "lr_scheduler.init_args.eta_min"])
+def test_a_change_to_what_is_searched_is_refused(project, path):
+    file = project.study(search())
+    with pytest.raises(SpecError, match=r"^--set: .* is set, but the study searches"):
+        file.prepare("cpu", {path: 1})
+    file = project.study(search(profiles={"cpu": {"set": {path: 1}}}))
+    with pytest.raises(SpecError, match=r"profiles\.cpu\.set: .* is set, but the study searches"):
+        file.prepare("cpu")
+
+
+def test_preparing_leaves_the_study_file_as_it_was(project):
+    file = project.study(search(profiles={"cpu": {"set": {"trainer.callbacks": []}}}))
+    first = file.prepare("cpu")
+    first.config["trainer"]["callbacks"].append("changed")
+    assert file.prepare("cpu").config["trainer"]["callbacks"] == []
+
+
+# Enqueued points
+
+POINT = {LR: 0.02, BETA: 0.8, "lr_scheduler": "constant"}
+
+
+def moved(**changes):
+    """Return a config at another point of the space, with further paths changed."""
+    other = copy.deepcopy(CONFIG)
+    other["optimizer"]["init_args"] = {"lr": 0.02, "betas": [0.8, 0.99]}
+    other["lr_scheduler"] = None
+    return {**other, **changes}
+
+
+def test_a_config_file_is_enqueued_at_its_point(project):
+    project.config("known", moved(seed_everything=99))
+    study = project.prepared(search(enqueue=["../configs/known.yaml"]))
+    assert study.enqueued == (POINT,)
+    assert study.at(study.enqueued[0], 5) == {**moved(), "seed_everything": 5}
+
+
+def test_an_inline_point_is_enqueued_as_written(project):
+    study = project.prepared(search(enqueue=[POINT, {LR: 0.05}]))
+    assert study.enqueued == (POINT, {LR: 0.05})
+
+
+def test_the_profile_applies_to_an_enqueued_config_too(project):
+    project.config("known", moved())
+    study = project.prepared(search(enqueue=["../configs/known.yaml"], profiles={"cpu": CPU}))
+    assert study.enqueued == (POINT,)
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        (
+            {"optimizer.init_args.rl": 0.1},
+            "'optimizer.init_args.rl' is not in the space: did you mean",
+        ),
+        ({LR: 0.5}, f"{LR} is 0.5, not a float in [1e-05, 0.1]"),
+        ({LR: "0.05"}, f"{LR} is '0.05', not a float"),
+        ({BETA: 0.85}, f"{BETA} is 0.85, not one of 0.8, 0.9"),
+        ({"lr_scheduler": None}, "lr_scheduler is None, not one of 'restarts', 'constant'"),
+        ({"lr_scheduler.init_args.T_0": 4}, "is set but its condition does not hold"),
+        (
+            {"lr_scheduler": "constant", "lr_scheduler.init_args.T_0": 4},
+            "is set but its condition does not hold",
+        ),
+    ],
+)
+def test_an_inline_point_outside_the_space_is_refused(project, point, message):
+    with pytest.raises(SpecError) as caught:
+        project.prepared(search(enqueue=[POINT, point]))
+    assert str(caught.value).startswith("studies/mine.yaml: enqueue: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": {}}, f"{LR} is missing (no optimizer.init_args)"),
+        (
+            {
+                "optimizer": {
+                    "class_path": "torch.optim.Adam",
+                    "init_args": {"lr": 1, "betas": [0.9]},
+                }
+            },
+            f"{LR} is 1, not a float in [1e-05, 0.1]",
+        ),
+        (
+            {"trainer": {"max_epochs": 8, "callbacks": None}},
+            "enqueued into studies/mine.yaml, but it differs from the study's config at "
+            "trainer.max_epochs, which is not searched: 8 here, 3 there",
+        ),
+        (
+            {"data": {"class_path": "toy.Data"}},
+            "differs from the study's config at data.class_path, which is not searched: "
+            "'toy.Data' here, None there",
+        ),
+        (
+            {"model": {"class_path": "toy.Net", "init_args": {"width": 16}}},
+            "differs from the study's config at model.init_args.act, which is not searched: "
+            "None here, 'relu' there",
+        ),
+    ],
+)
+def test_a_config_file_outside_the_space_is_refused_by_its_tidy_name(project, changes, message):
+    project.config("known", moved(**changes))
+    with pytest.raises(SpecError) as caught:
+        project.prepared(search(enqueue=["../configs/known.yaml"]))
+    assert str(caught.value).startswith("configs/known.yaml: ")
+    assert message in str(caught.value)
+
+
+def test_a_missing_enqueued_config_is_refused(project):
+    with pytest.raises(NotFoundError, match=r"there is no file configs/absent\.yaml"):
+        project.prepared(search(enqueue=["../configs/absent.yaml"]))
+
+
+def test_a_bad_condition_names_the_study_file(project):
+    space = {**SPACE, "x": {"int": [1, 2], "when": {"lr_schedler": "restarts"}}}
+    with pytest.raises(SpecError, match=r"^studies/mine\.yaml: space\.x\.when: .*'lr_scheduler'"):
+        project.prepared(search(space=space))
+
+
+# Arms
+
+
+def test_arms_change_the_base_alone(project):
+    study = project.prepared(ablation(floor={"blind": {"model.init_args.width": 1}}))
+    assert study.arms == (
+        Arm("wide", {"model.init_args.width": 32}),
+        Arm("gelu", {"model.init_args.act": "gelu"}),
+        Arm("flat", {"lr_scheduler": None}),
+        Arm("blind", {"model.init_args.width": 1}, floor=True),
+    )
+
+
+def test_a_ladder_keeps_the_changes_of_the_arms_before(project):
+    floor = {"blind": {"model.init_args.width": 1}}
+    study = project.prepared(ablation(design="ladder", floor=floor))
+    assert study.arms == (
+        Arm("wide", {"model.init_args.width": 32}),
+        Arm("gelu", {"model.init_args.width": 32, "model.init_args.act": "gelu"}),
+        Arm(
+            "flat",
+            {"model.init_args.width": 32, "model.init_args.act": "gelu", "lr_scheduler": None},
+        ),
+        Arm("blind", {"model.init_args.width": 1}, floor=True),
+    )
+
+
+changes_of_arms = st.dictionaries(
+    st.sampled_from(["a", "a.b", "a.b.c", "d"]),
+    st.dictionaries(st.sampled_from(["b", "e"]), st.just({}), max_size=2),
+    max_size=3,
+)
+
+
+@given(st.lists(changes_of_arms, min_size=1, max_size=5))
+def test_every_rung_of_a_ladder_is_the_rung_below_with_its_changes_on_top(arms):
+    named = {f"arm{index}": changes for index, changes in enumerate(arms)}
+    content = ablation(arms=named, design="ladder", reference="arm0")
+    spec = AblationSpec.model_validate(content)
+    study = Study(name="mine", spec=spec, config={}, profile="cpu")
+    below = {}
+    for arm, changes in zip(study.arms, arms, strict=True):
+        rung = Study(name="mine", spec=spec, config=below, profile="cpu").configured(changes, 1)
+        assert study.configured(arm.changes, 1) == rung
+        below = rung
+
+
+def test_an_arm_is_configured_without_touching_the_base(project):
+    study = project.prepared(ablation())
+    wide = study.configured(study.arms[0].changes, 308)
+    assert wide["seed_everything"] == 308
+    assert wide["model"]["init_args"] == {"width": 32, "act": "relu"}
+    wide["optimizer"]["init_args"]["betas"].append(1)
+    assert study.config == CONFIG
+
+
+def test_an_arm_that_does_not_fit_the_config_is_refused_by_name(project):
+    with pytest.raises(
+        SpecError, match=r"^studies/mine\.yaml: arms\.deep: model\.init_args\.act\.x"
+    ):
+        project.prepared(ablation(arms={"deep": {"model.init_args.act.x": 1}}, reference="deep"))
+
+
+def test_the_first_metric_decides_unless_an_objective_is_declared(project):
+    assert project.prepared(ablation()).objective == Objective(
+        metric="val_accuracy", direction="maximize", at="best"
+    )
+    declared = ablation(objective={"metric": "val_loss", "at": "last"})
+    assert project.prepared(declared).objective == Objective(
+        metric="val_loss", direction="minimize", at="last"
+    )
+
+
+# Definition and identity
+
+
+@pytest.mark.parametrize("content", [search(enqueue=[POINT]), ablation(floor={"f": {"a": 1}})])
+def test_a_definition_is_plain_data(project, content):
+    definition = project.prepared(content).definition()
+    assert json.loads(json.dumps(definition)) == definition
+    assert definition_hash(definition) == content_hash(definition)
+
+
+def test_a_definition_holds_what_is_run(project):
+    profile = {"cpu": {**CPU, "seeds": [5], "budget": {"trials": 2}}}
+    definition = project.prepared(search(profiles=profile)).definition()
+    assert definition["config"]["trainer"]["max_epochs"] == 1
+    assert definition["seeds"] == [5]
+    assert definition["budget"]["trials"] == 2
+    assert definition["space"][LR]["float"] == [1e-5, 0.1]
+    assert definition["profile_changes"][0] == {"path": "trainer.max_epochs", "from": 3, "to": 1}
+
+
+def test_the_definition_names_the_metric_that_decides(project):
+    assert project.prepared(ablation()).definition()["objective"]["metric"] == "val_accuracy"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"budget": {"trials": 400, "timeout": "1h"}},
+        {"enqueue": [POINT]},
+        {"limits": {"attempts": 5}},
+        {"profiles": {"cuda": CPU}},
+    ],
+)
+def test_a_study_keeps_its_identity_when_only_its_extent_changes(project, change):
+    before = project.prepared(search()).definition()
+    after = project.prepared(search(**change)).definition()
+    assert identity(after) == identity(before)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": [308]},
+        {"seed": 1},
+        {"window": 5},
+        {"objective": {"metric": "val_loss", "at": "last"}},
+        {"space": {**SPACE, LR: {"float": [1e-5, 1e-1]}}},
+        {"space": {**SPACE, "model.init_args.width": {"int": [1, 9]}}},
+        {"sampler": {"class_path": "optuna.samplers.RandomSampler"}},
+        {"pruner": {"class_path": "optuna.pruners.NopPruner"}},
+        {"profiles": {"cpu": CPU}},
+        {"profiles": {"cpu": {"seeds": [308]}}},
+    ],
+)
+def test_a_study_changes_its_identity_with_anything_its_trials_depend_on(project, change):
+    before = project.prepared(search()).definition()
+    after = project.prepared(search(**change)).definition()
+    assert identity(after) != identity(before)
+
+
+def test_a_study_changes_its_identity_with_its_config_but_not_with_the_configs_name(project):
+    before = identity(project.prepared(search()).definition())
+    project.config("renamed", CONFIG)
+    assert (
+        identity(project.prepared(search(config="../configs/renamed.yaml")).definition()) == before
+    )
+    project.config("base", config(data={"class_path": "toy.Data"}))
+    assert identity(project.prepared(search()).definition()) != before
+
+
+# Durations
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        (90, 90),
+        (0.5, 0.5),
+        ("90", 90),
+        ("90s", 90),
+        ("15m", 900),
+        ("1.5h", 5400),
+        (" 2 d ", 172800),
+    ],
+)
+def test_durations_are_read_as_seconds(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", [0, -1, "0s", "", "s", "1w", "1h30m", "-5m", True, None, [], float("inf"), float("nan"),
+             "9" * 400 + "d", "1e3"]
+)  # fmt: skip
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="write a duration as seconds or like 90s, 15m"):
+        parse_duration(text)
+
+
+@given(st.integers(1, 10**6), st.sampled_from([("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
+def test_a_unit_multiplies(number, unit):
+    assert parse_duration(f"{number}{unit[0]}") == number * unit[1]
