@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import arm_kinds, arms_table, leaders
@@ -79,6 +79,7 @@ def test_equal_values_have_no_spread():
     assert (found["mean"], found["sd"]) == (0.1, 0.0)
 
 
+@settings(max_examples=30)
 @given(st.lists(st.floats(), min_size=1, max_size=5))
 def test_no_value_enters_or_leaves_a_mean_unseen(lasts):
     runs = [run(seed, seed=seed) for seed in range(len(lasts))]

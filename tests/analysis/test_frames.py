@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import curves, load, metric_names, run_list
@@ -32,9 +32,13 @@ def test_trials_of_a_search_stand_beside_each_other():
 
 
 def test_a_run_under_a_changed_arm_is_of_an_earlier_definition():
-    earlier = {**DEFINITION, "arms": {"b": {}, "a": {"x": 99}}}
+    earlier = {**DEFINITION, "arms": {"b": {}, "a": {"x": 99}, "gone": {}}}
     made = frames(
-        [run(1, definition_id=0), run(2, definition_id=0, arm="b"), run(3, arm="gone")],
+        [
+            run(1, definition_id=0),
+            run(2, definition_id=0, arm="b"),
+            run(3, definition_id=0, arm="gone"),
+        ],
         {},
         earlier=earlier,
     )
@@ -56,6 +60,7 @@ def test_an_arm_of_a_ladder_stands_on_the_arms_before_it():
     assert basis(ladder, "nobody") is None
 
 
+@settings(max_examples=30)
 @given(st.permutations(range(6)))
 def test_the_order_in_which_runs_are_read_does_not_matter(order):
     runs = [run(i, trial=i // 2, attempt=i % 2, seed=1 + i // 4) for i in range(6)]

@@ -1,13 +1,13 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import at_best, at_last, scores
 from tests.analysis.frames_of import frames, run
 
 inf, nan = math.inf, math.nan
-values = st.lists(st.floats(), min_size=1, max_size=6)
+values = st.lists(st.sampled_from([nan, inf, -inf, 1.0, 2.0]) | st.floats(), min_size=1, max_size=6)
 OBJECTIVE = {"metric": "loss", "direction": "minimize", "at": "best"}
 LAST = {**OBJECTIVE, "at": "last"}
 
@@ -18,6 +18,7 @@ def why(curve, objective=OBJECTIVE, **changes):
     return row["why"]
 
 
+@settings(max_examples=30)
 @given(values, st.sampled_from(["minimize", "maximize"]))
 def test_the_best_point_is_the_first_best_finite_one(curve, direction):
     found = at_best(frames([run(1)], {(1, "loss"): curve}), "loss", direction)
@@ -30,6 +31,7 @@ def test_the_best_point_is_the_first_best_finite_one(curve, direction):
     assert found["epoch"].tolist() == [curve.index(best)]
 
 
+@settings(max_examples=30)
 @given(values)
 def test_the_last_point_is_the_last_one_finite_or_not(curve):
     found = at_last(frames([run(1)], {(1, "loss"): curve}), "loss")

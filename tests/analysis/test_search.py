@@ -1,7 +1,7 @@
 import math
 from datetime import timedelta
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import best_so_far, best_trial, trials_table
@@ -22,6 +22,7 @@ def search(outcomes, direction="minimize", runs=()):
     return frames(list(runs), {}, {"objective": objective}, kind="search", trials=trials)
 
 
+@settings(max_examples=30)
 @given(outcomes, directions)
 def test_the_running_best_never_gets_worse_and_holds_every_value(outcomes, direction):
     history = best_so_far(trials_table(search(outcomes)), direction)
@@ -35,6 +36,7 @@ def test_the_running_best_never_gets_worse_and_holds_every_value(outcomes, direc
     assert all(b <= v for b, v in zip(best, (sign * history["value"]).tolist(), strict=True))
 
 
+@settings(max_examples=30)
 @given(outcomes, directions)
 def test_the_best_trial_is_complete_finite_and_first(outcomes, direction):
     best = best_trial(search(outcomes, direction))

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.trial import FrozenTrial, TrialState
 
 from ablate.store import MetricRow, Store, database
 
@@ -151,27 +153,38 @@ def ablation(store):
 def search(store):
     """A search of twelve trials: one failed, one pruned, the rest complete."""
     definition = store.define("quest", "search", SEARCH, "cpu")
-    study = optuna.create_study(
-        study_name="quest", storage=store.optuna, sampler=optuna.samplers.RandomSampler(seed=1)
-    )
+    study = optuna.create_study(study_name="quest", storage=store.optuna)
     session = store.start_session("quest")
+    spaces = {
+        "optimizer.init_args.lr": FloatDistribution(1e-5, 1e-2, log=True),
+        "lr_scheduler": CategoricalDistribution(["restarts", "constant"]),
+    }
     for number in range(12):
-        trial = study.ask()
-        lr = trial.suggest_float("optimizer.init_args.lr", 1e-5, 1e-2, log=True)
-        trial.suggest_categorical("lr_scheduler", ["restarts", "constant"])
+        lr = 10 ** (-2 - (number * 7 % 12) / 4)
         curve = falling(2.0, 0.1 + 40 * lr)
+        state, reason, value = "complete", None, min(curve)
         if number == 4:
-            add_run(
-                store, "quest", 4, definition, curve=curve[:1], status="failed", reason="boom <b>"
+            state, reason, value, curve = "failed", "boom <b>", None, curve[:1]
+        if number == 7:
+            state, reason, value, curve = "pruned", "rung 1", None, curve[:2]
+        add_run(store, "quest", number, definition, curve=curve, status=state, reason=reason)
+        study.add_trial(
+            FrozenTrial(
+                number=number,
+                trial_id=-1,
+                state=TrialState["FAIL" if state == "failed" else state.upper()],
+                value=value,
+                params={
+                    "optimizer.init_args.lr": lr,
+                    "lr_scheduler": "restarts" if number % 2 else "constant",
+                },
+                distributions=spaces,
+                intermediate_values={},
+                user_attrs={},
+                system_attrs={},
+                datetime_start=datetime(2026, 1, 1),
+                datetime_complete=datetime(2026, 1, 1) + timedelta(minutes=number),
             )
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        elif number == 7:
-            add_run(
-                store, "quest", 7, definition, curve=curve[:2], status="pruned", reason="rung 1"
-            )
-            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        else:
-            add_run(store, "quest", number, definition, curve=curve)
-            study.tell(trial, min(curve))
+        )
     store.touch_session(session)
     return "quest"

@@ -434,7 +434,7 @@ def test_of_two_like_sections_the_one_whose_keys_are_searched_is_located():
         "opt.momentum": 0.5,
     }
     assert space.locate({"opt": {"class": "SGD"}}, "here") == {"opt": "plain"}
-    with pytest.raises(SpecError, match="opt.momentum is 5, not a float"):
+    with pytest.raises(SpecError, match=r"opt\.momentum is 5, not a float"):
         space.locate({"opt": {"class": "SGD", "momentum": 5}}, "here")
 
 

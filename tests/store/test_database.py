@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import optuna
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import StorageError
-from ablate.store import MetricRow, Store
+from ablate.store import MetricRow
 from ablate.store.plain import from_json, ordered_hash, to_json
 from ablate.store.tables import UtcDateTime
 from tests.store.conftest import start
@@ -109,6 +109,11 @@ def test_finishing_a_run_records_its_end_and_hides_passwords(store, run):
     assert record.finished_at >= record.created_at
 
 
+def test_a_reason_that_is_no_clean_text_is_stored_all_the_same(store, run):
+    store.finish_run(run, "failed", "bad\0 byte \udcff", None, None)
+    assert store.runs("s")[0].reason == "bad? byte ?"
+
+
 def test_a_run_can_only_change_what_is_learned_while_it_runs(store, run):
     with pytest.raises(TypeError, match="config_hash"):
         store.update_run(run, config_hash="x")
@@ -120,15 +125,16 @@ def test_a_run_can_only_change_what_is_learned_while_it_runs(store, run):
         store.run_config(99)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(values=st.lists(st.floats(), min_size=1, max_size=8))
-def test_every_float_comes_back_also_nan_and_infinity(tmp_path_factory, values):
-    path = tmp_path_factory.mktemp("store") / "a.db"
-    with Store.open(f"sqlite:///{path}", create=True) as store:
-        run = start(store, store.define("s", "search", {}, "cpu"))
-        store.add_metrics(MetricRow(run, "val", "m", i, i, v) for i, v in enumerate(values))
-        again = [row.value for row in store.metrics("s")]
-    assert list(map(repr, again)) == list(map(repr, values))
+@example(values=[math.nan, math.inf, -math.inf, 1 / 3, -0.0, 5e-324])
+def test_every_float_comes_back_also_nan_and_infinity(store, run, values):
+    store.add_metrics(MetricRow(run, "val", "m", i, i, v) for i, v in enumerate(values))
+    again = [row.value for row in store.metrics("s")][: len(values)]
+    # SQLite forgets the sign of zero.
+    assert list(map(repr, again)) == [repr(value or 0.0) for value in values]
 
 
 def test_a_metric_recorded_again_is_replaced_and_stays_one_row(store, run):

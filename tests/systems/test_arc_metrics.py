@@ -117,6 +117,8 @@ def test_source_is_found_at_the_same_row_and_column():
     sizes = torch.tensor([[2, 3]]), torch.tensor([[3, 2]])
     assert source_at_target(source, *sizes, 0, 6).tolist() == [[1, 2, 4, 5, PAD, PAD]]
     assert source_at_target(source, *sizes, 1, 5).tolist() == [[2, 4, 5, PAD, PAD]]
+    wider = sizes[0], torch.tensor([[2, 4]])
+    assert source_at_target(source, *wider, 0, 8).tolist() == [[1, 2, 3, PAD, 4, 5, 6, PAD]]
 
 
 def test_published_source_is_misaligned_by_one_unless_the_lengths_agree():

@@ -162,11 +162,9 @@ def _metric_section(frames: Frames, compared: pd.DataFrame, metric: str) -> Sect
 
 def _arms(rows: pd.DataFrame, best: list[str]) -> Table:
     seeds = sorted({cell.seed for cells in rows["cells"] for cell in cells})
-    heads = [Column("arm"), Column("parameters", numeric=True)]
-    heads += [Column(f"seed {seed}", numeric=True) for seed in seeds]
-    heads += [
-        Column(name, numeric=True) for name in ("n", "mean", "sd", "best epoch", "last epoch")
-    ]
+    names = ("n", "mean", "sd", *(f"seed {seed}" for seed in seeds))
+    names = (*names, "best epoch", "last epoch", "parameters")
+    heads = [Column("arm"), *(Column(name, numeric=True) for name in names)]
     groups = []
     records = rows.to_dict("records")
     for kind, label in GROUPS.items():
@@ -180,13 +178,13 @@ def _arms(rows: pd.DataFrame, best: list[str]) -> Table:
             lines.append(
                 (
                     Code(name) if not row["reference"] else Strong(name),
-                    numbers.span(row["parameters"]),
-                    *(_cell(by_seed.get(seed)) for seed in seeds),
                     f"{row['n']} of {row['runs']}",
                     Strong(mean) if row["arm"] in best else mean,
                     numbers.statistic(row["sd"]),
+                    *(_cell(by_seed.get(seed)) for seed in seeds),
                     numbers.span(row["best_epochs"]),
                     numbers.span(row["last_epochs"]),
+                    numbers.span(row["parameters"]),
                 )
             )
         groups.append((label, tuple(lines)))
@@ -215,7 +213,8 @@ def _curves_figure(frames: Frames, rows: pd.DataFrame, metric: str) -> Figure | 
             lines.append(_line(row["arm"], mine, [c.trial for c in row["cells"] if c.counted]))
         if row["kind"] == "floor" and row["n"]:
             levels.append(figures.Level(row["arm"], float(row["mean"])))
-    svg = figures.draw_lines(lines, levels, "epoch", metric)
+    falls = bool((rows["direction"] == "minimize").all())
+    svg = figures.draw_lines(lines, levels, ("epoch", metric), log=falls)
     caption = f"{metric} on the validation data: mean over the seeds that count, every seed thin"
     caption += "; floors dashed." if levels else "."
     return Figure(f"curves-{figures.file_part(metric)}.svg", svg, caption)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 # The palette of Okabe and Ito without its yellow and black, which vanish on white or on dark.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
@@ -46,17 +46,19 @@ class Level:
 def draw_lines(
     lines: Sequence[Line],
     levels: Sequence[Level],
-    x: str,
-    y: str,
+    names: tuple[str, str],
+    *,
+    log: bool = False,
     behind: Sequence[Points] = (),
 ) -> str:
     """Draw labelled lines over their thin ones, and levels; non-finite points are left out.
 
-    `behind` are unlabelled lines in the background. The y axis is logarithmic where all values
-    are positive and span more than a factor of 100.
+    `names` are those of the axes, x first; `behind` are unlabelled lines in the background.
+    `log` asks for a logarithmic y axis where all values are positive and span more than a
+    factor of 100.
     """
     with _settings():
-        figure, axes = _figure(x, y)
+        figure, axes = _figure(names)
         tags = []
         for points in behind:
             _thin(axes, points, INK)
@@ -73,23 +75,25 @@ def draw_lines(
         for level in levels:
             axes.axhline(level.value, color=INK, linewidth=1.2, linestyle="dashed", alpha=0.6)
             tags.append((level.value, level.label, INK))
-        _scale(axes)
+        if log:
+            _scale(axes)
         _label(axes, tags)
-        return _svg(figure, f"{y} {x}")
+        return _svg(figure, "-".join(names))
 
 
-def draw_history(points: Points, best: Points, x: str, y: str) -> str:
-    """Draw values as dots and their running best as a staircase."""
+def draw_history(points: Points, best: Points, names: tuple[str, str], *, log: bool = False) -> str:
+    """Draw values as dots and their running best as a staircase; arguments as `draw_lines`."""
     with _settings():
-        figure, axes = _figure(x, y)
+        figure, axes = _figure(names)
         axes.plot(*_split(points), color=PALETTE[0], linestyle="none", marker="o", markersize=4)
         xs, ys = _split(best)
         axes.step(xs, ys, where="post", color=PALETTE[1], linewidth=2)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _scale(axes)
+        if log:
+            _scale(axes)
         tags = [(ys[-1], "best so far", PALETTE[1])] if ys else []
         _label(axes, tags)
-        return _svg(figure, f"{y} history")
+        return _svg(figure, "-".join(("history", *names)))
 
 
 def spread(values: Sequence[float], gap: float) -> list[float]:
@@ -121,12 +125,12 @@ def _settings() -> AbstractContextManager[None]:
     return mpl.rc_context({k: v for k, v in settings.items() if not k.startswith("backend")})
 
 
-def _figure(x: str, y: str) -> tuple[Figure, Axes]:
+def _figure(names: tuple[str, str]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="none")
     FigureCanvasSVG(figure)
     axes = figure.add_axes((0.1, 0.13, 0.88, 0.82), facecolor="none")
-    axes.set_xlabel(x, color=INK)
-    axes.set_ylabel(y, color=INK)
+    axes.set_xlabel(names[0], color=INK)
+    axes.set_ylabel(names[1], color=INK)
     axes.tick_params(colors=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(INK)
@@ -141,9 +145,11 @@ def _thin(axes: Axes, points: Points, colour: str) -> None:
 
 
 def _scale(axes: Axes) -> None:
-    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+    values = np.array([value for line in axes.lines for value in np.ravel(line.get_ydata())])
     if values.size and values.min() > 0 and values.max() / values.min() > LOG_FROM:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _label(axes: Axes, tags: list[tuple[float, str, str]]) -> None:
@@ -155,7 +161,10 @@ def _label(axes: Axes, tags: list[tuple[float, str, str]]) -> None:
     axes.autoscale_view()
     to_axes = axes.transData + axes.transAxes.inverted()
     placed = sorted((float(to_axes.transform((1, y))[1]), label, ink) for y, label, ink in tags)
-    heights = spread([height for height, _, _ in placed], LABEL_GAP)
+    gap = min(LABEL_GAP, 1 / max(1, len(placed)))
+    heights = spread([height for height, _, _ in placed], gap)
+    over, under = max([0.0, *(h - 1 for h in heights)]), max([0.0, *(-h for h in heights)])
+    heights = [height - over + under for height in heights]
     for (height, label, ink), moved in zip(placed, heights, strict=True):
         axes.plot(
             [1.0, 1.018],
@@ -185,7 +194,7 @@ def file_part(name: str) -> str:
 def _svg(figure: Figure, name: str) -> str:
     """Write a figure as an SVG element that takes its ink from the text around it."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg")
     svg = buffer.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     used = set(re.findall(r"#([\w.-]+)", svg))

@@ -18,11 +18,11 @@ def number(value: float | None) -> str:
         return str(value)
     if value == 0:
         return "0"
-    rounded = float(f"{value:.{DIGITS - 1}e}")
-    exponent = math.floor(math.log10(abs(rounded)))
+    scientific = f"{value:.{DIGITS - 1}e}"
+    exponent = int(scientific.partition("e")[2])
     if not -4 <= exponent <= 6:
-        return f"{value:.{DIGITS - 1}e}"
-    return f"{rounded:.{max(0, DIGITS - 1 - exponent)}f}"
+        return scientific
+    return f"{value:.{max(0, DIGITS - 1 - exponent)}f}"
 
 
 def statistic(value: float) -> str:

@@ -104,8 +104,8 @@ def _history_section(frames: Frames, trials: pd.DataFrame) -> Section:
     svg = figures.draw_history(
         list(zip(numbered, history["value"].tolist(), strict=True)),
         list(zip(numbered, history["best"].tolist(), strict=True)),
-        "trial",
-        metric,
+        ("trial", metric),
+        log=objective["direction"] == "minimize",
     )
     blocks: list[Block] = [
         Figure("history.svg", svg, f"{metric} of every complete trial, and the best so far.")
@@ -133,7 +133,13 @@ def _curves_figure(frames: Frames, metric: str) -> Figure | None:
             list(zip(mean.index.tolist(), mean.tolist(), strict=True)),
         )
     ]
-    svg = figures.draw_lines(lines, [], "epoch", metric, behind=others)
+    svg = figures.draw_lines(
+        lines,
+        [],
+        ("epoch", metric),
+        log=frames.definition["objective"]["direction"] == "minimize",
+        behind=others,
+    )
     caption = (
         f"{metric} on the validation data: the best trial (mean over its seeds) before all runs."
     )

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -18,6 +19,7 @@ def pristine() -> Iterator[None]:
     environment, folder, import_path = dict(os.environ), os.getcwd(), list(sys.path)  # noqa: PTH109
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     python_state, torch_state = random.getstate(), torch.get_rng_state()
+    numpy_state = np.random.get_state()
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -35,6 +37,7 @@ def pristine() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         random.setstate(python_state)
+        np.random.set_state(numpy_state)
         torch.set_rng_state(torch_state)
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -56,6 +57,11 @@ class _Worker:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
 
+    def kill(self) -> None:
+        """End the worker and every process that its run has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
 
 class LocalLauncher:
     """Warm worker processes on this machine; a dead one is replaced."""
@@ -103,7 +109,7 @@ class LocalLauncher:
     def close(self) -> None:
         """Kill all workers and wait for their end."""
         for worker in self._workers:
-            worker.process.kill()
+            worker.kill()
         for worker in self._workers:
             self._forget(worker)
         self._workers = []
@@ -133,10 +139,13 @@ class LocalLauncher:
 
     def _replace(self, worker: _Worker, handle: Handler) -> None:
         self._forget(worker)
+        worker.kill()
         reason = _death(worker.process.returncode)
+        place = self._workers.index(worker)
+        del self._workers[place]
         if worker.facts is None:
             raise RuntimeError(f"a worker could not start: {reason}")
-        self._workers[self._workers.index(worker)] = self._start()
+        self._workers.insert(place, self._start())
         for job in worker.jobs:
             handle(Lost(job, reason))
 
@@ -148,7 +157,7 @@ class LocalLauncher:
         if isinstance(event, Finished):
             worker.jobs.pop(event.job, None)
         decision = handle(event)
-        if job and job.supervised and isinstance(event, Reported) and event.objective is not None:
+        if job and _awaits_decision(job, event):
             worker.send({"job": job.id, "decision": decision})
 
 
@@ -180,8 +189,13 @@ class InProcessLauncher:
         for job in jobs:
             if job.directory:
                 Path(job.directory).mkdir(parents=True, exist_ok=True)
+
+            def channel(event: Event, job: Job = job) -> Decision:
+                decision = handle(event)
+                return decision if _awaits_decision(job, event) else "continue"
+
             with pristine():
-                execute(job, handle)
+                execute(job, channel)
 
     def facts(self) -> dict[str, Any]:
         """Describe this process."""
@@ -192,6 +206,10 @@ class InProcessLauncher:
     def close(self) -> None:
         """Forget what is queued."""
         self._queue.clear()
+
+
+def _awaits_decision(job: Job, event: Event) -> bool:
+    return job.supervised and isinstance(event, Reported) and event.objective is not None
 
 
 def _no_decision(event: Event) -> Decision:  # noqa: ARG001

@@ -4,8 +4,10 @@ import copy
 import inspect
 import io
 import logging
+import math
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -30,15 +32,25 @@ _NOISE = (
     "Problem with given class_path",
     "Expected a path but",
     "Expected a dot import path",
+    "Not a valid subclass",
+    "Subclass types expect one of",
+    "a class path (str)",
+    "a dict with",
 )
+_PARSER_KEY = re.compile(r'Parser key "([^"]+)":')
+_GROUP = re.compile(r"Group '([^']+)' does not accept")
+_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
 class _CLI(LightningCLI):
     """LightningCLI without its own files, whose schedules may be stepped per step."""
 
     def __init__(self, config: dict[str, Any], **kwargs: Any) -> None:
+        config = copy.deepcopy(config)
+        if config.get("trainer") is None:
+            config["trainer"] = {}
         super().__init__(
-            args=copy.deepcopy(config),
+            args=config,
             run=False,
             save_config_callback=None,
             parser_kwargs={"exit_on_error": False},
@@ -54,7 +66,13 @@ class _CLI(LightningCLI):
         """Step a `Schedule` per optimizer step and fit it to the run; else do as Lightning does."""
         if not isinstance(lr_scheduler, Schedule):
             return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
-        lr_scheduler.fit_to(int(lightning_module.trainer.estimated_stepping_batches))
+        steps = lightning_module.trainer.estimated_stepping_batches
+        if math.isinf(steps):
+            raise SpecError(
+                f"lr_scheduler: {type(lr_scheduler).__name__} needs a run of known length: "
+                "set trainer.max_epochs or trainer.max_steps"
+            )
+        lr_scheduler.fit_to(int(steps))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": lr_scheduler, "interval": lr_scheduler.interval},
@@ -74,12 +92,25 @@ class _Builder(_CLI):
     def __init__(
         self, config: dict[str, Any], callbacks: list[Callback], trainer_arguments: dict[str, Any]
     ) -> None:
+        self._callbacks = callbacks
         self._trainer_arguments = trainer_arguments
-        super().__init__(config, trainer_defaults={"callbacks": callbacks})
+        super().__init__(config)
+
+    @property
+    def auto_configure_optimizers(self) -> bool:
+        """Leave out the optimizer of a module that has nothing to train."""
+        model = getattr(self, "model", None)
+        return model is None or next(model.parameters(), None) is not None
+
+    @auto_configure_optimizers.setter
+    def auto_configure_optimizers(self, value: bool) -> None:
+        """Take the value that LightningCLI starts with."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer with the run's arguments over the configured ones."""
-        return super().instantiate_trainer(**{**kwargs, **self._trainer_arguments})
+        """Build the trainer with the run's arguments and callbacks over the configured ones."""
+        trainer = super().instantiate_trainer(**{**kwargs, **self._trainer_arguments})
+        trainer.callbacks.extend(self._callbacks)  # type: ignore[attr-defined]
+        return trainer
 
 
 def resolve(config: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +122,10 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
         cli = _Resolver(config)
         text = cli.parser.dump(cli.config, skip_unset=False)
     resolved: dict[str, Any] = yaml.safe_load(text)
+    for path, value in paths.flatten(config).items():
+        # jsonargparse drops an empty mapping under an unknown key without a word.
+        if value == {} and path.split(".")[-1] not in _CLASS_KEYS and not paths.has(resolved, path):
+            raise SpecError(_unknown(path, _keys_beside(path, config) or ()))
     return resolved
 
 
@@ -128,50 +163,93 @@ def _explained(config: dict[str, Any]) -> Iterator[None]:
     try:
         yield
     except ArgumentError as error:
-        raise SpecError(
-            _unknown_key(str(error), config) or _simplified(str(error), config)
-        ) from error
+        raise SpecError(_explanation(str(error), config)) from error
     except SpecError:
         raise
     except Exception as error:
         raise SpecError(_simplified(str(error), config) or type(error).__name__) from error
 
 
+def _explanation(message: str, config: dict[str, Any]) -> str:
+    """Say in one line which key of the config jsonargparse's message is about, and what to do."""
+    return _stray_key(config) or _unknown_option(message, config) or _simplified(message, config)
+
+
+def _stray_key(config: dict[str, Any]) -> str | None:
+    """Find a key beside `class_path` and `init_args`, where there can be none."""
+    trainer = config.get("trainer")
+    trainer = trainer if isinstance(trainer, dict) else {}
+    classes = {name: config.get(name) for name in ("model", "data", "optimizer", "lr_scheduler")}
+    for name in ("callbacks", "logger"):
+        value = trainer.get(name)
+        several = value if isinstance(value, list) else []
+        classes |= {f"trainer.{name}[{index}]": item for index, item in enumerate(several)}
+        classes[f"trainer.{name}"] = value
+    for path, value in classes.items():
+        if isinstance(value, dict) and (stray := [key for key in value if key not in _CLASS_KEYS]):
+            return _unknown(f"{path}.{stray[0]}", _CLASS_KEYS)
+    return None
+
+
+def _unknown_option(message: str, config: dict[str, Any]) -> str | None:
+    match = re.search(r"[Oo]ption '([\w.]+)'(?: is not accepted|$)", message, re.MULTILINE)
+    if match is None:
+        return None
+    for key in match[1].split("."):
+        for path in _places(key, message, config):
+            known = _keys_beside(path, config)
+            if known is not None and key not in known:
+                return _unknown(path, known)
+    return None
+
+
+def _unknown(path: str, known: Iterable[str]) -> str:
+    key = str(paths.parse(path)[-1])
+    return f"{path}: unknown key {key!r}: {nearest(key, known)}"
+
+
 def _simplified(message: str, config: dict[str, Any]) -> str:
     """Reduce jsonargparse's account of every type it tried to the keys and what is wrong there."""
-    keys: list[str] = []
-    complaints: list[str] = []
-    for line in message.splitlines():
-        text = line.strip().removeprefix("- ")
-        if match := re.fullmatch(r'Parser key "([^"]+)":', text):
-            keys.append(match[1])
-        elif text and not text.startswith(_NOISE):
-            complaints.append(re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text))
+    keys = _PARSER_KEY.findall(message)
+    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
+    complaints = [
+        re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)
+        for text in lines
+        if text and not text.startswith(_NOISE) and not _PARSER_KEY.fullmatch(text)
+    ]
     owner = re.search(r"Given value: Namespace\(class_path='([^']+)'", message)
     where = owner[1] if owner else ""
+    if missing := re.search(
+        r"(?:No module named|module '([\w.]+)' has no attribute) '(.+)'", message
+    ):
+        if missing[1] in sys.modules:
+            complaints = [f"{missing[0]}: {nearest(missing[2], vars(sys.modules[missing[1]]))}"]
+        keys.append("class_path")
     if keys:
-        inner = keys[-1].split(".")[-1]
-        where = next((p for p in _paths_of(inner, config) if p.startswith(keys[0])), keys[0])
+        where = next(iter(_places(keys[-1].split(".")[-1], message, config)), keys[0])
     return f"{where + ': ' if where else ''}{'; '.join(dict.fromkeys(complaints))}"
 
 
-def _unknown_key(message: str, config: dict[str, Any]) -> str | None:
-    match = re.search(
-        r"(?:Option '([\w.]+)' is not accepted|does not accept option '([\w.]+)')", message
-    )
-    if match is None:
-        return None
-    key = match[1] or match[2]
-    for path in _paths_of(key, config):
-        known = _keys_beside(path, config)
-        return f"{path}: unknown key {key.split('.')[-1]!r}: {nearest(key.split('.')[-1], known)}"
-    return None
+def _places(key: str, message: str, config: dict[str, Any]) -> list[str]:
+    """List the paths that end in `key`, those in the class that the message names first."""
+    section = next(iter(_PARSER_KEY.findall(message) + _GROUP.findall(message)), "")
+    named = re.findall(r"Problem with given class_path '([^']+)'", message)
+    places = [path for path in _paths_of(key, config) if path.startswith(section)]
+    return sorted(places, key=lambda path: _owner(path, config) not in named)
+
+
+def _owner(path: str, config: dict[str, Any]) -> str:
+    """Return the class path of the object that a path leads into, or nothing."""
+    keys = paths.parse(path)
+    depth = keys.index("init_args") if "init_args" in keys else len(keys) - 1
+    node = paths.get(config, paths.render(keys[:depth])) if depth else config
+    return str(node.get("class_path", "")) if isinstance(node, dict) else ""
 
 
 def _paths_of(key: str, config: Any, prefix: tuple[Any, ...] = ()) -> Iterator[str]:
     if isinstance(config, dict):
         for name, value in config.items():
-            if name == key.rsplit(".", maxsplit=1)[-1]:
+            if name == key:
                 yield paths.render((*prefix, name))
             yield from _paths_of(key, value, (*prefix, name))
     elif isinstance(config, list):
@@ -179,19 +257,18 @@ def _paths_of(key: str, config: Any, prefix: tuple[Any, ...] = ()) -> Iterator[s
             yield from _paths_of(key, value, (*prefix, index))
 
 
-def _keys_beside(path: str, config: dict[str, Any]) -> set[str]:
+def _keys_beside(path: str, config: dict[str, Any]) -> set[str] | None:
+    """List the keys that may stand where `path` ends; None where that is not known."""
     keys = paths.parse(path)[:-1]
     if not keys:
         return {"seed_everything", "model", "data", "optimizer", "lr_scheduler", "trainer"}
     if keys == ("trainer",):
         return set(inspect.signature(Trainer.__init__).parameters) - {"self"}
-    if keys[-1] != "init_args":
-        return set()
-    owner = paths.get(config, paths.render(keys[:-1]))
-    return _argument_names(owner.get("class_path", ""))
+    return _argument_names(_owner(path, config)) if keys[-1] == "init_args" else None
 
 
 def _argument_names(class_path: str) -> set[str]:
+    """List the arguments of a class, those of its bases too where it passes them on."""
     module, _, name = class_path.rpartition(".")
     try:
         target = getattr(__import__(module, fromlist=[name]), name)
@@ -200,5 +277,8 @@ def _argument_names(class_path: str) -> set[str]:
     names: set[str] = set()
     for owner in inspect.getmro(target):
         if owner is not object and "__init__" in vars(owner):
-            names |= set(inspect.signature(vars(owner)["__init__"]).parameters)
-    return names - {"self", "args", "kwargs", "optimizer", "params"}
+            arguments = inspect.signature(vars(owner)["__init__"]).parameters.values()
+            names |= {item.name for item in arguments if item.kind is not item.VAR_KEYWORD}
+            if not any(item.kind is item.VAR_KEYWORD for item in arguments):
+                break
+    return names - {"self", "args", "optimizer", "params"}

@@ -113,18 +113,3 @@ def decode_event(line: bytes) -> Event:
     data = json.loads(line)
     event: Event = _EVENTS[data.pop("message")](**data)
     return event
-
-
-def decode_job(line: bytes) -> Job:
-    """Read a job from a line."""
-    data = json.loads(line)
-    data.pop("message")
-    return Job(**data)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The decision on a supervised run's latest report."""
-
-    job: int
-    decision: Decision

@@ -1,7 +1,7 @@
 """Learning-rate schedules that know the length of the run.
 
 A schedule is a factor of the optimizer's own learning rate as a function of training progress
-(0 at the first step, 1 at the last), stepped after every optimizer step. With `total_steps`
+(1 / steps at the first step, 1 at the last), stepped after every optimizer step. With `total_steps`
 left out, ablate sets it to the number of optimizer steps that the trainer will make.
 """
 
@@ -53,7 +53,8 @@ class Schedule(LRScheduler):
         """Set the length of the run if it was left open, and the first step's rate with it."""
         if self.total_steps is None:
             self.total_steps = total_steps
-            for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            self._last_lr = self.get_lr()
+            for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
                 group["lr"] = rate
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ablate.errors import SpecError, nearest
@@ -18,12 +19,15 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake
     """A loss or the objective is no longer a finite number."""
 
 
-class Watch(Callback):
+class Watch(Checkpoint):
     """Report epoch-level metrics and the objective; stop when told to or on a non-finite value.
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
-    of every training epoch. The objective must appear in the first of each.
+    of every training epoch. The objective must have appeared by the end of the run.
+
+    It is a Checkpoint only in name: Lightning calls those after the module's own hooks, so that
+    they see what `on_train_epoch_end` logs.
     """
 
     def __init__(self, job: int, metric: str | None, report: Report) -> None:
@@ -33,7 +37,6 @@ class Watch(Callback):
         self._before: set[str] = set()
         self._val_names: set[str] = set()
         self._loss: tuple[int, Tensor] | None = None
-        self._has_validation = False
         self.pruned = False
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -45,7 +48,6 @@ class Watch(Callback):
         self._val_names |= set(trainer.callback_metrics) - self._before
         if trainer.sanity_checking:
             return
-        self._has_validation = True
         self._send(trainer, "val", self._val_names)
 
     def on_train_batch_end(
@@ -101,6 +103,9 @@ class Watch(Callback):
         if decision == "stop":
             self.pruned = True
             trainer.should_stop = True
+            # A configured minimum would keep a stopped run going.
+            trainer.fit_loop.min_epochs = None
+            trainer.fit_loop.epoch_loop.min_steps = None
 
 
 def require_metric(metric: str | None, logged: Any) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,13 +20,12 @@ from ablate.store import tables
 from ablate.store.engines import (
     WRITE,
     Contents,
-    connect_options,
     look_into,
     make_engine,
-    tune_sqlite,
     unreadable,
     use_wal,
 )
+from ablate.store.optuna_side import open_storage, read_trials
 from ablate.store.plain import ordered_hash
 from ablate.store.records import (
     DefinitionRecord,
@@ -112,15 +110,7 @@ class Store:
 
         Raises StorageError if the tables are those of another Optuna version.
         """
-        from optuna.exceptions import StorageInternalError  # noqa: PLC0415 - slow to import
-
-        for pause in (0.2, 0.5, 1.0):
-            try:
-                return self._open_optuna()
-            except (SQLAlchemyError, StorageInternalError):
-                time.sleep(pause)  # another process may be creating the same tables right now
-        with self._translated():
-            return self._open_optuna()
+        return open_storage(self._url)
 
     # --- writing -------------------------------------------------------------------------
 
@@ -241,7 +231,7 @@ class Store:
             run_id,
             {
                 "status": status,
-                "reason": None if reason is None else mask(reason),
+                "reason": None if reason is None else mask(_storable(reason)),
                 "finished_at": _now(),
                 **{name: count for name, count in counts.items() if count is not None},
             },
@@ -425,26 +415,8 @@ class Store:
         """
         if "optuna" not in self.__dict__ and not look_into(self._url).optuna:
             return []
-        import optuna  # noqa: PLC0415 - slow to import, and needed by few commands
-
-        try:
-            found = optuna.load_study(study_name=study, storage=self.optuna)
-        except KeyError:
-            return []
-        except SQLAlchemyError as error:
-            raise unreadable(self._url, error) from None
-        return [
-            TrialRecord(
-                number=trial.number,
-                state=_STATES.get(trial.state.name, trial.state.name.lower()),
-                value=trial.values[0] if trial.values else None,
-                params=dict(trial.params),
-                user_attrs=dict(trial.user_attrs),
-                start=_utc(trial.datetime_start),
-                end=_utc(trial.datetime_complete),
-            )
-            for trial in found.get_trials(deepcopy=False)
-        ]
+        with self._translated():
+            return read_trials(self.optuna, study)
 
     # --- inside --------------------------------------------------------------------------
 
@@ -461,36 +433,6 @@ class Store:
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
             self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
-
-    def _open_optuna(self) -> "RDBStorage":
-        from optuna.storages import RDBStorage  # noqa: PLC0415 - slow, and needed by few commands
-
-        found = look_into(self._url).optuna
-        # Optuna formats its URL as a template, so braces in it are doubled.
-        template = self._url.render_as_string(hide_password=False)
-        storage = RDBStorage(
-            template.replace("{", "{{").replace("}", "}}"),
-            engine_kwargs=connect_options(self._url),
-            skip_table_creation=found,
-            skip_compatibility_check=True,
-        )
-        current, head = storage.get_current_version(), storage.get_head_version()
-        if current != head:
-            storage.engine.dispose()
-            advice = (
-                "run: optuna storage upgrade --storage URL"
-                if current in storage.get_all_versions()
-                else "update optuna"
-            )
-            raise StorageError(
-                f"the storage {self.url_shown} holds Optuna tables of schema {current}, "
-                f"and this Optuna needs {head}; {advice}"
-            )
-        if self._engine.dialect.name == "sqlite":
-            storage.remove_session()
-            storage.engine.dispose()
-            tune_sqlite(storage.engine)
-        return storage
 
     def _change_run(self, run_id: int, values: Mapping[str, Any]) -> None:
         if not values:
@@ -535,12 +477,10 @@ class Store:
             raise unreadable(self._url, error) from None
 
 
-_STATES = {"FAIL": "failed"}
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _utc(local: datetime | None) -> datetime | None:
-    return None if local is None else local.astimezone(UTC)
+def _storable(text: str) -> str:
+    """Replace what no database stores as text: half characters and zero bytes."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")

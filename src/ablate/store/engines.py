@@ -98,7 +98,7 @@ def look_into(url: URL) -> Contents:
         engine.dispose()
 
 
-def unreadable(url: URL, error: SQLAlchemyError) -> StorageError:
+def unreadable(url: URL, error: Exception) -> StorageError:
     """Word a database error without its SQL and without the password."""
     cause = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no details"]
     text = mask(cause[0])

@@ -87,7 +87,8 @@ class ArcModule(LightningModule):
         context_dropout: Rate within the context encoder.
         context_ff: Width of the feed-forward layer of the context encoder.
         exact_match_examples: Validation examples written without a teacher in every epoch, evenly
-            spread over the validation set and always the same; 0 writes none.
+            spread over the validation set and always the same for a given number of devices; 0
+            writes none.
         per_category: Log main metrics per task category too.
 
     Raises:

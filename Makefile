@@ -1,0 +1,43 @@
+# From a fresh clone: `make test` builds .venv and runs every test.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+BENCHMARKS := $(wildcard benchmarks/*.py)
+
+.PHONY: install demo test check format bench clean
+
+install: $(INSTALLED)
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install -e '.[systems,dev]' -c constraints.txt
+	touch $@
+
+demo: install
+	$(BIN)/ablate search --study champion
+	$(BIN)/ablate replay trial-69
+	$(BIN)/ablate report trial-69
+	@echo "The report is in results/trial-69/report/, the runs beside it, the record in results/ablate.db."
+
+test: install
+	$(BIN)/pytest -n 2
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install
+	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done
+
+# Keeps .venv and results/.
+clean:
+	rm -rf dist .pytest_cache .mypy_cache .ruff_cache .hypothesis lightning_logs
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,94 @@
+"""Optuna's half of the database; optuna is imported when first needed, as it is slow to import."""
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
+
+from ablate.errors import StorageError
+from ablate.store.engines import connect_options, look_into, tune_sqlite, unreadable
+from ablate.store.records import TrialRecord
+from ablate.store.urls import show_url
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+
+PAUSES = (0.2, 0.5, 1.0)
+"""Seconds between tries while another process may be making the same tables."""
+_STATES = {"FAIL": "failed"}
+
+
+def open_storage(url: URL) -> "RDBStorage":
+    """Open Optuna's storage at `url`, making its tables if there are none.
+
+    Raises StorageError, with nothing written, if the tables are of another Optuna version.
+    """
+    from optuna.exceptions import StorageInternalError  # noqa: PLC0415
+
+    for pause in PAUSES:
+        try:
+            return _open(url)
+        except (SQLAlchemyError, StorageInternalError):
+            time.sleep(pause)
+    try:
+        return _open(url)
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise unreadable(url, error) from None
+
+
+def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
+    """Return the trials of an Optuna study by number; none if there is no such study."""
+    import optuna  # noqa: PLC0415
+
+    try:
+        found = optuna.load_study(study_name=study, storage=storage)
+    except KeyError:
+        return []
+    return [
+        TrialRecord(
+            number=trial.number,
+            state=_STATES.get(trial.state.name, trial.state.name.lower()),
+            value=trial.values[0] if trial.values else None,
+            params=dict(trial.params),
+            user_attrs=dict(trial.user_attrs),
+            start=_utc(trial.datetime_start),
+            end=_utc(trial.datetime_complete),
+        )
+        for trial in found.get_trials(deepcopy=False)
+    ]
+
+
+def _open(url: URL) -> "RDBStorage":
+    from optuna.storages import RDBStorage  # noqa: PLC0415
+
+    # Optuna formats its URL as a template, so braces in it are doubled.
+    template = url.render_as_string(hide_password=False)
+    storage = RDBStorage(
+        template.replace("{", "{{").replace("}", "}}"),
+        engine_kwargs=connect_options(url),
+        skip_table_creation=look_into(url).optuna,
+        skip_compatibility_check=True,
+    )
+    current, head = storage.get_current_version(), storage.get_head_version()
+    if current != head:
+        storage.engine.dispose()
+        advice = (
+            "run: optuna storage upgrade --storage URL"
+            if current in storage.get_all_versions()
+            else "update optuna"
+        )
+        raise StorageError(
+            f"the storage {show_url(url)} holds Optuna tables of schema {current}, "
+            f"and this Optuna needs {head}; {advice}"
+        )
+    if url.get_backend_name() == "sqlite":
+        storage.remove_session()
+        storage.engine.dispose()
+        tune_sqlite(storage.engine)
+    return storage
+
+
+def _utc(local: datetime | None) -> datetime | None:
+    return None if local is None else local.astimezone(UTC)

@@ -1,0 +1,143 @@
+"""What every launcher must do: inherit from LauncherSuite and give it a `launcher` fixture."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ablate.run import Finished, Job, Launcher, Reported
+from tests.run.jobs import Record, model, run, toy
+
+PATIENCE_S = 60
+
+
+def wait(launcher: Launcher, record: Record, done: Callable[[], bool]) -> None:
+    """Poll a launcher until something holds."""
+    end = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < end, f"nothing more happened after {record.events}"
+        launcher.poll(record, 0.2)
+
+
+def do(launcher: Launcher, *jobs: Job, record: Record | None = None) -> Record:
+    """Run jobs as one group to their end."""
+    record = Record() if record is None else record
+    launcher.submit(jobs)
+    wait(launcher, record, lambda: all({"Finished", "Lost"} & {*record.kinds(j.id)} for j in jobs))
+    return record
+
+
+class LauncherSuite:
+    """Behaviour that the coordinator relies on."""
+
+    def test_facts_describe_the_workers(self, launcher: Launcher):
+        facts = launcher.facts()
+        assert facts["profile"] in {"cpu", "cuda", "mps"}
+        assert facts["device"]
+        assert facts["libraries"]["torch"]
+
+    def test_a_job_is_done_and_its_events_come_in_order(self, launcher: Launcher, tmp_path):
+        record = do(launcher, run(1, tmp_path / "new" / "run"))
+        assert record.kinds() == ["Started", *["Reported"] * 4, "Finished"]
+        assert record.finished().status == "complete"
+        assert (tmp_path / "new" / "run" / "config.yaml").is_file()
+
+    def test_every_task_is_done(self, launcher: Launcher):
+        record = do(launcher, Job(1, "resolve", toy()), Job(2, "probe", toy(), metric="val_loss"))
+        assert record.kinds(1) == ["Resolved", "Finished"]
+        assert record.kinds(2) == ["Probed", "Finished"]
+
+    def test_a_worker_is_free_until_it_is_given_a_group_and_again_after_its_last_job(
+        self, launcher: Launcher
+    ):
+        assert launcher.free == launcher.slots
+        launcher.submit([Job(1, "resolve", toy()), Job(2, "resolve", toy())])
+        assert launcher.free == launcher.slots - 1
+        record = Record()
+        wait(launcher, record, lambda: "Finished" in record.kinds(2))
+        assert launcher.free == launcher.slots
+
+    def test_nothing_happens_while_nothing_is_submitted(self, launcher: Launcher):
+        launcher.facts()
+        record = Record()
+        launcher.poll(record, 0.01)
+        assert not record.events
+
+    def test_the_jobs_of_a_group_are_done_in_order_on_one_worker(self, launcher: Launcher):
+        record = do(launcher, *(Job(number, "resolve", toy()) for number in (5, 3, 4)))
+        ends = [event.job for event in record.events if isinstance(event, Finished)]
+        assert ends == [5, 3, 4]
+        assert [getattr(e, "job", None) for e in record.events] == [5, 5, 3, 3, 4, 4]
+
+    def test_a_handler_may_submit_the_next_group(self, launcher: Launcher):
+        class Chain(Record):
+            def __call__(self, event):
+                if event == Finished(1, "complete"):
+                    launcher.submit([Job(2, "resolve", toy())])
+                return super().__call__(event)
+
+        record = Chain()
+        launcher.submit([Job(1, "resolve", toy())])
+        wait(launcher, record, lambda: "Finished" in record.kinds(2))
+
+    def test_a_supervised_run_does_as_it_is_told(self, launcher: Launcher, tmp_path):
+        def second(report: Reported):
+            return "stop" if report.epoch == 1 else "continue"
+
+        jobs = [
+            run(number, tmp_path / str(number), {"trainer.max_epochs": 4}, supervised=supervised)
+            for number, supervised in ((1, True), (2, False))
+        ]
+        record = do(launcher, *jobs, record=Record(second))
+        assert (record.finished(1).status, record.finished(1).epochs) == ("pruned", 2)
+        assert (record.finished(2).status, record.finished(2).epochs) == ("complete", 4)
+
+    def test_only_a_report_of_the_objective_asks_for_a_decision(self, launcher: Launcher, tmp_path):
+        class StopsAll(Record):
+            def __call__(self, event):
+                super().__call__(event)
+                return "stop" if getattr(event, "objective", None) is None else "continue"
+
+        record = do(launcher, run(1, tmp_path, supervised=True), record=StopsAll())
+        assert record.finished().status == "complete"
+
+    def test_a_failing_job_does_not_harm_the_next(self, launcher: Launcher, tmp_path):
+        record = do(
+            launcher,
+            run(1, tmp_path / "1", {"model.init_args.mishap": "raise"}),
+            run(2, tmp_path / "2", {"model.init_args.heads": 3}),
+            run(3, tmp_path / "3", {"model.init_args.mishap": "nan loss"}),
+            run(4, tmp_path / "4"),
+        )
+        assert [record.finished(n).status for n in (1, 2, 3, 4)] == ["failed"] * 3 + ["complete"]
+        assert [record.finished(n).wrong_config for n in (1, 2, 3)] == [False, True, False]
+
+    def test_what_one_run_changes_in_its_process_does_not_reach_the_next(
+        self, launcher: Launcher, tmp_path
+    ):
+        witness = model("Witness", cwd=str(Path.cwd()))
+        record = do(
+            launcher, run(1, tmp_path / "1", model("Pollutes")), run(2, tmp_path / "2", witness)
+        )
+        assert record.finished(1).status == "complete"
+        assert record.finished(2).reason is None
+        assert record.finished(2).status == "complete"
+
+    def test_a_run_gives_the_same_numbers_whatever_ran_before_it(
+        self, launcher: Launcher, tmp_path
+    ):
+        unseeded = {"seed_everything": False, **model("Draws")}
+        record = do(
+            launcher,
+            run(1, tmp_path / "1", unseeded),
+            run(2, tmp_path / "2", model("Pollutes")),
+            run(3, tmp_path / "3", unseeded),
+            run(4, tmp_path / "4"),
+            run(5, tmp_path / "5"),
+        )
+        for name in ("python_draw", "torch_draw", "numpy_draw"):
+            assert record.series(name, 1) == record.series(name, 3)
+        assert record.series("val_loss", 4) == record.series("val_loss", 5)
+
+    def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher):
+        launcher.close()
+        launcher.close()

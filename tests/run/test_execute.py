@@ -1,0 +1,277 @@
+"""One run: what it reports, when it stops, and how it fails."""
+
+import math
+
+import pytest
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from ablate.run import Finished, Job, Probed, Resolved, Started
+from ablate.run.execute import execute
+from ablate.run.lightning_cli import resolve
+from ablate.spec import dump_yaml, read_yaml
+from tests.run.jobs import STEPS_PER_EPOCH, Record, model, run, toy
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+CALLBACKS = "lightning.pytorch.callbacks"
+
+
+@pytest.fixture
+def ran(tmp_path):
+    """Run the toy with some changes and return the record of it."""
+
+    def done(changes=None, *, decide=None, **more) -> Record:
+        record = Record(decide)
+        execute(run(1, tmp_path, changes, **more), record)
+        return record
+
+    return done
+
+
+class TestReports:
+    def test_a_run_starts_reports_each_epoch_and_finishes(self, ran):
+        record = ran()
+        assert record.kinds() == ["Started", *["Reported"] * 4, "Finished"]
+        assert [(r.phase, r.epoch, r.step) for r in record.reports()] == [
+            ("val", 0, STEPS_PER_EPOCH),
+            ("train", 0, STEPS_PER_EPOCH),
+            ("val", 1, 2 * STEPS_PER_EPOCH),
+            ("train", 1, 2 * STEPS_PER_EPOCH),
+        ]
+        assert record.finished() == Finished(
+            1, "complete", epochs=2, steps=8, fingerprints={"train": "points-32"}
+        )
+
+    def test_validation_metrics_and_training_metrics_are_kept_apart(self, ran):
+        record = ran()
+        for report in record.reports("val"):
+            assert set(report.metrics) == {"val_loss", "val_error"}
+        for report in record.reports("train"):
+            assert set(report.metrics) == {"train_loss", "train_loss_step", "train_loss_epoch"}
+
+    @pytest.mark.parametrize("sanity", [0, 2])
+    @pytest.mark.parametrize("interval", [1.0, 0.5, 0.25])
+    def test_no_sanity_check_is_reported_and_none_is_needed(self, ran, sanity, interval):
+        record = ran(
+            {"trainer.num_sanity_val_steps": sanity, "trainer.val_check_interval": interval}
+        )
+        per_epoch = round(1 / interval)
+        assert [r.epoch for r in record.reports("val")] == [0] * per_epoch + [1] * per_epoch
+        assert all(set(r.metrics) == {"val_loss", "val_error"} for r in record.reports("val"))
+        assert all("val_loss" not in r.metrics for r in record.reports("train"))
+
+    def test_the_objective_comes_once_per_epoch(self, ran):
+        reports = ran().reports()
+        assert [r.epoch for r in reports if r.objective is not None] == [0, 1]
+        assert all(r.objective == r.metrics.get("val_loss") for r in reports)
+
+    def test_the_objective_may_be_a_metric_of_training(self, ran):
+        record = ran(metric="train_loss_epoch")
+        assert [r.objective for r in record.reports("val")] == [None, None]
+        assert [r.objective for r in record.reports("train")] == record.series("train_loss_epoch")
+
+    def test_a_run_without_an_objective_reports_all_the_same(self, ran):
+        record = ran(metric=None)
+        assert record.finished().status == "complete"
+        assert [r.objective for r in record.reports()] == [None] * 4
+
+    def test_a_validation_amid_an_epoch_is_reported_at_its_step(self, ran):
+        record = ran({"trainer.val_check_interval": 0.5})
+        assert [r.step for r in record.reports("val")] == [2, 4, 6, 8]
+
+    def test_epochs_without_validation_report_training_alone(self, ran):
+        record = ran({"trainer.check_val_every_n_epoch": 2, "trainer.max_epochs": 4})
+        assert [r.epoch for r in record.reports("val")] == [1, 3]
+        assert [r.epoch for r in record.reports("train")] == [0, 1, 2, 3]
+
+    def test_what_the_module_logs_at_the_end_of_an_epoch_belongs_to_that_epoch(self, ran):
+        record = ran(model("LogsAtEpochEnd"), metric="epochs_done")
+        assert [(r.epoch, r.objective) for r in record.reports("train")] == [(0, 1.0), (1, 2.0)]
+
+    def test_a_run_may_be_measured_in_steps(self, ran):
+        record = ran({"trainer.max_steps": 6, "trainer.max_epochs": -1})
+        end = record.finished()
+        assert (end.status, end.steps) == ("complete", 6)
+        assert [r.epoch for r in record.reports("val")] == [0]
+
+    def test_early_stopping_ends_a_run_that_is_complete(self, ran):
+        stopping = {
+            "class_path": f"{CALLBACKS}.EarlyStopping",
+            "init_args": {"monitor": "val_loss", "patience": 0, "min_delta": 1e9},
+        }
+        end = ran({"trainer.callbacks": stopping, "trainer.max_epochs": 5}).finished()
+        assert (end.status, end.epochs) == ("complete", 2)
+
+    def test_a_development_run_is_a_run_of_one_batch(self, ran):
+        record = ran({"trainer.fast_dev_run": True})
+        assert (record.finished().status, record.finished().steps) == ("complete", 1)
+        assert len(record.reports("val")) == 1
+
+    def test_a_module_with_nothing_to_train_is_validated(self, ran):
+        record = ran({"model": {"class_path": "tests.toy.Mean"}})
+        (report,) = record.reports()
+        assert (report.phase, report.epoch, report.step) == ("val", 0, 0)
+        assert report.objective == report.metrics["val_loss"]
+        assert record.events[0] == Started(1, 0, 2)
+        assert record.finished().status == "complete"
+
+    def test_parameters_are_those_that_train_each_counted_once(self, ran):
+        plain = ran({"model.init_args.width": 4}).events[0]
+        tied = ran(model("Tied")).events[0]
+        assert plain == Started(1, (4 * 4 + 4) + (4 + 1), 2)
+        assert tied == Started(1, plain.parameters + 3 * 3, 2)
+
+    def test_the_same_config_gives_the_same_numbers(self, ran):
+        again, other = ran().series("val_loss"), ran({"seed_everything": 2}).series("val_loss")
+        assert ran().series("val_loss") == again
+        assert other != again
+
+    def test_being_watched_does_not_change_the_numbers(self, ran):
+        watched = ran(decide=lambda report: "continue", supervised=True).series("val_loss")
+        assert ran(metric=None).series("val_loss") == watched
+
+
+class TestStopping:
+    @pytest.mark.parametrize("minimum", [None, 4])
+    def test_a_run_that_is_told_to_stop_is_pruned_after_that_epoch(self, ran, minimum):
+        record = ran(
+            {"trainer.max_epochs": 5, "trainer.min_epochs": minimum},
+            decide=lambda report: "stop" if report.epoch == 1 else "continue",
+            supervised=True,
+        )
+        end = record.finished()
+        assert (end.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
+        assert [r.epoch for r in record.reports("val")] == [0, 1]
+
+    def test_a_run_may_be_pruned_by_a_metric_of_training(self, ran):
+        record = ran({"trainer.max_epochs": 5}, decide=lambda _: "stop", metric="train_loss_epoch")
+        assert (record.finished().status, record.finished().epochs) == ("pruned", 1)
+
+
+class TestFailing:
+    def test_a_loss_that_is_not_finite_has_diverged(self, ran):
+        end = ran({"model.init_args.mishap": "nan loss"}).finished()
+        assert end.status == "failed"
+        assert end.reason == "diverged: the training loss is nan at step 5"
+        assert not end.wrong_config
+
+    def test_an_objective_that_is_not_finite_has_diverged_after_it_is_reported(self, ran):
+        record = ran({"model.init_args.mishap": "nan objective"})
+        last = record.reports("val")[-1].objective
+        assert last is not None
+        assert math.isnan(last)
+        assert record.finished().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
+
+    def test_another_metric_that_is_not_finite_is_only_reported(self, ran):
+        mishap = {"model.init_args.mishap": "nan objective"}
+        record = ran(mishap, metric="train_loss_epoch")
+        assert record.finished().status == "complete"
+        assert math.isnan(record.series("val_loss")[-1])
+
+    def test_an_exception_is_named_and_its_traceback_printed(self, ran, capfd):
+        record = ran({"model.init_args.mishap": "raise"})
+        end = record.finished()
+        assert (end.status, end.wrong_config) == ("failed", False)
+        assert end.reason == "KeyError: 'the module raised'"
+        assert [r.epoch for r in record.reports("val")] == [0]
+        printed = capfd.readouterr().err
+        assert "Traceback" in printed
+        assert 'raise KeyError("the module raised")' in printed
+
+    @pytest.mark.parametrize("task", ["run", "probe"])
+    def test_an_objective_that_is_never_logged_is_a_wrong_config(self, tmp_path, task):
+        record = Record()
+        execute(Job(1, task, toy(), metric="val_los", directory=str(tmp_path)), record)
+        end = record.finished()
+        assert (end.status, end.wrong_config) == ("failed", True)
+        assert end.reason is not None
+        assert "never logs the metric 'val_los': did you mean 'val_loss'" in end.reason
+
+    def test_a_model_that_refuses_its_arguments_is_a_wrong_config(self, ran):
+        record = ran({"model.init_args.heads": 3})
+        assert record.kinds() == ["Finished"]
+        assert record.finished().wrong_config
+        assert "not divisible" in str(record.finished().reason)
+
+
+class TestFiles:
+    def test_the_directory_holds_the_jobs_config(self, ran, tmp_path):
+        config = resolve(toy({"optimizer.init_args.lr": 1.23456789012345e-05}))
+        execute(Job(1, "run", config, directory=str(tmp_path)), Record())
+        assert read_yaml(tmp_path / "config.yaml") == config
+        assert (tmp_path / "config.yaml").read_text() == dump_yaml(config)
+
+    def test_a_checkpoint_carries_the_name_of_its_arm(self, ran, tmp_path):
+        checkpoint = {
+            "class_path": "ablate.run.checkpoints.RunCheckpoint",
+            "init_args": {
+                "filename": "{arm}-{seed}-epoch={epoch:02d}-{val_loss:.2f}",
+                "auto_insert_metric_name": False,
+                "monitor": "val_loss",
+                "save_top_k": -1,
+            },
+        }
+        changes = {"trainer.callbacks": [checkpoint], "trainer.enable_checkpointing": True}
+        record = ran(changes, identity={"arm": "champion", "seed": "7"})
+        names = [path.name for path in tmp_path.rglob("*.ckpt")]
+        losses = record.series("val_loss")
+        assert sorted(names) == [
+            f"champion-7-epoch={epoch:02d}-{loss:.2f}.ckpt" for epoch, loss in enumerate(losses)
+        ]
+
+    def test_a_checkpoint_is_written_before_a_run_is_pruned(self, ran, tmp_path):
+        changes = {"trainer.callbacks": f"{CALLBACKS}.ModelCheckpoint"}
+        ran({**changes, "trainer.enable_checkpointing": True}, decide=lambda _: "stop")
+        assert list(tmp_path.rglob("*.ckpt"))
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"trainer.logger": False, "trainer.callbacks": None},
+            {"trainer.logger": True, "trainer.callbacks": f"{CALLBACKS}.LearningRateMonitor"},
+            {"trainer": None, "data.init_args.batch_size": 32, "trainer.max_epochs": 1},
+        ],
+        ids=["nothing", "one callback", "defaults"],
+    )
+    def test_nothing_is_written_outside_the_directory(self, ran, changes, tmp_path, monkeypatch):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        assert ran(changes).finished().status == "complete"
+        assert not list(elsewhere.iterdir())
+
+    def test_no_checkpoint_is_written_where_none_is_wanted(self, ran, tmp_path):
+        ran({"trainer.enable_checkpointing": False})
+        assert {path.name for path in tmp_path.iterdir()} == {"config.yaml"}
+
+
+class TestOtherTasks:
+    def test_a_probe_says_what_a_config_is_and_logs_and_writes_nothing(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        checkpoint = {"class_path": f"{CALLBACKS}.{ModelCheckpoint.__name__}"}
+        config = toy({"trainer.callbacks": [checkpoint], "trainer.enable_checkpointing": True})
+        record = Record()
+        execute(Job(1, "probe", config, metric="val_loss"), record)
+        probed, end = record.events
+        assert isinstance(probed, Probed)
+        assert (probed.parameters, probed.max_epochs) == (25, 2)
+        assert {"val_loss", "val_error", "train_loss"} <= set(probed.metrics)
+        assert end == Finished(1, "complete")
+        assert not list(tmp_path.iterdir())
+
+    def test_a_probe_of_a_module_with_nothing_to_train_validates_it(self):
+        record = Record()
+        config = toy({"model": {"class_path": "tests.toy.Mean"}})
+        execute(Job(1, "probe", config, metric="val_loss"), record)
+        assert record.finished().status == "complete"
+
+    def test_resolving_answers_with_every_default(self):
+        record = Record()
+        execute(Job(1, "resolve", toy()), record)
+        assert record.events == [Resolved(1, resolve(toy())), Finished(1, "complete")]
+
+    def test_resolving_a_wrong_config_names_the_key(self):
+        record = Record()
+        execute(Job(1, "resolve", toy({"trainer.max_epoch": 3})), record)
+        assert record.kinds() == ["Finished"]
+        assert record.finished().wrong_config
+        assert str(record.finished().reason).startswith("trainer.max_epoch: unknown key")

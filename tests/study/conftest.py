@@ -1,0 +1,102 @@
+"""A small project of a user's own, and ways to run its studies in this process."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablate.run import InProcessLauncher
+from ablate.spec import dump_yaml
+from ablate.store import Store
+from ablate.study import Request
+
+STORAGE = "sqlite:///results/ablate.db"
+
+CONFIG: dict[str, Any] = {
+    "seed_everything": 7,
+    "model": {"class_path": "toy.Toy", "init_args": {"width": 8}},
+    "data": {"class_path": "toy.Points"},
+    "optimizer": {
+        "class_path": "torch.optim.Adam",
+        "init_args": {"lr": 0.01, "betas": [0.9, 0.999]},
+    },
+    "trainer": {
+        "max_epochs": 3,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+    },
+}
+
+SEARCH: dict[str, Any] = {
+    "kind": "search",
+    "config": "../configs/toy.yaml",
+    "objective": {"metric": "val_loss"},
+    "space": {
+        "optimizer.init_args.lr": {"float": [1e-4, 1e-1], "log": True},
+        "model.init_args.width": {"choice": [4, 8, 16]},
+    },
+    "seeds": [7],
+    "pruner": {"class_path": "optuna.pruners.NopPruner"},
+    "budget": {"trials": 5},
+}
+
+ABLATION: dict[str, Any] = {
+    "kind": "ablation",
+    "config": "../configs/toy.yaml",
+    "arms": {"narrow": {"model.init_args.width": 2}, "wide": {"model.init_args.width": 16}},
+    "floor": {"mean": {"model": {"class_path": "toy.Mean"}}},
+    "reference": "wide",
+    "seeds": [1, 2],
+    "metrics": {"val_loss": "minimize", "val_error": "minimize"},
+}
+
+
+class Project:
+    """A folder with `toy.py`, a config and studies, which is the current directory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "studies").mkdir(exist_ok=True)
+        self.config(CONFIG)
+
+    def config(self, config: dict[str, Any], name: str = "toy") -> None:
+        path = self.folder / "configs" / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(dump_yaml(config))
+
+    def study(self, name: str, base: dict[str, Any], **changes: Any) -> None:
+        path = self.folder / "studies" / f"{name}.yaml"
+        path.write_text(dump_yaml({**base, **changes}))
+
+    def request(self, **options: Any) -> Request:
+        return Request(**{"launcher": lambda _: InProcessLauncher(), **options})
+
+    def store(self) -> Store:
+        return Store.open(STORAGE, create=False)
+
+    def files(self) -> set[str]:
+        return {
+            str(path.relative_to(self.folder))
+            for path in self.folder.rglob("*")
+            if "__pycache__" not in path.parts
+        }
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    shutil.copy(Path(__file__).parents[1] / "toy.py", tmp_path / "toy.py")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def told() -> Callable[[str], None]:
+    class Told(list[str]):
+        def __call__(self, text: str) -> None:
+            self.append(text)
+
+    return Told()
