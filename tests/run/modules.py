@@ -86,7 +86,7 @@ class Draws(Toy):
     """Logs a random number of each generator, unseeded by the config."""
 
     def on_train_epoch_end(self) -> None:
-        self.log("python_draw", random.random())  # noqa: S311
+        self.log("python_draw", random.random())
         self.log("torch_draw", torch.rand(()))
         self.log("numpy_draw", float(np.random.rand()))
 

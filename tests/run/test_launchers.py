@@ -83,6 +83,7 @@ class TestLocalLauncher(LauncherSuite):
         return warm
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
 class TestWorkers:
     def test_a_worker_computes_on_one_thread(self, warm: LocalLauncher):
         assert warm.facts()["threads"] == 1
@@ -135,7 +136,7 @@ class TestWorkers:
     def test_a_worker_ends_when_its_parent_is_killed(self, tmp_path):
         script = (
             "import time; from ablate.run import LocalLauncher\n"
-            "launcher = LocalLauncher(1); print(flush=True); time.sleep(600)"
+            "launcher = LocalLauncher(1); launcher.facts(); print(flush=True); time.sleep(600)"
         )
         parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
         assert parent.stdout is not None

@@ -21,12 +21,13 @@ SPACE = Space(
     }
 )
 STEPS = 6
+HYPERBAND = Component(class_path="optuna.pruners.HyperbandPruner")
 
 
 def asker(
     past: Sequence[Past] = (),
     window: int = 3,
-    pruner: Component = Component(class_path="optuna.pruners.HyperbandPruner"),
+    pruner: Component = HYPERBAND,
     seed: int = 0,
 ) -> Asker:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
