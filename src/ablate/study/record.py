@@ -53,8 +53,10 @@ class Recorder:
 
     def add(self, trial: FrozenTrial) -> int:
         """Add a trial, waiting or running, and return its number."""
-        self._study.add_trial(trial)
-        return len(self._storage.get_all_trials(self._study_id, deepcopy=False)) - 1
+        trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._trial_ids[number] = trial_id
+        return number
 
     def annotate(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Attach readable facts to a trial."""

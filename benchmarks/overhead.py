@@ -1,0 +1,150 @@
+"""Overhead per trial with ten reports: ablate's coordinator and store against plain Optuna.
+
+Both search the same space with TPE and Hyperband and keep every value durably in SQLite. The
+runs themselves cost nothing here: ablate's launcher answers at once with what a run would
+report, and Optuna's objective only reports.
+
+    python benchmarks/overhead.py [trials] [repeats]
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from ablate.run import Finished, Job, Probed, Reported, Resolved, Started
+from ablate.spec import dump_yaml
+from ablate.study import Request, search
+
+REPORTS = 10
+SPACE = {
+    "optimizer.init_args.lr": {"float": [1e-5, 1e-1], "log": True},
+    "model.init_args.dropout": {"float": [0.0, 0.5]},
+    "model.init_args.width": {"int": [8, 256], "log": True},
+    "trainer.gradient_clip_val": {"choice": [0.5, 1.0, 2.0]},
+}
+
+
+def value(lr: float, dropout: float, step: int) -> float:
+    """Return a curve that falls with the step, lower for some points than for others."""
+    return abs(lr - 1e-3) + dropout + 1 / (step + 1)
+
+
+class Instant:
+    """A launcher whose runs end at once."""
+
+    slots = 1
+
+    def __init__(self, _: int) -> None:
+        self._queue: deque[Job] = deque()
+
+    @property
+    def free(self) -> int:
+        return 0 if self._queue else 1
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        self._queue.extend(jobs)
+
+    def poll(self, handle: Any, timeout: float) -> None:  # noqa: ARG002
+        jobs, self._queue = list(self._queue), deque()
+        for job in jobs:
+            getattr(self, f"_{job.task}")(job, handle)
+
+    def _resolve(self, job: Job, handle: Any) -> None:
+        handle(Resolved(job.id, job.config))
+        handle(Finished(job.id, "complete"))
+
+    def _probe(self, job: Job, handle: Any) -> None:
+        handle(Probed(job.id, 1000, ["val_loss"], REPORTS))
+        handle(Finished(job.id, "complete"))
+
+    def _run(self, job: Job, handle: Any) -> None:
+        handle(Started(job.id, 1000, REPORTS))
+        lr = job.config["optimizer"]["init_args"]["lr"]
+        dropout = job.config["model"]["init_args"]["dropout"]
+        for step in range(REPORTS):
+            loss = value(lr, dropout, step)
+            if handle(Reported(job.id, "val", step, step, {"val_loss": loss}, loss)) == "stop":
+                handle(Finished(job.id, "pruned", epochs=step + 1, steps=step + 1))
+                return
+        handle(Finished(job.id, "complete", epochs=REPORTS, steps=REPORTS))
+
+    def facts(self) -> dict[str, Any]:
+        return {"profile": "cpu", "device": "none"}
+
+    def close(self) -> None:
+        self._queue.clear()
+
+
+def ablate_seconds(folder: Path, trials: int) -> float:
+    """Search with ablate and return the seconds per trial."""
+    config = {
+        "model": {"init_args": {"dropout": 0.1, "width": 8}},
+        "optimizer": {"init_args": {"lr": 1e-3}},
+        "trainer": {"gradient_clip_val": 1.0},
+    }
+    study = {
+        "kind": "search",
+        "config": "config.yaml",
+        "objective": {"metric": "val_loss"},
+        "space": SPACE,
+        "seeds": [0],
+        "budget": {"trials": trials},
+    }
+    (folder / "config.yaml").write_text(dump_yaml(config))
+    (folder / "bench.yaml").write_text(dump_yaml(study))
+    started = time.perf_counter()
+    search(
+        str(folder / "bench.yaml"),
+        Request(f"sqlite:///{folder}/ablate.db", folder / "results", launcher=Instant),
+    )
+    return (time.perf_counter() - started) / trials
+
+
+def optuna_seconds(folder: Path, trials: int) -> float:
+    """Search with plain Optuna on default SQLite and return the seconds per trial."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+    def objective(trial: optuna.Trial) -> float:
+        lr = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
+        dropout = trial.suggest_float("dropout", 0.0, 0.5)
+        trial.suggest_int("width", 8, 256, log=True)
+        trial.suggest_categorical("clip", [0.5, 1.0, 2.0])
+        for step in range(REPORTS):
+            trial.report(value(lr, dropout, step), step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return value(lr, dropout, REPORTS - 1)
+
+    started = time.perf_counter()
+    study = optuna.create_study(
+        storage=f"sqlite:///{folder}/optuna.db",
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.HyperbandPruner(max_resource=REPORTS),
+    )
+    study.optimize(objective, n_trials=trials)
+    return (time.perf_counter() - started) / trials
+
+
+def main(trials: int = 40, repeats: int = 3) -> None:
+    """Measure both in turn and print medians and the ratio."""
+    ours, theirs = [], []
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as folder:
+            ours.append(1e3 * ablate_seconds(Path(folder), trials))
+            theirs.append(1e3 * optuna_seconds(Path(folder), trials))
+    mine, plain = statistics.median(ours), statistics.median(theirs)
+    print(f"overhead per trial, {REPORTS} reports, {trials} trials, median of {repeats}:")
+    print(f"  ablate, SQLite in WAL mode     {mine:8.1f} ms   {[round(t, 1) for t in ours]}")
+    print(f"  study.optimize, default SQLite {plain:8.1f} ms   {[round(t, 1) for t in theirs]}")
+    print(f"  ratio plain / ablate           {plain / mine:8.1f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
