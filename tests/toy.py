@@ -78,6 +78,8 @@ class Toy(LightningModule):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "sleep":
                 time.sleep(0.5)
+            case "slow":
+                time.sleep(0.05)
             case "pollute":
                 os.environ["POLLUTED"] = "yes"
                 torch.set_default_dtype(torch.float64)

@@ -5,6 +5,7 @@ AblateError                 something ablate can explain
 │   ├── SpecError           a study, a config or an override does not hold
 │   ├── NotFoundError       a name does not exist; the nearest ones are listed
 │   └── StorageError        the database can't be reached, read or trusted
+│       └── Unavailable     it can't be reached right now; trying again may help
 ├── RunError                a run failed; the study goes on (exit 1 at its end)
 └── Interrupted             stopped by a signal; the same command resumes (exit 130)
 
@@ -37,6 +38,10 @@ class NotFoundError(RequestError):
 
 class StorageError(RequestError):
     """The database can't be reached, read or trusted."""
+
+
+class Unavailable(StorageError):  # noqa: N818 - a state, not a mistake
+    """The database can't be reached, or is locked, right now; trying again may help."""
 
 
 class RunError(AblateError):

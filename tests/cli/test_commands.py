@@ -266,7 +266,7 @@ def test_a_dying_worker_costs_its_trial_not_the_search(tmp_path: Path) -> None:
     trial = optuna.load_study(
         study_name="s", storage=f"sqlite:///{tmp_path}/results/ablate.db"
     ).trials[0]
-    assert trial.user_attrs["reason"] == "the worker was killed by signal 9 (2 attempts)"
+    assert trial.user_attrs["reason"] == "the worker was killed by signal 9 (3 attempts)"
 
 
 @pytest.fixture

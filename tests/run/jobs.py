@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from ablate.run import Decision, Event, Finished, Job, Reported
+from ablate.run import Decision, Event, Finished, Job, Progress, Reported
 from ablate.spec import paths
 
 TOY = {
@@ -54,8 +54,8 @@ class Record:
         return [event for event in self.events if getattr(event, "job", None) == job]
 
     def kinds(self, job: int = 1) -> list[str]:
-        """Name the events of one job, in order."""
-        return [type(event).__name__ for event in self.of(job)]
+        """Name the events of one job, in order; signs of life, which come by the clock, aside."""
+        return [type(event).__name__ for event in self.of(job) if not isinstance(event, Progress)]
 
     def reports(self, phase: str | None = None, job: int = 1) -> list[Reported]:
         """Return a job's reports, of one phase or of all."""

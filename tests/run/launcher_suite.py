@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ablate.run import Finished, Job, Launcher, Reported
+from ablate.run import Finished, Job, Launcher, Lost, Reported, Started
 from tests.run.jobs import Record, model, run, toy
 
 PATIENCE_S = 60
@@ -137,6 +137,61 @@ class LauncherSuite:
         for name in ("python_draw", "torch_draw", "numpy_draw"):
             assert record.series(name, 1) == record.series(name, 3)
         assert record.series("val_loss", 4) == record.series("val_loss", 5)
+
+    def test_a_killed_worker_loses_its_group_for_the_reason_given(
+        self, launcher: Launcher, tmp_path
+    ):
+        class Kills(Record):
+            def __call__(self, event):
+                if isinstance(event, Started):
+                    launcher.kill(event.job, "took too long")
+                return super().__call__(event)
+
+        endless = {"trainer.max_epochs": 10_000}
+        jobs = [run(1, tmp_path / "1", endless), Job(2, "resolve", toy())]
+        record = do(launcher, *jobs, record=Kills())
+        losses = [event for event in record.events if isinstance(event, Lost)]
+        assert losses == [Lost(1, "took too long"), Lost(2, "took too long")]
+        assert launcher.free == launcher.slots
+        assert do(launcher, run(1, tmp_path / "1")).finished().status == "complete"
+
+    def test_killing_what_does_not_run_does_nothing(self, launcher: Launcher, tmp_path):
+        class Kills(Record):
+            def __call__(self, event):
+                if isinstance(event, Finished):
+                    launcher.kill(event.job, "too late")
+                return super().__call__(event)
+
+        launcher.kill(7, "never heard of it")
+        record = do(launcher, Job(1, "resolve", toy()), Job(2, "resolve", toy()), record=Kills())
+        assert record.kinds() == ["Resolved", "Finished"]
+        assert record.kinds(2) == ["Resolved", "Finished"]
+        assert do(launcher, Job(3, "resolve", toy())).finished(3).status == "complete"
+
+    def test_interrupted_runs_end_with_their_epoch_and_can_be_continued(
+        self, launcher: Launcher, tmp_path
+    ):
+        class Interrupts(Record):
+            def __call__(self, event):
+                if isinstance(event, Reported):
+                    launcher.interrupt()
+                return super().__call__(event)
+
+        whole = do(launcher, run(1, tmp_path / "whole"))
+        jobs = [run(n, tmp_path / str(n), supervised=True, resume=True) for n in (1, 2)]
+        record = do(launcher, *jobs, record=Interrupts())
+        assert [record.finished(n).status for n in (1, 2)] == ["interrupted"] * 2
+        assert {report.epoch for report in record.reports()} == {0}
+        assert not record.reports(job=2)
+        record = do(launcher, *jobs)
+        assert [record.finished(n).status for n in (1, 2)] == ["complete"] * 2
+        assert record.reports() == whole.reports()
+        (started,) = [event for event in record.of(1) if isinstance(event, Started)]
+        assert started.resumed_epoch == 1
+
+    def test_interrupting_idle_workers_does_nothing(self, launcher: Launcher, tmp_path):
+        launcher.interrupt()
+        assert do(launcher, run(1, tmp_path)).finished().status == "complete"
 
     def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher):
         launcher.close()

@@ -1,5 +1,6 @@
 """Modules that do to their process, and log, what real ones do."""
 
+import errno
 import os
 import random
 import subprocess
@@ -7,12 +8,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from tests.toy import Toy
+from tests.toy import Points, Toy
 
 
 class Tied(Toy):
@@ -112,3 +115,148 @@ class Dies(Toy):
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
         os.kill(os.getpid(), 9)
         return super().training_step(batch, index)
+
+
+class Thorough(Toy):
+    """Draws random numbers wherever a module may, and logs them with its learning rate."""
+
+    dies_at_end = False
+
+    def on_train_start(self) -> None:
+        torch.rand(3)
+
+    def on_train_epoch_start(self) -> None:
+        self.drawn = torch.rand(()).item() + random.random() + float(np.random.rand())
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        self.log("lr", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True)
+        return super().training_step(batch, index)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        super().validation_step(batch, index)
+        self.log("val_draw", torch.rand(()))
+
+    def on_train_epoch_end(self) -> None:
+        self.log("draw", self.drawn)
+        if self.current_epoch % 2 == 0:
+            self.log("even", random.random())
+
+    def on_train_end(self) -> None:
+        if self.dies_at_end:
+            raise SystemExit
+
+
+class Loads(Points):
+    """Serves its points by worker processes, or in the order of a generator of its own."""
+
+    def __init__(
+        self,
+        workers: int = 0,
+        persistent: bool = False,
+        own_generator: bool = False,
+        noise: float = 0.01,
+    ) -> None:
+        super().__init__(count=32, batch_size=8)
+        self.workers, self.persistent = workers, persistent
+        self.own_generator, self.noise = own_generator, noise
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(
+            Jittered(self.points, self.noise),
+            batch_size=self.batch_size,
+            shuffle=True,
+            num_workers=self.workers,
+            persistent_workers=self.persistent,
+            generator=torch.Generator().manual_seed(5) if self.own_generator else None,
+        )
+
+
+class Jittered(Dataset):
+    """Adds noise to every point that is fetched."""
+
+    def __init__(self, points: TensorDataset, noise: float) -> None:
+        self.points, self.noise = points, noise
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        x, y = self.points[index]
+        return x + self.noise * torch.rand(4), y
+
+
+class Slow(Toy):
+    """Takes its time for every step, notes its process, and at some step takes forever."""
+
+    def __init__(self, seconds: float = 0.25, hangs_at: int = -1, pid_file: str = "") -> None:
+        super().__init__(width=4)
+        self.seconds, self.hangs_at, self.pid_file = seconds, hangs_at, pid_file
+
+    def on_train_start(self) -> None:
+        if self.pid_file:
+            Path(self.pid_file + ".part").write_text(str(os.getpid()))
+            Path(self.pid_file + ".part").rename(self.pid_file)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        time.sleep(600 if self.global_step == self.hangs_at else self.seconds)
+        return super().training_step(batch, index)
+
+
+class KeepsHyperparameters(Toy):
+    """Keeps its arguments, as most modules do; one of them is not plain data."""
+
+    def __init__(self, width: int = 4, activation: nn.Module | None = None) -> None:
+        super().__init__(width=width)
+        self.save_hyperparameters()
+        self.hparams["kind"] = Toy
+
+
+class Traps(Toy):
+    """Puts an object into its checkpoints that makes a folder when it is unpickled."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(width=4)
+        self.folder = folder
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["trap"] = Trap(self.folder)
+
+
+class Trap:
+    """Is unpickled by making a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.folder,)
+
+
+class Raises(Toy):
+    """Raises what a full disk or a full memory raises, perhaps inside something else."""
+
+    def __init__(self, what: str, wrapped: bool = False) -> None:
+        super().__init__(width=4)
+        self.what, self.wrapped = what, wrapped
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        try:
+            self._raise()
+        except Exception as error:
+            if self.wrapped:
+                raise ValueError("something else went wrong") from error
+            raise
+        return super().training_step(batch, index)
+
+    def _raise(self) -> None:
+        match self.what:
+            case "disk":
+                Path("/dev/full").write_text("too much")
+            case "quota":
+                raise OSError(errno.EDQUOT, "Disk quota exceeded", "/home/mine")
+            case "memory":
+                torch.empty(1 << 50)
+            case "python memory":
+                raise MemoryError
+            case "accelerator memory":
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate")

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from ablate.run import Finished, InProcessLauncher, Job, LocalLauncher, Lost
+from ablate.run import (
+    Finished,
+    InProcessLauncher,
+    Job,
+    LocalLauncher,
+    Lost,
+    Progress,
+    Reported,
+)
+from ablate.run.resume import FILE
 from tests.run.jobs import Record, model, run, toy
 from tests.run.launcher_suite import PATIENCE_S, LauncherSuite, do, wait
 
@@ -119,6 +128,92 @@ class TestWorkers:
         after = children(os.getpid())
         assert len(after) == len(before)
         assert len(after & before) == len(before) - 1
+
+    def test_a_run_that_hangs_is_silent_and_can_be_killed(self, warm: LocalLauncher, tmp_path):
+        record = Record()
+        warm.submit([run(1, tmp_path, model("Slow", hangs_at=6))])
+        wait(warm, record, lambda: any(isinstance(event, Progress) for event in record.events))
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            warm.poll(record, 0.1)
+        assert sum(isinstance(event, Progress) for event in record.events) == 1
+        warm.kill(1, "no sign of life")
+        wait(warm, record, lambda: "Lost" in record.kinds())
+        assert record.events[-1] == Lost(1, "no sign of life")
+
+    def test_a_run_whose_worker_is_killed_gives_the_same_numbers(self, warm, tmp_path):
+        changes = {"trainer.max_epochs": 3, "model.init_args.dropout": 0.2}
+
+        class Dies(Record):
+            def __call__(self, event):
+                if isinstance(event, Reported) and event.epoch == 2:
+                    warm.kill(1, "killed")
+                return super().__call__(event)
+
+        asked = {"supervised": True, "checkpoint_every": 0}
+        # The first run of a fresh worker, the second of a warm one, and one that is continued.
+        first = do(warm, run(1, tmp_path / "first", changes, **asked))
+        second = do(warm, run(1, tmp_path / "second", changes, **asked))
+        lost = do(warm, run(1, tmp_path / "third", changes, **asked), record=Dies())
+        assert lost.kinds()[-1] == "Lost"
+        third = do(warm, run(1, tmp_path / "third", changes, resume=True, **asked))
+        assert first.reports() == second.reports() == third.reports()
+        assert "resumed at epoch 2" in (tmp_path / "third" / "run.log").read_text()
+
+    def test_interrupting_reaches_a_run_that_waits_for_a_decision(self, warm, tmp_path):
+        class NoAnswer(Exception):
+            pass
+
+        class Silent(Record):
+            def __call__(self, event):
+                super().__call__(event)
+                if isinstance(event, Reported) and event.objective is not None:
+                    raise NoAnswer
+                return "continue"
+
+        record = Silent()
+        warm.submit([run(1, tmp_path, supervised=True)])
+        with pytest.raises(NoAnswer):
+            wait(warm, record, lambda: "Finished" in record.kinds())
+        warm.interrupt()
+        wait(warm, record, lambda: "Finished" in record.kinds())
+        assert record.finished().status == "interrupted"
+
+    @pytest.mark.parametrize("everyone", [False, True], ids=["worker", "process group"])
+    def test_a_terminated_worker_ends_its_run_with_the_epoch(self, warm, tmp_path, everyone):
+        slow = {
+            **model("Slow", seconds=0.05, pid_file=str(tmp_path / "pid")),
+            "data": {"class_path": "tests.run.modules.Loads", "init_args": {"workers": 1}},
+            "trainer.max_epochs": 100,
+        }
+        job = run(1, tmp_path, slow, resume=True)
+        warm.submit([job])
+        assert eventually((tmp_path / "pid").exists)
+        worker = int((tmp_path / "pid").read_text())
+        (os.killpg if everyone else os.kill)(worker, signal.SIGTERM)
+        record = Record()
+        wait(warm, record, lambda: "Finished" in record.kinds())
+        assert record.finished().status == "interrupted"
+        assert len(record.reports("train")) <= 1
+        assert alive(worker)
+        assert (tmp_path / FILE).exists() or everyone
+
+    def test_an_idle_worker_that_is_terminated_is_replaced(self, warm, tmp_path):
+        do(warm, run(1, tmp_path, model("Slow", seconds=0, pid_file=str(tmp_path / "pid"))))
+        worker = int((tmp_path / "pid").read_text())
+        os.kill(worker, signal.SIGTERM)
+        assert eventually(lambda: not alive(worker))
+        record = Record()
+        warm.poll(record, 1)
+        assert not record.events
+        assert do(warm, Job(2, "resolve", toy())).events[-1] == Finished(2, "complete")
+
+    def test_a_full_disk_does_not_end_the_worker(self, warm, tmp_path):
+        (tmp_path / "1").mkdir()
+        (tmp_path / "1" / "run.log").symlink_to("/dev/full")
+        record = do(warm, run(1, tmp_path / "1", model("Prints")), run(2, tmp_path / "2"))
+        assert record.finished(1).no_space
+        assert record.finished(2).status == "complete"
 
     def test_closing_ends_a_run_and_the_processes_that_it_started(self, tmp_path):
         others = children(os.getpid())

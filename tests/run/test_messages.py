@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.run import Event, Finished, Lost, Probed, Ready, Reported, Resolved, Started
+from ablate.run import (
+    Event,
+    Finished,
+    Lost,
+    Probed,
+    Progress,
+    Ready,
+    Reported,
+    Resolved,
+    Started,
+)
 from ablate.run.messages import decode_event, encode
 
 numbers = st.integers(0, 10**9)
@@ -23,7 +33,8 @@ EVENTS = {
     Ready: st.builds(Ready, mappings),
     Resolved: st.builds(Resolved, numbers, mappings),
     Probed: st.builds(Probed, numbers, numbers, st.lists(texts), numbers),
-    Started: st.builds(Started, numbers, numbers, numbers),
+    Started: st.builds(Started, numbers, numbers, numbers, st.none() | numbers),
+    Progress: st.builds(Progress, numbers, numbers, numbers),
     Reported: st.builds(
         Reported,
         numbers,
@@ -42,6 +53,8 @@ EVENTS = {
         st.none() | numbers,
         st.dictionaries(texts, texts),
         st.booleans(),
+        st.booleans(),
+        st.none() | texts,
     ),
     Lost: st.builds(Lost, numbers, texts),
 }

@@ -17,6 +17,7 @@ from ablate.errors import nearest
         (errors.SpecError, 2),
         (errors.NotFoundError, 2),
         (errors.StorageError, 2),
+        (errors.Unavailable, 2),
         (errors.Interrupted, 130),
     ],
 )
@@ -31,7 +32,7 @@ def test_every_error_is_in_the_tree_at_the_top_of_its_file():
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, Exception)
     ]
-    drawn = [line.split("─ ")[-1].split()[0] for line in errors.__doc__.splitlines()[2:9]]
+    drawn = [line.split("─ ")[-1].split()[0] for line in errors.__doc__.splitlines()[2:10]]
     assert sorted(drawn) == sorted(classes)
 
 

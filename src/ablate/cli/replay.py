@@ -1,5 +1,6 @@
 """`ablate replay`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,9 @@ from ablate.cli import options, output
 from ablate.cli.progress import Live
 
 if TYPE_CHECKING:
-    from ablate.study import ReplayResult
+    from ablate.study import ReplayResult, Verification
+
+_SHOWN = 8
 
 
 def replay(
@@ -23,6 +26,14 @@ def replay(
     overrides: options.Overrides = None,
     seeds: Annotated[
         str | None, typer.Option("--seeds", help="Seeds for a recorded trial, such as 1,2,3.")
+    ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--verify", help="Run STUDY/NUMBER again and compare: MATCH or DRIFT."),
+    ] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option("--tolerance", min=0, help="With --verify: the relative difference allowed."),
     ] = None,
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
@@ -44,6 +55,10 @@ def replay(
             live.say,
             live.show,
         )
+        if check:
+            verdict = studies.verify(study, request, tolerance, allow_import or ())
+            _print_verdict(verdict, as_json)
+            return
         result = studies.replay(study, request, chosen, allow_import or ())
     rows = run_rows(storage, result)
     if as_json:
@@ -57,11 +72,65 @@ def replay(
             }
         )
     else:
-        output.print_table(*_table(rows))
+        output.print_table(*_table(rows, result.metrics))
         typer.echo(f"{result.study}: {output.counted(result.counts)}")
     hint = output.dashboard_hint(result.storage, options.DEFAULT_STORAGE)
     output.say(f"report: ablate report {result.study}    dashboard: {hint}")
     if any(row["state"] != "complete" for row in rows):
+        raise typer.Exit(1)
+
+
+def _print_verdict(verdict: "Verification", as_json: bool) -> None:
+    how = "bit for bit" if verdict.exact else f"within {verdict.tolerance:g} (relative)"
+    if as_json:
+        output.print_json(
+            {
+                "trial": verdict.trial,
+                "replayed": verdict.replayed,
+                "verdict": "MATCH" if verdict.matches else "DRIFT",
+                "exact": verdict.exact,
+                "tolerance": verdict.tolerance,
+                "compared": verdict.compared,
+                "deviations": [
+                    {
+                        "seed": item.seed,
+                        "phase": item.row[0],
+                        "metric": item.row[1],
+                        "step": item.row[2],
+                        "recorded": item.recorded,
+                        "now": item.now,
+                        "relative": item.relative,
+                    }
+                    for item in verdict.deviations
+                ],
+                "differences": [
+                    {"what": item.what, "recorded": item.recorded, "now": item.now}
+                    for item in verdict.differences
+                ],
+            }
+        )
+    elif verdict.matches:
+        typer.echo(f"MATCH {how}: {verdict.compared} recorded values of {verdict.trial}")
+    else:
+        typer.echo(
+            f"DRIFT: {len(verdict.deviations)} of {verdict.compared} recorded values of "
+            f"{verdict.trial} did not come out again; tolerance {verdict.tolerance:g}"
+        )
+        for item in verdict.deviations[:_SHOWN]:
+            phase, metric, step = item.row
+            typer.echo(
+                f"  seed {item.seed} {phase} {metric} at step {step}: "
+                f"{item.recorded!r} recorded, {item.now!r} now"
+            )
+    if not as_json and not verdict.exact:
+        typer.echo(
+            "what is different now:"
+            if verdict.differences
+            else "nothing that is recorded differs: the run itself is not deterministic"
+        )
+        for change in verdict.differences:
+            typer.echo(f"  {change.what}: {change.recorded!r} recorded, {change.now!r} now")
+    if not verdict.matches:
         raise typer.Exit(1)
 
 
@@ -99,9 +168,8 @@ def run_rows(storage: str, result: "ReplayResult") -> list[dict[str, Any]]:
     ]
 
 
-def _table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    shown = sorted({name for row in rows for name in row["best"]})[:4]
-    columns = ["trial", "arm", "seed", "state", "parameters", *(f"best {name}" for name in shown)]
+def _table(rows: list[dict[str, Any]], metrics: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    columns = ["trial", "arm", "seed", "state", "parameters", *metrics]
     return columns, [
         [
             str(row["trial"]),
@@ -109,7 +177,7 @@ def _table(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
             str(row["seed"]),
             row["state"],
             "-" if row["parameters"] is None else f"{row['parameters']:,}",
-            *(output.number(row["best"].get(name)) for name in shown),
+            *(output.number(row["best"].get(name)) for name in metrics),
         ]
         for row in rows
     ]

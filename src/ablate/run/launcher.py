@@ -36,6 +36,19 @@ class Launcher(Protocol):
     def poll(self, handle: Handler, timeout: float) -> None:
         """Wait up to `timeout` seconds for events and hand them over."""
 
+    def kill(self, job: int, reason: str) -> None:
+        """End the worker that does a job; the jobs it leaves are Lost for that reason.
+
+        The losses are handed over by the next polls; another worker takes the place.
+        """
+
+    def interrupt(self) -> None:
+        """Ask the runs submitted so far to end at the end of their epoch, resumable.
+
+        Each then ends with Finished(status="interrupted"), unless that epoch was its last. A run
+        of which no epoch has ended has nothing to resume from and starts afresh.
+        """
+
     def facts(self) -> dict[str, Any]:
         """Describe the workers' device and libraries."""
 
@@ -49,6 +62,7 @@ class _Worker:
     jobs: dict[int, Job] = field(default_factory=dict)
     buffer: bytes = b""
     facts: dict[str, Any] | None = None
+    verdict: str | None = None
 
     def send(self, message: dict[str, Any]) -> None:
         assert self.process.stdin is not None  # noqa: S101
@@ -98,6 +112,19 @@ class LocalLauncher:
             for line in lines:
                 self._receive(worker, decode_event(line), handle)
 
+    def kill(self, job: int, reason: str) -> None:
+        """Kill the worker that does a job; `poll` notices its end."""
+        for worker in self._workers:
+            if job in worker.jobs:
+                worker.verdict = reason
+                worker.kill()
+
+    def interrupt(self) -> None:
+        """Ask every worker's runs to end at the end of their epoch."""
+        for worker in self._workers:
+            if worker.jobs:
+                worker.send({"interrupt": list(worker.jobs)})
+
     def facts(self) -> dict[str, Any]:
         """Wait for the first worker and return what it says of itself."""
         while True:
@@ -140,10 +167,10 @@ class LocalLauncher:
     def _replace(self, worker: _Worker, handle: Handler) -> None:
         self._forget(worker)
         worker.kill()
-        reason = _death(worker.process.returncode)
+        reason = worker.verdict or _death(worker.process.returncode)
         place = self._workers.index(worker)
         del self._workers[place]
-        if worker.facts is None:
+        if worker.facts is None and worker.verdict is None:
             raise RuntimeError(f"a worker could not start: {reason}")
         self._workers.insert(place, self._start())
         for job in worker.jobs:
@@ -161,13 +188,25 @@ class LocalLauncher:
             worker.send({"job": job.id, "decision": decision})
 
 
+class _Killed(BaseException):
+    """Ends a run in this process, as the death of its worker does elsewhere."""
+
+
+@dataclass
+class _Group:
+    jobs: dict[int, Job]
+    interrupted: bool = False
+    verdict: str | None = None
+
+
 class InProcessLauncher:
     """Runs jobs in this process, one after the other, when polled; for tests and debugging."""
 
     slots = 1
 
     def __init__(self) -> None:
-        self._queue: deque[Job] = deque()
+        self._queue: deque[_Group] = deque()
+        self._running: list[_Group] = []
 
     @property
     def free(self) -> int:
@@ -176,26 +215,30 @@ class InProcessLauncher:
 
     def submit(self, jobs: Sequence[Job]) -> None:
         """Queue a group of jobs."""
-        self._queue.extend(jobs)
+        self._queue.append(_Group({job.id: job for job in jobs}))
 
     def poll(self, handle: Handler, timeout: float) -> None:  # noqa: ARG002
         """Do everything that is queued."""
-        from pathlib import Path  # noqa: PLC0415
+        self._running, self._queue = list(self._queue), deque()
+        while self._running:
+            group = self._running[0]
+            with contextlib.suppress(_Killed):
+                for job in list(group.jobs.values()):
+                    self._do(job, group, handle)
+            self._running.pop(0)
+            for lost in group.jobs:
+                handle(Lost(lost, group.verdict or ""))
 
-        from ablate.run.execute import execute  # noqa: PLC0415 - torch, only when used
-        from ablate.run.isolation import pristine  # noqa: PLC0415
+    def kill(self, job: int, reason: str) -> None:
+        """Let go of a job's group: at its next event if it runs, else before it starts."""
+        for group in (*self._running, *self._queue):
+            if job in group.jobs:
+                group.verdict = reason
 
-        jobs, self._queue = list(self._queue), deque()
-        for job in jobs:
-            if job.directory:
-                Path(job.directory).mkdir(parents=True, exist_ok=True)
-
-            def channel(event: Event, job: Job = job) -> Decision:
-                decision = handle(event)
-                return decision if _awaits_decision(job, event) else "continue"
-
-            with pristine():
-                execute(job, channel)
+    def interrupt(self) -> None:
+        """Ask what runs, and what is queued, to end at the end of its epoch."""
+        for group in (*self._running, *self._queue):
+            group.interrupted = True
 
     def facts(self) -> dict[str, Any]:
         """Describe this process."""
@@ -206,6 +249,27 @@ class InProcessLauncher:
     def close(self) -> None:
         """Forget what is queued."""
         self._queue.clear()
+
+    def _do(self, job: Job, group: _Group, handle: Handler) -> None:
+        from pathlib import Path  # noqa: PLC0415
+
+        from ablate.run.execute import execute  # noqa: PLC0415 - torch, only when used
+        from ablate.run.isolation import pristine  # noqa: PLC0415
+
+        def channel(event: Event) -> Decision:
+            if isinstance(event, Finished):
+                del group.jobs[job.id]
+            decision = handle(event)
+            if group.verdict is not None:
+                raise _Killed
+            return decision if _awaits_decision(job, event) else "continue"
+
+        if group.verdict is not None:
+            raise _Killed
+        if job.directory:
+            Path(job.directory).mkdir(parents=True, exist_ok=True)
+        with pristine():
+            execute(job, channel, lambda: group.interrupted)
 
 
 def _awaits_decision(job: Job, event: Event) -> bool:

@@ -13,7 +13,9 @@ class Job:
 
     `resolve` fills in every default; `probe` trains and validates on one batch to see that the
     configuration works and what it logs; `run` trains. A `supervised` run waits for a decision
-    after every report.
+    after every report. A run keeps a checkpoint in its directory, written at the first end of an
+    epoch that is at least `checkpoint_every` seconds after the last; with `resume` it continues
+    from there if it can, else it starts afresh.
     """
 
     id: int
@@ -23,6 +25,8 @@ class Job:
     directory: str | None = None
     identity: dict[str, str] = field(default_factory=dict)
     supervised: bool = False
+    resume: bool = False
+    checkpoint_every: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,25 @@ class Probed:
 
 @dataclass(frozen=True)
 class Started:
-    """A run has built its model and data."""
+    """A run has built its model and data.
+
+    `resumed_epoch` is the first epoch that it trains if it continues from a checkpoint; the reports
+    of the epochs before it are sent again, in their order.
+    """
 
     job: int
     parameters: int
     max_epochs: int
+    resumed_epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A run is alive: the step and epoch it has come to, told at most once per second."""
+
+    job: int
+    step: int
+    epoch: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,12 @@ class Reported:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job has ended; `wrong_config` says that its configuration could never have run."""
+    """A job has ended.
+
+    `wrong_config` says that its configuration could never have run. `no_space` says that a disk was
+    full: the run is interrupted, not failed. `error` is the type of the exception that ended it,
+    "OutOfMemory" for any lack of memory.
+    """
 
     job: int
     status: Status
@@ -85,21 +108,24 @@ class Finished:
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
     wrong_config: bool = False
+    no_space: bool = False
+    error: str | None = None
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker of a job died."""
+    """The worker of a job died, or was killed."""
 
     job: int
     reason: str
 
 
-Event = Ready | Resolved | Probed | Started | Reported | Finished | Lost
+Event = Ready | Resolved | Probed | Started | Progress | Reported | Finished | Lost
 Decision = Literal["continue", "stop"]
 
 _EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Ready, Resolved, Probed, Started, Reported, Finished, Lost)
+    kind.__name__: kind
+    for kind in (Ready, Resolved, Probed, Started, Progress, Reported, Finished, Lost)
 }
 
 

@@ -1,7 +1,8 @@
 """The callback through which a run reports, obeys and is stopped when it diverges."""
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
@@ -10,9 +11,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ablate.errors import SpecError, nearest
-from ablate.run.messages import Decision, Reported
+from ablate.run.messages import Decision, Progress, Reported
 
-Report = Callable[[Reported], Decision]
+Report = Callable[[Reported | Progress], Decision]
+_PROGRESS_S = 1.0
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake
@@ -22,6 +24,9 @@ class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake
 class Watch(Checkpoint):
     """Report epoch-level metrics and the objective; stop when told to or on a non-finite value.
 
+    `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
+    ended before its time because `asked_to_end` came true.
+
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
     of every training epoch. The objective must have appeared by the end of the run.
@@ -30,14 +35,39 @@ class Watch(Checkpoint):
     they see what `on_train_epoch_end` logs.
     """
 
-    def __init__(self, job: int, metric: str | None, report: Report) -> None:
+    def __init__(
+        self,
+        job: int,
+        metric: str | None,
+        report: Report,
+        asked_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._asked_to_end = asked_to_end
         self._job = job
         self._metric = metric
         self._report = report
         self._before: set[str] = set()
         self._val_names: set[str] = set()
         self._loss: tuple[int, Tensor] | None = None
-        self.pruned = False
+        self._told = time.monotonic()
+        self.sent: list[Reported] = []
+        self.metrics: dict[str, Tensor] = {}
+        self.stopped_at: Reported | None = None
+        self.interrupted = False
+
+    def replay(self, reports: Iterable[Reported]) -> None:
+        """Send the reports of an earlier process again, until one of them stops the run."""
+        for report in reports:
+            if self.stopped_at is not None and self.stopped_at.step != report.step:
+                return
+            if report.phase == "val":
+                self._val_names |= set(report.metrics)
+            self._tell(report)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Train nothing more if a report that was sent again has stopped the run."""
+        if self.stopped_at is not None:
+            end_after_this_epoch(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note the names that training has logged by now."""
@@ -59,15 +89,32 @@ class Watch(Checkpoint):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Check the loss of the step before, so that an accelerator is not waited for."""
+        self._tell_progress(trainer)
         self._check_loss()
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
             self._loss = (trainer.global_step, loss.detach())
 
+    def on_validation_batch_end(  # noqa: PLR0917 - Lightning's signature
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        outputs: Any,  # noqa: ARG002
+        batch: Any,  # noqa: ARG002
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Tell that the run is alive."""
+        self._tell_progress(trainer)
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Report what training logged."""
+        """Report what training logged; end here if asked to, unless the run ends here anyway."""
         self._check_loss()
         self._send(trainer, "train", set(trainer.callback_metrics) - self._val_names)
+        self.metrics = dict(trainer.callback_metrics)
+        if self._asked_to_end() and not _is_over(trainer):
+            self.interrupted = True
+            end_after_this_epoch(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Refuse a run that never logged its objective."""
@@ -90,7 +137,7 @@ class Watch(Checkpoint):
         if not metrics:
             return
         objective = metrics.get(self._metric) if self._metric else None
-        decision = self._report(
+        self._tell(
             Reported(
                 self._job, phase, trainer.global_step, trainer.current_epoch, metrics, objective
             )
@@ -100,12 +147,37 @@ class Watch(Checkpoint):
                 f"diverged: {self._metric} is {objective} at step {trainer.global_step} "
                 f"(epoch {trainer.current_epoch})"
             )
-        if decision == "stop":
-            self.pruned = True
-            trainer.should_stop = True
-            # A configured minimum would keep a stopped run going.
-            trainer.fit_loop.min_epochs = None
-            trainer.fit_loop.epoch_loop.min_steps = None
+        if self.stopped_at is not None:
+            end_after_this_epoch(trainer)
+
+    def _tell(self, report: Reported) -> None:
+        self.sent.append(report)
+        if self._report(report) == "stop" and self.stopped_at is None:
+            self.stopped_at = report
+
+    def _tell_progress(self, trainer: Trainer) -> None:
+        now = time.monotonic()
+        if now - self._told >= _PROGRESS_S:
+            self._told = now
+            self._report(Progress(self._job, trainer.global_step, trainer.current_epoch))
+
+
+def end_after_this_epoch(trainer: Trainer) -> None:
+    """Let a run end, even before the minimum of epochs or steps that it is configured for."""
+    trainer.should_stop = True
+    trainer.fit_loop.min_epochs = None
+    trainer.fit_loop.epoch_loop.min_steps = None
+
+
+def _is_over(trainer: Trainer) -> bool:
+    """Say whether the epoch that ends now is the last one in any case."""
+    epochs, steps = trainer.current_epoch + 1, trainer.global_step
+    if trainer.max_epochs not in (None, -1) and epochs >= trainer.max_epochs:
+        return True
+    if trainer.max_steps != -1 and steps >= trainer.max_steps:
+        return True
+    minimum = trainer.fit_loop.min_epochs or 0, trainer.fit_loop.min_steps or 0
+    return trainer.should_stop and epochs >= minimum[0] and steps >= minimum[1]
 
 
 def require_metric(metric: str | None, logged: Any) -> None:

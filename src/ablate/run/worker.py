@@ -3,11 +3,13 @@
 Everything that user code prints goes to the run's own log; the protocol has a pipe of its own.
 """
 
+import contextlib
 import os
 import queue
+import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,31 +24,59 @@ class _Pipe:
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._outgoing = outgoing
-        self._lines: queue.Queue[dict[str, Any]] = queue.Queue()
+        # Unlike a Queue, it may be put to by a signal handler.
+        self._messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._interrupted: set[int] = set()
         threading.Thread(target=self._read, args=(incoming,), daemon=True).start()
 
     def _read(self, incoming: BinaryIO) -> None:
         import json  # noqa: PLC0415
 
         for line in incoming:
-            self._lines.put(json.loads(line))
+            message = json.loads(line)
+            if "interrupt" in message:
+                self.interrupt(message["interrupt"])
+                continue
+            self._interrupted -= {job["id"] for job in message.get("jobs", ())}
+            self._messages.put(message)
         # The coordinator is gone: a worker does not outlive its parent.
         os._exit(0)
 
-    def receive(self) -> dict[str, Any]:
-        return self._lines.get()
+    def jobs(self) -> list[Job]:
+        """Wait for the next group of jobs."""
+        while True:
+            message = self._messages.get()
+            if "jobs" in message:
+                return [Job(**data) for data in message["jobs"]]
+
+    def decision(self, job: int) -> Decision:
+        """Wait for the decision on a report; a run that is interrupted goes on without."""
+        while job not in self._interrupted:
+            message = self._messages.get()
+            if message.get("job") == job:
+                decision: Decision = message["decision"]
+                return decision
+        return "continue"
+
+    def interrupt(self, jobs: Iterable[int]) -> None:
+        """Note that jobs are interrupted, and wake whoever waits for a decision."""
+        self._interrupted |= set(jobs)
+        self._messages.put({})
+
+    def interrupted(self, job: int) -> bool:
+        """Say whether a job has been interrupted."""
+        return job in self._interrupted
 
     def send(self, event: Event) -> None:
+        """Tell the coordinator of an event."""
         self._outgoing.write(encode(event))
         self._outgoing.flush()
 
 
 @contextmanager
-def _logged(path: Path | None) -> Iterator[None]:
+def _logged(target: int) -> Iterator[None]:
     """Send this process's output, C libraries included, to a file."""
-    target = os.open(path or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     saved = os.dup(1), os.dup(2)
     os.dup2(target, 1)
     os.dup2(target, 2)
@@ -54,11 +84,17 @@ def _logged(path: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         for number, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, number)
             os.close(copy)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # A full disk is no reason to die once the run is over.
+        with contextlib.suppress(OSError):
+            stream.flush()
 
 
 def main() -> None:
@@ -70,33 +106,54 @@ def main() -> None:
         os.dup2(devnull, number)
     pipe = _Pipe(incoming, outgoing)
 
-    from ablate.run.environment import facts  # noqa: PLC0415 - torch loads while the parent works
-    from ablate.run.execute import execute  # noqa: PLC0415
-    from ablate.run.isolation import pristine  # noqa: PLC0415
+    running: list[Job] = []
+
+    def terminate(number: int, frame: object) -> None:  # noqa: ARG001
+        if os.getpid() == worker and any(job.task == "run" for job in running):
+            pipe.interrupt(job.id for job in running)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    worker = os.getpid()
+    signal.signal(signal.SIGTERM, terminate)
+
+    import ablate.run.execute  # noqa: PLC0415, F401 - torch loads while the parent works
+    from ablate.run.environment import facts  # noqa: PLC0415
 
     pipe.send(Ready(facts()))
     while True:
-        for data in pipe.receive()["jobs"]:
-            job = Job(**data)
-
-            def channel(event: Event, job: Job = job) -> Decision:
-                pipe.send(event)
-                if job.supervised and isinstance(event, Reported) and event.objective is not None:
-                    return _decision(pipe, job)
-                return "continue"
-
-            directory = Path(job.directory) if job.directory else None
-            if directory:
-                directory.mkdir(parents=True, exist_ok=True)
-            with _logged(directory / LOG if directory else None), pristine():
-                execute(job, channel)
+        running[:] = pipe.jobs()
+        while running:
+            _do(running[0], pipe)
+            del running[0]
 
 
-def _decision(pipe: _Pipe, job: Job) -> Decision:
-    reply = pipe.receive()
-    assert reply["job"] == job.id  # noqa: S101
-    decision: Decision = reply["decision"]
-    return decision
+def _do(job: Job, pipe: _Pipe) -> None:
+    from ablate.run.execute import execute  # noqa: PLC0415
+    from ablate.run.failures import failure  # noqa: PLC0415
+    from ablate.run.isolation import pristine  # noqa: PLC0415
+
+    def channel(event: Event) -> Decision:
+        pipe.send(event)
+        if job.supervised and isinstance(event, Reported) and event.objective is not None:
+            return pipe.decision(job.id)
+        return "continue"
+
+    directory = Path(job.directory) if job.directory else None
+    try:
+        if directory:
+            directory.mkdir(parents=True, exist_ok=True)
+        log = os.open(
+            directory / LOG if directory else os.devnull,
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND,
+            0o644,
+        )
+    except OSError as error:
+        pipe.send(failure(job, error, interrupted=False))
+        return
+    with _logged(log), pristine():
+        execute(job, channel, lambda: pipe.interrupted(job.id))
 
 
 if __name__ == "__main__":

@@ -308,15 +308,26 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         return True
 
     def covering_points(self) -> Iterator[tuple[str, Point]]:
-        """Yield per parameter a point at which it is active, and one per choice of it."""
+        """Yield per parameter a point at which it is active, and one per choice of it.
+
+        Points are complete: an argument that a class requires may itself be searched.
+        """
         for path, parameter in self.items():
             base = self._activating(path)
-            if isinstance(parameter, Choice):
-                for label in parameter.labels:
-                    yield path, {**base, path: label}
-            else:
-                for end in parameter.ends:
-                    yield path, {**base, path: end}
+            ends = parameter.labels if isinstance(parameter, Choice) else parameter.ends
+            for end in ends:
+                yield path, self._completed({**base, path: end})
+
+    def _completed(self, point: Point) -> Point:
+        """Give every other active parameter its first value, parents first."""
+        full: Point = {}
+        for path, parameter in self.items():
+            if path in point:
+                full[path] = point[path]
+            elif self.active(path, full):
+                ends = parameter.labels if isinstance(parameter, Choice) else parameter.ends
+                full[path] = ends[0]
+        return full
 
     def _activating(self, path: str) -> Point:
         allowed: dict[str, tuple[Scalar, ...]] = {}

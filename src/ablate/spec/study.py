@@ -76,9 +76,16 @@ class Budget(Strict):
 
 
 class Limits(Strict):
-    """When a run is given up."""
+    """When a run is ended and tried again, and how often; how often it is checkpointed.
 
-    attempts: int = Field(default=2, ge=1)
+    `stall` is the longest time without progress, `wall` the longest time of one attempt,
+    `checkpoint` the time between checkpoints, which are taken at the end of epochs.
+    """
+
+    attempts: int = Field(default=3, ge=1)
+    stall: Duration | None = 3600.0
+    wall: Duration | None = None
+    checkpoint: Annotated[float, Field(ge=0)] = 5.0
 
 
 class Profile(Strict):

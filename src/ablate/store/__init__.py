@@ -1,5 +1,6 @@
 """The store: one database with Optuna's tables and ablate's beside them."""
 
+from ablate.store.batch import Batch, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.store.database import Store
 from ablate.store.records import (
     DefinitionRecord,
@@ -11,11 +12,16 @@ from ablate.store.records import (
 from ablate.store.urls import mask
 
 __all__ = [
+    "Batch",
     "DefinitionRecord",
     "MetricRow",
+    "NewRun",
+    "RunEnd",
+    "RunKey",
     "RunRecord",
     "Store",
     "StudyRecord",
+    "TrialEnd",
     "TrialRecord",
     "mask",
 ]

@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -17,7 +16,10 @@ from sqlalchemy.schema import CreateTable
 from ablate.errors import StorageError
 from ablate.spec.hashing import content_hash
 from ablate.store import tables
+from ablate.store.batch import Batch
+from ablate.store.dialects import insert, upsert
 from ablate.store.engines import (
+    BUSY_SECONDS,
     WRITE,
     Contents,
     look_into,
@@ -25,8 +27,16 @@ from ablate.store.engines import (
     unreadable,
     use_wal,
 )
-from ablate.store.optuna_side import open_storage, read_trials
-from ablate.store.plain import ordered_hash
+from ablate.store.lock import StudyLock, lock_file, lock_key, lock_on_server, lock_path
+from ablate.store.optuna_side import (
+    Direction,
+    attach,
+    make_study,
+    open_storage,
+    read_past,
+    read_trials,
+)
+from ablate.store.plain import ordered_hash, storable
 from ablate.store.records import (
     DefinitionRecord,
     MetricRow,
@@ -34,12 +44,14 @@ from ablate.store.records import (
     StudyRecord,
     TrialRecord,
 )
+from ablate.store.run_tables import FINISHED, RunTables, check_ends, speaks_of_runs
+from ablate.store.trial_tables import TrialRows, TrialTables
 from ablate.store.urls import mask, parse_url, show_url, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
 
-FINISHED = ("complete", "pruned", "failed", "interrupted")
 UPDATABLE = frozenset({"parameters", "epochs", "steps", "device", "code_version", "directory"})
 _SCHEMA_LOCK = 0x61626C61  # "abla", the key of PostgreSQL's advisory lock
 
@@ -50,16 +62,23 @@ class Store:
     Every method raises StorageError when the database fails.
     """
 
-    def __init__(self, url: URL, contents: Contents) -> None:
+    def __init__(self, url: URL, contents: Contents, busy_seconds: float) -> None:
         self.url_shown = show_url(url)
         path = sqlite_path(url)
         self._url = url if path is None else url.set(database=str(path))
         self._optuna_found = contents.optuna
-        self._engine = make_engine(self._url)
+        self._busy_seconds = busy_seconds
+        self._engine = make_engine(self._url, busy_seconds)
+        self._run_tables = RunTables(self._engine.dialect.name, self.url_shown)
+        self._trial_tables: TrialTables | None = None
+        self._trial_ids: dict[str, dict[int, int]] = {}
+        self._locks: dict[str, StudyLock] = {}
 
     @classmethod
-    def open(cls, url: str, *, create: bool) -> Self:
+    def open(cls, url: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Self:
         """Open the database at `url`, adding ablate's tables if `create` is set.
+
+        `busy_seconds` is how long a write waits for the write of another process.
 
         Raises StorageError, with nothing written, if the URL is malformed, its driver is not
         installed, the database can't be reached, belongs to something else or was written by a
@@ -82,7 +101,7 @@ class Store:
                     f"the folder of the storage {show_url(parsed)} can't be made: "
                     f"{error.strerror}; name another one with --storage"
                 ) from None
-        store = cls(parsed, contents)
+        store = cls(parsed, contents, busy_seconds)
         if contents.version is None:
             try:
                 store._create()
@@ -110,7 +129,7 @@ class Store:
 
         Raises StorageError if the tables are those of another Optuna version.
         """
-        return open_storage(self._url)
+        return open_storage(self._url, self._busy_seconds)
 
     # --- writing -------------------------------------------------------------------------
 
@@ -153,6 +172,67 @@ class Store:
                 .values(definition_id=definition_id)
             )
         return definition_id
+
+    def create_study(self, study: str, direction: Direction) -> None:
+        """Add the Optuna study of this name if there is none.
+
+        Raises StorageError if there is one with another direction.
+        """
+        make_study(self.optuna, study, direction)
+
+    def set_study_attrs(self, study: str, attrs: Mapping[str, Any]) -> None:
+        """Attach readable facts to the Optuna study of this name."""
+        attach(self.optuna, study, attrs)
+
+    @contextmanager
+    def lock(self, study: str) -> Iterator[None]:
+        """Keep other processes from running `study`, as long as this one lives or lets go.
+
+        Raises RequestError, naming the other one, if a process runs it already.
+        """
+
+        def describe() -> str:
+            return self._other_session(study)
+
+        path = sqlite_path(self._url)
+        locked = (
+            lock_on_server(self._url, lock_key(study), describe)
+            if path is None
+            else lock_file(lock_path(path, study), describe)
+        )
+        with locked as held:
+            self._locks[study] = held
+            try:
+                yield
+            finally:
+                del self._locks[study]
+
+    def write(self, batch: Batch) -> None:
+        """Write all that a batch holds, in one transaction; writing it again changes nothing.
+
+        A lock of this store on the study is taken again first if it was lost. Raises Unavailable
+        if the database can't be reached or is locked: try again, with the same batch or with one
+        that it was merged into. Raises StorageError, with nothing written, if a trial or a run of
+        the batch is there already as another one, or if one that it changes is not there, and
+        TypeError or ValueError for what can't be stored at all.
+        """
+        check_ends(batch)
+        trials = TrialRows.of(batch)
+        now = _now()
+        if batch.study in self._locks:
+            self._locks[batch.study].ensure()
+        if batch.empty:
+            return
+        ids: dict[int, int] = {}
+        known = self._trial_ids.setdefault(batch.study, {})
+        with self._writing() as connection:
+            if trials:
+                if self._trial_tables is None:
+                    self._trial_tables = TrialTables(connection, self.url_shown)
+                ids = self._trial_tables.write(connection, trials, known, now)
+            if speaks_of_runs(batch):
+                self._run_tables.write(connection, batch, now)
+        known |= ids
 
     def start_run(
         self,
@@ -231,7 +311,7 @@ class Store:
             run_id,
             {
                 "status": status,
-                "reason": None if reason is None else mask(_storable(reason)),
+                "reason": None if reason is None else mask(storable(reason)),
                 "finished_at": _now(),
                 **{name: count for name, count in counts.items() if count is not None},
             },
@@ -242,10 +322,8 @@ class Store:
         batch = {row[:4]: row._asdict() for row in rows}
         if not batch:
             return
-        insert = self._insert(tables.metrics)
-        statement = insert.on_conflict_do_update(
-            index_elements=list(tables.metrics.primary_key.columns),
-            set_={"epoch": insert.excluded.epoch, "value": insert.excluded.value},
+        statement = upsert(
+            tables.metrics, ("run_id", "phase", "name", "step"), self._engine.dialect.name
         )
         with self._writing() as connection:
             connection.execute(statement, list(batch.values()))
@@ -254,11 +332,7 @@ class Store:
         """Record fingerprints of a run by name; a known name is replaced."""
         if not values:
             return
-        insert = self._insert(tables.fingerprints)
-        statement = insert.on_conflict_do_update(
-            index_elements=list(tables.fingerprints.primary_key.columns),
-            set_={"value": insert.excluded.value},
-        )
+        statement = upsert(tables.fingerprints, ("run_id", "name"), self._engine.dialect.name)
         rows = [{"run_id": run_id, "name": name, "value": value} for name, value in values.items()]
         with self._writing() as connection:
             connection.execute(statement, rows)
@@ -413,12 +487,16 @@ class Store:
 
         The list is empty when there is none. The value is that of the first objective.
         """
-        if "optuna" not in self.__dict__ and not look_into(self._url).optuna:
-            return []
-        with self._translated():
-            return read_trials(self.optuna, study)
+        return read_trials(self.optuna, study) if self._has_optuna() else []
+
+    def past(self, study: str) -> list["FrozenTrial"]:
+        """Return the trials of the Optuna study of this name by number, as Optuna reads them."""
+        return read_past(self.optuna, study) if self._has_optuna() else []
 
     # --- inside --------------------------------------------------------------------------
+
+    def _has_optuna(self) -> bool:
+        return "optuna" in self.__dict__ or look_into(self._url).optuna
 
     def _create(self) -> None:
         """Add ablate's tables in one transaction, after any tables of Optuna were accepted."""
@@ -447,13 +525,29 @@ class Store:
     def _no_run(self, run_id: int) -> StorageError:
         return StorageError(f"there is no run {run_id} in {self.url_shown}")
 
-    def _insert(self, table: Table) -> Any:
-        """Start an INSERT in the database's own dialect, where ON CONFLICT is spelled."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        return dialect.insert(table)
-
     def _insert_new(self, connection: Connection, table: Table, **values: Any) -> None:
-        connection.execute(self._insert(table).values(**values).on_conflict_do_nothing())
+        statement = insert(table, self._engine.dialect.name)
+        connection.execute(statement.values(**values).on_conflict_do_nothing())
+
+    def _other_session(self, study: str) -> str:
+        """Word that another process runs a study, naming its newest session."""
+        sessions = tables.sessions.c
+        with self._reading() as connection:
+            found = connection.execute(
+                select(sessions.host, sessions.pid, sessions.seen_at)
+                .where(sessions.study == study)
+                .order_by(sessions.seen_at.desc(), sessions.id.desc())
+                .limit(1)
+            ).one_or_none()
+        who = (
+            "another process"
+            if found is None
+            else f"process {found.pid} on {found.host} (last seen {found.seen_at:%H:%M:%S} UTC)"
+        )
+        return (
+            f"the study {study!r} in {self.url_shown} is already being run by {who}; "
+            "wait until it is done or stop it, then run the same command again"
+        )
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
@@ -479,8 +573,3 @@ class Store:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _storable(text: str) -> str:
-    """Replace what no database stores as text: half characters and zero bytes."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "?")

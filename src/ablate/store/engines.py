@@ -3,21 +3,41 @@
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, select
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
-from ablate.errors import StorageError
+from ablate.errors import StorageError, Unavailable
 from ablate.store import tables
 from ablate.store.urls import mask, show_url, sqlite_path
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
+_KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+"""Notice within half a minute that the machine of a PostgreSQL server is gone."""
 WRITE = {"ablate_begin": "BEGIN IMMEDIATE"}
+
+_SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+_SQLITE_FULL = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_DIR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
+_PASSING = ("08", "40", "53", "55P03", "57", "25P03")
+"""Starts of the SQL states of what passes: lost connections, deadlocks, limits, shutdowns."""
+_DISK_FULL = "53100"
+_REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +48,32 @@ class Contents:
     optuna: bool
 
 
-def connect_options(url: URL) -> dict[str, Any]:
-    """Return the engine options that every connection to `url` shares."""
+def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
+    """Return the engine options that every connection to `url` shares.
+
+    `busy_seconds` bounds the wait for a lock that another process holds.
+    """
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}}
+        return {"connect_args": {"timeout": busy_seconds}}
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_driver_name() in {"psycopg", "psycopg2"}:
-        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS}
+        options["connect_args"] = {"connect_timeout": CONNECT_SECONDS, **_KEEPALIVE}
     return options
 
 
-def make_engine(url: URL) -> Engine:
+def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> Engine:
     """Make ablate's engine; on SQLite a writing transaction takes its lock at the start.
 
     A transaction that reads first and then writes would otherwise fail at once, without
     waiting, when another process wrote in between.
     """
-    engine = _engine(url)
+    engine = _engine(url, busy_seconds)
     if url.get_backend_name() == "sqlite":
         tune_sqlite(engine)
         event.listen(engine, "connect", _manual_transactions)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", partial(_limit_waits, busy_seconds))
     return engine
 
 
@@ -78,42 +103,87 @@ def look_into(url: URL) -> Contents:
     """
     path = sqlite_path(url)
     if path is None:
-        engine = _engine(url, poolclass=NullPool)
-    elif not path.exists():
+        return _read(_engine(url, poolclass=NullPool), url)
+    if not path.exists():
         return Contents(None, optuna=False)
-    elif not path.is_file():
+    if not path.is_file():
         raise StorageError(f"the storage {show_url(url)} is a folder, not a database file")
-    else:
-        engine = create_engine(
-            "sqlite://",
-            creator=lambda: sqlite3.connect(_read_only(path), uri=True, timeout=BUSY_SECONDS),
-            poolclass=NullPool,
-        )
-    try:
-        with engine.connect() as connection:
-            return _contents(connection, url)
-    except SQLAlchemyError as error:
-        raise unreadable(url, error) from None
-    finally:
-        engine.dispose()
+    if not _in_use(path):
+        try:
+            found = _read(_engine_of_file(path, "immutable=1"), url)
+        except StorageError:
+            if not _in_use(path):
+                raise
+        else:
+            if not _in_use(path):
+                return found
+    return _read(_engine_of_file(path, "mode=ro"), url)
 
 
 def unreadable(url: URL, error: Exception) -> StorageError:
-    """Word a database error without its SQL and without the password."""
+    """Word a database error without its SQL and without the password.
+
+    The result is an Unavailable if trying again may help.
+    """
+    if not isinstance(error, SQLAlchemyError) and isinstance(error.__cause__, SQLAlchemyError):
+        error = error.__cause__  # Optuna's own error, around that of SQLAlchemy
     cause = str(getattr(error, "orig", None) or error).strip().splitlines() or ["no details"]
     text = mask(cause[0])
     if url.password:
         text = text.replace(str(url.password), "***")
+    shown = show_url(url)
+    if _disk_full(error):
+        return StorageError(
+            f"the disk of the storage {shown} is full or can't be written to ({text}): "
+            "free some space and run the same command again"
+        )
+    if _passes(error):
+        return Unavailable(
+            f"the storage {shown} can't be reached or is locked right now: {text}; "
+            "try again, and check that it is reachable"
+        )
     return StorageError(
-        f"the storage {show_url(url)} can't be used: {text}; "
+        f"the storage {shown} can't be used: {text}; "
         "check that it is reachable and is a database of ablate or Optuna"
     )
 
 
-def _engine(url: URL, **options: Any) -> Engine:
+def _passes(error: Exception) -> bool:
+    """Say whether an error may pass by itself."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) & 0xFF in _SQLITE_BUSY
+    if state := _sql_state(error):
+        return state.startswith(_PASSING)
+    lost = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    return lost and not any(refusal in str(error.orig) for refusal in _REFUSALS)
+
+
+def _disk_full(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) in _SQLITE_FULL
+    return _sql_state(error) == _DISK_FULL
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    """Return the extended code of an SQLite error; its lowest byte is the primary one."""
+    return int(getattr(error, "sqlite_errorcode", 0))
+
+
+def _sql_state(error: DBAPIError) -> str | None:
+    """Return the SQL state of a PostgreSQL error, under either driver's name for it."""
+    return getattr(error.orig, "sqlstate", None) or getattr(error.orig, "pgcode", None)
+
+
+def _engine(url: URL, busy_seconds: float = BUSY_SECONDS, **options: Any) -> Engine:
     """Make a bare engine, wording a missing or unknown driver as a StorageError."""
     try:
-        return create_engine(url, **connect_options(url), **options)
+        return create_engine(url, **connect_options(url, busy_seconds), **options)
     except ImportError as error:
         package = "psycopg[binary]" if error.name == "psycopg" else error.name
         raise StorageError(
@@ -146,16 +216,33 @@ def _contents(connection: Connection, url: URL) -> Contents:
     return Contents(version, optuna)
 
 
-def _read_only(path: Path) -> str:
-    """Return the URI under which SQLite reads `path` and leaves its folder as it is.
+def _read(engine: Engine, url: URL) -> Contents:
+    try:
+        with engine.connect() as connection:
+            return _contents(connection, url)
+    except SQLAlchemyError as error:
+        raise unreadable(url, error) from None
+    finally:
+        engine.dispose()
 
-    A file in WAL mode (bytes 18 and 19 of its header are 2) would get a `-wal` file even from
-    a reader; when there is none, nobody has it open and it can be read as immutable.
+
+def _engine_of_file(path: Path, how: str) -> Engine:
+    uri = f"{path.as_uri()}?{how}"
+    return create_engine(
+        "sqlite://",
+        creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS),
+        poolclass=NullPool,
+    )
+
+
+def _in_use(path: Path) -> bool:
+    """Say whether someone has the file open, or left it in the middle of something.
+
+    A file at rest is read as immutable, as even a reader would give it a `-wal` file. This must
+    not be read off the file itself: on POSIX, closing a file ends the locks of every connection
+    of this process to it, and another process would then remove the log that is written to.
     """
-    with path.open("rb") as file:
-        header = file.read(20)
-    at_rest = header[18:20] == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
-    return f"{path.as_uri()}?{'immutable=1' if at_rest else 'mode=ro'}"
+    return any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
 
 
 def _synchronous_normal(connection: sqlite3.Connection, _record: object) -> None:
@@ -169,3 +256,10 @@ def _manual_transactions(connection: sqlite3.Connection, _record: object) -> Non
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("ablate_begin", "BEGIN"))
+
+
+def _limit_waits(seconds: float, connection: Any, _record: object) -> None:
+    """Let a PostgreSQL connection wait for the lock of another one only so long."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {int(1000 * seconds)}")
+    connection.commit()

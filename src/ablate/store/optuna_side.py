@@ -1,8 +1,10 @@
 """Optuna's half of the database; optuna is imported when first needed, as it is slow to import."""
 
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,13 +16,16 @@ from ablate.store.urls import show_url
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+Direction = Literal["minimize", "maximize"]
 
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries while another process may be making the same tables."""
 _STATES = {"FAIL": "failed"}
 
 
-def open_storage(url: URL) -> "RDBStorage":
+def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
     """Open Optuna's storage at `url`, making its tables if there are none.
 
     Raises StorageError, with nothing written, if the tables are of another Optuna version.
@@ -29,23 +34,62 @@ def open_storage(url: URL) -> "RDBStorage":
 
     for pause in PAUSES:
         try:
-            return _open(url)
+            return _open(url, busy_seconds)
         except (SQLAlchemyError, StorageInternalError):
             time.sleep(pause)
-    try:
-        return _open(url)
-    except (SQLAlchemyError, StorageInternalError) as error:
-        raise unreadable(url, error) from None
+    with _translated(url):
+        return _open(url, busy_seconds)
+
+
+def make_study(storage: "RDBStorage", study: str, direction: Direction) -> None:
+    """Add an Optuna study if there is none of this name.
+
+    Raises StorageError if there is one with another direction or with several.
+    """
+    import optuna  # noqa: PLC0415
+
+    with _translated(storage.engine.url):
+        made = optuna.create_study(
+            storage=storage, study_name=study, direction=direction, load_if_exists=True
+        )
+        directions = [item.name.lower() for item in made.directions]
+    if directions != [direction]:
+        raise StorageError(
+            f"the Optuna study {study!r} in {show_url(storage.engine.url)} is to "
+            f"{' and '.join(directions)}, not to {direction}; give the new study another name"
+        )
+
+
+def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
+    """Set user attributes of an Optuna study."""
+    import optuna  # noqa: PLC0415
+
+    with _translated(storage.engine.url):
+        try:
+            loaded = optuna.load_study(study_name=study, storage=storage)
+        except KeyError:
+            raise StorageError(
+                f"there is no Optuna study {study!r} in {show_url(storage.engine.url)}"
+            ) from None
+        known = loaded.user_attrs
+        for key, value in attrs.items():
+            if key not in known or known[key] != value:
+                loaded.set_user_attr(key, value)
+
+
+def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
+    """Return the trials of an Optuna study by number; none if there is no such study."""
+    with _translated(storage.engine.url):
+        try:
+            study_id = storage.get_study_id_from_name(study)
+        except KeyError:
+            return []
+        trials = storage.get_all_trials(study_id, deepcopy=False)
+    return sorted(trials, key=lambda trial: trial.number)
 
 
 def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
     """Return the trials of an Optuna study by number; none if there is no such study."""
-    import optuna  # noqa: PLC0415
-
-    try:
-        found = optuna.load_study(study_name=study, storage=storage)
-    except KeyError:
-        return []
     return [
         TrialRecord(
             number=trial.number,
@@ -56,18 +100,29 @@ def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
             start=_utc(trial.datetime_start),
             end=_utc(trial.datetime_complete),
         )
-        for trial in found.get_trials(deepcopy=False)
+        for trial in read_past(storage, study)
     ]
 
 
-def _open(url: URL) -> "RDBStorage":
+@contextmanager
+def _translated(url: URL) -> Iterator[None]:
+    """Raise a StorageError for every error of the database, also inside Optuna."""
+    from optuna.exceptions import StorageInternalError  # noqa: PLC0415
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        raise unreadable(url, error) from None
+
+
+def _open(url: URL, busy_seconds: float) -> "RDBStorage":
     from optuna.storages import RDBStorage  # noqa: PLC0415
 
     # Optuna formats its URL as a template, so braces in it are doubled.
     template = url.render_as_string(hide_password=False)
     storage = RDBStorage(
         template.replace("{", "{{").replace("}", "}}"),
-        engine_kwargs=connect_options(url),
+        engine_kwargs=connect_options(url, busy_seconds),
         skip_table_creation=look_into(url).optuna,
         skip_compatibility_check=True,
     )

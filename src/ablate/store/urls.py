@@ -20,7 +20,10 @@ def mask(text: str) -> str:
 
 
 def parse_url(url: str) -> URL:
-    """Read a database URL; raise StorageError if it names no database ablate can use."""
+    """Read a database URL, with the driver it is used with.
+
+    Raises StorageError if it names no database ablate can use.
+    """
     try:
         parsed = make_url(url)
     except (SQLAlchemyError, ValueError):
@@ -38,6 +41,8 @@ def parse_url(url: str) -> URL:
                 f"the storage {show_url(parsed)} does not name a database file, "
                 "which the runs of a study need to share; write sqlite:///results/ablate.db"
             )
+    if parsed.drivername == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
     return parsed
 
 

@@ -5,6 +5,7 @@ from ablate.study.freeze import freeze_trial
 from ablate.study.replay import ReplayResult, replay
 from ablate.study.search import SearchResult, search
 from ablate.study.setup import DEFAULT_STORAGE, Request
+from ablate.study.verify import Verification, verify
 
 __all__ = [
     "DEFAULT_STORAGE",
@@ -12,7 +13,9 @@ __all__ = [
     "Request",
     "SearchResult",
     "Snapshot",
+    "Verification",
     "freeze_trial",
     "replay",
     "search",
+    "verify",
 ]

@@ -29,8 +29,22 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ablate.errors import SpecError
 from ablate.spec import Choice, Component, FloatRange, IntRange, Point, Space, derived_seed
 
-SamplerFactory = Callable[[int], BaseSampler]
 PrunerFactory = Callable[[], BasePruner]
+
+
+@dataclass(frozen=True)
+class SamplerFactory:
+    """Builds the sampler of trial n, seeded from the study's seed and n if it takes a seed."""
+
+    target: Callable[..., BaseSampler]
+    arguments: Mapping[str, Any]
+    seed: int
+    seeded: bool
+
+    def __call__(self, number: int) -> BaseSampler:
+        """Build the sampler of trial `number`."""
+        own = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
+        return self.target(**{**self.arguments, **own})
 
 
 @dataclass(frozen=True)
@@ -190,14 +204,9 @@ def sampler_factory(component: Component, seed: int, where: str) -> SamplerFacto
     """Return a factory of samplers seeded per trial; raise SpecError if one can't be built."""
     target = _load(component, BaseSampler, f"{where}: sampler")
     seeded = "seed" in inspect.signature(target).parameters
-
-    def make(number: int) -> BaseSampler:
-        own = {"seed": derived_seed(seed, number)} if seeded else {}
-        made: BaseSampler = target(**{**component.init_args, **own})
-        return made
-
-    _try(lambda: make(0), f"{where}: sampler")
-    return make
+    factory = SamplerFactory(target, component.init_args, seed, seeded)
+    _try(lambda: factory(0), f"{where}: sampler")
+    return factory
 
 
 def pruner_factory(component: Component, resource: int | None, where: str) -> PrunerFactory:

@@ -1,11 +1,11 @@
-"""The one process that asks or enqueues, hands runs to workers, prunes and records."""
+"""The one process that asks or enqueues, hands runs to workers, supervises, prunes and records."""
 
 import math
 import shutil
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,13 +13,26 @@ from typing import Any, Protocol
 
 from optuna.trial import TrialState
 
-from ablate.errors import AblateError, Interrupted
-from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Reported, Resolved, Started
+from ablate.errors import AblateError, Interrupted, RunError
+from ablate.run import (
+    Decision,
+    Event,
+    Finished,
+    Job,
+    Launcher,
+    Lost,
+    Progress,
+    Reported,
+    Resolved,
+    Started,
+)
 from ablate.spec import Objective, Study, content_hash
-from ablate.store import RunRecord, Store
+from ablate.store import NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.study.record import Recorder
 
 _TICK = 0.25
+_GRACE = 20.0
+_RECENT = 8
 _STATES = {
     "complete": TrialState.COMPLETE,
     "pruned": TrialState.PRUNED,
@@ -52,13 +65,14 @@ class Source(Protocol):
         """Note how a trial ended and return system attributes to record with it."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Snapshot:
     """What a progress display shows."""
 
+    metric: str
     total: int | None
-    counts: dict[str, int]
-    running: dict[int, str]
+    counts: Mapping[str, int]
+    running: Mapping[int, str]
     best: tuple[int, float] | None
     elapsed: float
     left: float | None
@@ -66,19 +80,24 @@ class Snapshot:
 
 @dataclass
 class _Trial:
-    """A trial in flight."""
+    """A trial in flight, and its run in flight."""
 
     plan: Plan
-    started: float
+    began: float = field(default_factory=time.monotonic)
     values: list[float] = field(default_factory=list)
-    reports: list[float] = field(default_factory=list)
     offset: int = 0
-    attempt: int = 1
-    run_id: int | None = None
+    decisions: dict[int, bool] = field(default_factory=dict)
+    attempt: int = 0
+    failures: int = 0
+    key: RunKey | None = None
+    job: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
+    reports: list[float] = field(default_factory=list)
     max_epochs: int = 0
-    job: int = 0
+    error: str | None = None
+    started: float = 0.0
+    heard: float = 0.0
 
     @property
     def seed(self) -> int:
@@ -93,80 +112,140 @@ class Context:
     definition_id: int
     results: Path
     code_version: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The latest attempt of a run that an earlier command made, with its objective's reports."""
+
+    attempt: int
+    failures: int
+    status: str
+    config_hash: str
+    code_version: str
+    reports: tuple[float, ...]
+
+
+def known_runs(store: Store, study: Study) -> dict[tuple[int, int], Known]:
+    """Read the latest attempt of every run of a study, by trial and seed."""
+    reports: dict[int, list[float]] = {}
+    for row in store.metrics(study.name, [study.objective.metric]):
+        reports.setdefault(row.run_id, []).append(row.value)
+    known: dict[tuple[int, int], Known] = {}
+    for run in store.runs(study.name):
+        before = known.get((run.trial, run.seed))
+        known[run.trial, run.seed] = Known(
+            run.attempt,
+            (before.failures if before else 0) + (run.status == "failed"),
+            run.status,
+            run.config_hash,
+            run.code_version,
+            tuple(reports.get(run.id, ())),
+        )
+    return known
 
 
 class Coordinator:
-    """Runs the trials of a source on a launcher until there are none left."""
+    """Runs the trials of a source on a launcher until there are none left.
+
+    A run that is lost, hung or over its time becomes a new attempt that continues from the last
+    checkpoint, up to `limits.attempts`; so does one that raised, unless it raises the same again.
+    """
 
     def __init__(
         self,
         *,
         context: Context,
         source: Source,
-        store: Store,
         recorder: Recorder,
         launcher: Launcher,
-        finished_before: dict[str, int],
+        known: Mapping[tuple[int, int], Known],
+        finished_before: Mapping[str, int],
         total: int | None,
+        best: tuple[int, float] | None,
         on_tick: Callable[[Snapshot], None],
     ) -> None:
         self._context = context
+        self._limits = context.study.spec.limits
         self._objective: Objective = context.study.objective
         self._source = source
-        self._store = store
         self._recorder = recorder
         self._launcher = launcher
+        self._known = known
         self._counts = dict(finished_before)
         self._total = total
+        self._best = best
         self._on_tick = on_tick
         self._trials: dict[int, _Trial] = {}
-        self._ready: deque[_Trial] = deque()
+        self._curves = {
+            run.config_hash: (trial, run.reports)
+            for (trial, _), run in sorted(known.items(), reverse=True)
+            if run.status == "complete" and run.reports
+        }
         self._jobs = 0
-        self._best: tuple[int, float] | None = None
-        self._done_here = 0
-        self._started = time.monotonic()
-        self._known_runs = {(run.trial, run.seed): run for run in store.runs(context.study.name)}
-        self._stop = False
+        self._durations: deque[float] = deque(maxlen=_RECENT)
+        self._began = time.monotonic()
+        self._signals = 0
+        self._stopping: float | None = None
+        self._fatal: str | None = None
 
     def run(self) -> dict[str, int]:
         """Run to the end and return how many trials ended in each state.
 
-        Raises Interrupted after a SIGINT or SIGTERM; what was running is recorded so.
+        Raises Interrupted after a SIGINT or SIGTERM, RunError if the disk is full and
+        StorageError if the database fails for good; the same command continues then.
         """
-        session = self._store.start_session(self._context.study.name)
-        touched = time.monotonic()
-        with self._signals():
-            try:
-                while self._fill() or self._trials:
-                    self._launcher.poll(self._handle, _TICK)
-                    self._recorder.flush()
-                    self._on_tick(self.snapshot())
-                    if time.monotonic() - touched > 1:
-                        self._store.touch_session(session)
-                        touched = time.monotonic()
-                    if self._stop:
-                        self._interrupt()
-            finally:
-                self._store.touch_session(session)
+        self._close_abandoned()
+        with self._heeding_signals():
+            while self._fill() or self._trials:
+                self._launcher.poll(self._handle, _TICK)
+                self._supervise()
+                self._recorder.check()
+                self._on_tick(self.snapshot())
+                if self._stopped():
+                    break
+        self._recorder.flush()
+        if self._fatal is not None:
+            raise RunError(f"{self._fatal}; free some space and run the same command again")
+        if self._signals:
+            raise Interrupted("interrupted; the same command continues where it stopped")
         return self._counts
+
+    def _close_abandoned(self) -> None:
+        """Record the runs that a killed command left as running."""
+        for (number, seed), run in self._known.items():
+            if run.status == "running":
+                key = RunKey(number, seed, run.attempt)
+                end = RunEnd("interrupted", "its command was killed", None, None)
+                self._recorder.end_run(key, end, {})
 
     def snapshot(self) -> Snapshot:
         """Summarise the state for a progress display."""
-        elapsed = time.monotonic() - self._started
-        finished = sum(self._counts.values())
+        elapsed = time.monotonic() - self._began
         left = None
-        if self._total is not None and self._done_here:
-            left = elapsed / self._done_here * max(self._total - finished, 0)
+        if self._total is not None and self._durations:
+            missing = self._total - sum(self._counts.values()) - len(self._trials) / 2
+            mean = sum(self._durations) / len(self._durations)
+            left = max(mean * missing / self._launcher.slots, 0.0)
         running = {
             number: f"epoch {len(trial.reports)}/{trial.max_epochs or '?'}"
             for number, trial in sorted(self._trials.items())
         }
-        return Snapshot(self._total, dict(self._counts), running, self._best, elapsed, left)
+        return Snapshot(
+            metric=self._objective.metric,
+            total=self._total,
+            counts=dict(self._counts),
+            running=running,
+            best=self._best if self._source.supervised else None,
+            elapsed=elapsed,
+            left=left,
+        )
 
     @contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _heeding_signals(self) -> Iterator[None]:
         def stop(number: int, frame: object) -> None:  # noqa: ARG001
-            self._stop = True
+            self._signals += 1
 
         saved = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -175,90 +254,124 @@ class Coordinator:
             for number, handler in saved.items():
                 signal.signal(number, handler)
 
-    def _interrupt(self) -> None:
-        self._launcher.close()
-        self._recorder.flush()
+    def _stopped(self) -> bool:
+        """Ask runs to stop after a signal or a full disk; say whether waiting is over."""
+        if not self._signals and self._fatal is None:
+            return False
+        if self._stopping is None:
+            self._stopping = time.monotonic()
+            self._launcher.interrupt()
+        waited = time.monotonic() - self._stopping
+        if self._trials and self._signals < 2 and waited < _GRACE:
+            return False
         for trial in self._trials.values():
-            if trial.run_id is not None:
-                self._store.finish_run(
-                    trial.run_id, "interrupted", "stopped by a signal", None, None
-                )
-        raise Interrupted("interrupted; the same command continues where it stopped")
+            self._end_run(trial, "interrupted", "stopped by a signal")
+        self._trials.clear()
+        return True
 
     def _fill(self) -> bool:
         """Start trials while workers are free; say whether any was started."""
         started = False
-        while self._launcher.free and not self._stop:
+        while self._launcher.free and self._stopping is None and not self._signals:
             plan = self._source.next()
             if plan is None:
                 break
-            trial = _Trial(plan, time.monotonic())
-            self._trials[plan.number] = trial
-            self._recorder.run(plan.number)
+            self._trials[plan.number] = trial = _Trial(plan)
+            self._recorder.running(plan.number)
             self._next_run(trial)
             started = True
         return started
 
     def _next_run(self, trial: _Trial) -> None:
-        """Start the run of the trial's next seed, or finish the trial after its last."""
+        """Start the run of the trial's next seed, or end the trial after its last."""
         while len(trial.values) < len(trial.plan.seeds):
-            known = self._known_runs.get((trial.plan.number, trial.seed))
-            value = self._value_of(known) if known and known.status == "complete" else None
-            if value is None:
-                trial.attempt = known.attempt + 1 if known else 1
-                self._submit(trial, "resolve", {**trial.plan.config, "seed_everything": trial.seed})
+            known = self._known.get((trial.plan.number, trial.seed))
+            if known is None or known.status != "complete" or not known.reports:
+                trial.attempt = known.attempt if known else 0
+                trial.failures = known.failures if known else 0
+                trial.error = None
+                self._attempt(trial)
                 return
-            trial.values.append(value)
+            if self._follow(trial, known.reports):
+                return
         self._end(trial, "complete", None)
+
+    def _attempt(self, trial: _Trial) -> None:
+        trial.attempt += 1
+        trial.reports = []
+        trial.key = None
+        self._submit(trial, "resolve", {**trial.plan.config, "seed_everything": trial.seed})
+
+    def _follow(self, trial: _Trial, reports: Sequence[float]) -> bool:
+        """Take a whole run's reports as this run's own; say whether the pruner ends it early."""
+        trial.reports = []
+        for value in reports:
+            if self._objective_reported(trial, value):
+                self._end(trial, "pruned", None)
+                return True
+        self._close_run(trial)
+        return False
 
     def _submit(self, trial: _Trial, task: Any, config: dict[str, Any], **more: Any) -> None:
         self._jobs += 1
         trial.job = self._jobs
+        trial.started = trial.heard = time.monotonic()
         self._launcher.submit([Job(self._jobs, task, config, **more)])
 
-    def _trial_of(self, job: int) -> _Trial:
-        return next(trial for trial in self._trials.values() if trial.job == job)
-
     def _handle(self, event: Event) -> Decision:
-        trial = self._trial_of(event.job)  # type: ignore[union-attr]
+        trial = next((t for t in self._trials.values() if t.job == event.job), None)  # type: ignore[union-attr]
+        if trial is None:
+            return "continue"
+        trial.heard = time.monotonic()
         match event:
             case Resolved(config=config):
                 trial.config = config
             case Started(parameters=parameters, max_epochs=max_epochs):
-                assert trial.run_id is not None  # noqa: S101
+                assert trial.key is not None  # noqa: S101
                 trial.max_epochs = max_epochs
-                self._store.update_run(trial.run_id, parameters=parameters)
+                self._recorder.parameters(trial.key, parameters)
             case Reported():
                 return self._reported(trial, event)
             case Finished():
                 self._finished(trial, event)
             case Lost(reason=reason):
-                self._lost(trial, reason)
+                self._end_run(trial, "failed", reason)
+                self._retry(trial, reason)
+            case Progress():
+                pass
         return "continue"
 
     def _start(self, trial: _Trial) -> None:
-        """Record a resolved run and send it to a worker."""
+        """Take over the result of an equal run, or record a resolved run and start it."""
         trial.config_hash = content_hash(trial.config)
-        trial.reports = []
+        equal = self._curves.get(trial.config_hash)
+        if equal and self._source.supervised and deterministic(trial.config, self._context.facts):
+            self._recorder.annotate(trial.plan.number, {"reused_from": equal[0]})
+            if not self._follow(trial, equal[1]):
+                self._next_run(trial)
+            return
         plan, context = trial.plan, self._context
         directory = context.results / context.study.name / f"{plan.number}-{trial.config_hash[:8]}"
-        shutil.rmtree(directory, ignore_errors=True)
-        facts = self._launcher.facts()
-        trial.run_id = self._store.start_run(
-            study=context.study.name,
-            trial=plan.number,
-            arm=plan.arm,
-            seed=trial.seed,
-            attempt=trial.attempt,
-            definition_id=context.definition_id,
-            config=trial.config,
-            config_hash=trial.config_hash,
-            profile=context.study.profile,
-            device=facts["device"],
-            environment=facts,
-            code_version=context.code_version,
-            directory=str(directory),
+        known = self._known.get((plan.number, trial.seed))
+        resume = trial.attempt > 1 and (known is None or known.code_version == context.code_version)
+        if not resume:
+            shutil.rmtree(directory, ignore_errors=True)
+        trial.key = RunKey(plan.number, trial.seed, trial.attempt)
+        self._recorder.start_run(
+            NewRun(
+                key=trial.key,
+                arm=plan.arm,
+                definition_id=context.definition_id,
+                config=trial.config,
+                config_hash=trial.config_hash,
+                profile=context.study.profile,
+                device=context.facts["device"],
+                environment=dict(context.facts),
+                code_version=context.code_version,
+                directory=str(directory),
+            )
         )
+        why_not = irreproducible(trial.config, context.facts)
         self._recorder.annotate(
             plan.number,
             {
@@ -266,73 +379,116 @@ class Coordinator:
                 "seed": trial.seed,
                 "config_hash": trial.config_hash,
                 "directory": str(directory),
+                **({"reproducible": f"not reproducible: {why_not}"} if why_not else {}),
             },
         )
-        identity = {
-            "study": context.study.name,
-            "trial": str(plan.number),
-            "arm": plan.arm or context.study.name,
-            "seed": str(trial.seed),
-        }
         self._submit(
             trial,
             "run",
             trial.config,
             metric=self._objective.metric,
             directory=str(directory),
-            identity=identity,
+            identity={
+                "study": context.study.name,
+                "trial": str(plan.number),
+                "arm": plan.arm or context.study.name,
+                "seed": str(trial.seed),
+            },
             supervised=self._source.supervised,
+            resume=resume,
+            checkpoint_every=self._limits.checkpoint,
         )
 
     def _reported(self, trial: _Trial, event: Reported) -> Decision:
-        assert trial.run_id is not None  # noqa: S101
-        self._recorder.metrics(trial.run_id, event)
+        assert trial.key is not None  # noqa: S101
+        self._recorder.report(trial.key, event)
         if event.objective is None or not math.isfinite(event.objective):
             return "continue"
-        trial.reports.append(event.objective)
-        values = [*trial.values, self._read(trial.reports)]
+        return "stop" if self._objective_reported(trial, event.objective) else "continue"
+
+    def _objective_reported(self, trial: _Trial, value: float) -> bool:
+        """Note a report of the deciding metric and say whether to prune the trial."""
+        trial.reports.append(value)
         step = trial.offset + len(trial.reports) - 1
-        estimate = sum(values) / len(values) if len(trial.plan.seeds) > 1 else event.objective
-        self._recorder.intermediate(trial.plan.number, step, estimate)
-        return "stop" if self._source.report(trial.plan.number, step, estimate) else "continue"
+        if len(trial.plan.seeds) > 1:
+            values = [*trial.values, self._read(trial.reports)]
+            value = sum(values) / len(values)
+        self._recorder.intermediate(trial.plan.number, step, value)
+        if step not in trial.decisions:
+            # A resumed run reports again what it reported before; a decision is made once.
+            trial.decisions[step] = self._source.report(trial.plan.number, step, value)
+        return trial.decisions[step]
 
     def _finished(self, trial: _Trial, event: Finished) -> None:
-        if trial.run_id is None and event.status == "complete":
-            self._start(trial)
+        if trial.key is None:
+            if event.status == "complete":
+                self._start(trial)
+            elif event.status == "failed":
+                self._end(trial, "failed", event.reason)
             return
-        if trial.run_id is None:
-            self._end(trial, "failed", event.reason)
-            return
-        self._recorder.flush()
-        self._store.add_fingerprints(trial.run_id, event.fingerprints)
-        self._store.finish_run(trial.run_id, event.status, event.reason, event.epochs, event.steps)
-        trial.run_id = None
-        if event.status == "complete":
-            trial.values.append(self._read(trial.reports))
-            trial.offset += max(trial.max_epochs, len(trial.reports))
+        self._end_run(trial, event.status, event.reason, event)
+        if event.no_space:
+            self._fatal = event.reason
+        elif event.status == "complete":
+            self._curves.setdefault(trial.config_hash, (trial.plan.number, tuple(trial.reports)))
+            self._close_run(trial)
             self._next_run(trial)
-        else:
-            self._end(trial, event.status, event.reason)
+            return
+        elif event.status == "pruned":
+            self._end(trial, "pruned", event.reason)
+            return
+        elif event.status == "failed":
+            if event.wrong_config or event.error == "Diverged":
+                self._end(trial, "failed", event.reason)
+            else:
+                self._retry(trial, event.reason or "failed", error=event.reason)
+            return
+        del self._trials[trial.plan.number]
 
-    def _lost(self, trial: _Trial, reason: str) -> None:
-        if trial.run_id is not None:
-            self._recorder.flush()
-            self._store.finish_run(trial.run_id, "failed", reason, None, None)
-            trial.run_id = None
-        if trial.attempt < self._context.study.spec.limits.attempts:
-            trial.attempt += 1
-            self._submit(trial, "resolve", {**trial.plan.config, "seed_everything": trial.seed})
+    def _close_run(self, trial: _Trial) -> None:
+        trial.values.append(self._read(trial.reports))
+        trial.offset += max(trial.max_epochs, len(trial.reports))
+
+    def _end_run(
+        self, trial: _Trial, status: str, reason: str | None, event: Finished | None = None
+    ) -> None:
+        if trial.key is not None:
+            epochs, steps = (event.epochs, event.steps) if event else (None, None)
+            end = RunEnd(status, reason, epochs, steps)
+            self._recorder.end_run(trial.key, end, event.fingerprints if event else {})
+            trial.key = None
+
+    def _retry(self, trial: _Trial, reason: str, error: str | None = None) -> None:
+        """Make a new attempt, unless enough have failed or the same error came twice."""
+        trial.failures += 1
+        if error is not None and error == trial.error:
+            self._end(trial, "failed", f"{reason} (twice)")
+        elif trial.failures >= self._limits.attempts:
+            self._end(trial, "failed", f"{reason} ({trial.failures} attempts)")
+        elif self._stopping is not None:
+            del self._trials[trial.plan.number]
         else:
-            self._end(trial, "failed", f"{reason} ({trial.attempt} attempts)")
+            trial.error = error
+            self._attempt(trial)
+
+    def _supervise(self) -> None:
+        """End runs that hang or take too long."""
+        now = time.monotonic()
+        for trial in self._trials.values():
+            silent, taken = now - trial.heard, now - trial.started
+            if self._limits.stall is not None and silent > self._limits.stall:
+                self._launcher.kill(trial.job, f"no progress for {self._limits.stall:g} s")
+            elif self._limits.wall is not None and taken > self._limits.wall:
+                self._launcher.kill(trial.job, f"not done after {self._limits.wall:g} s")
 
     def _end(self, trial: _Trial, status: str, reason: str | None) -> None:
         number = trial.plan.number
         value = sum(trial.values) / len(trial.values) if status == "complete" else None
         system_attrs = self._source.finish(number, _STATES[status], value)
         attrs = {"state": status, **({"reason": reason} if reason else {})}
-        self._recorder.finish(number, _STATES[status], value, attrs, system_attrs)
+        self._recorder.end_trial(number, TrialEnd(_STATES[status], value), attrs, system_attrs)
         self._counts[status] = self._counts.get(status, 0) + 1
-        self._done_here += 1
+        self._durations.append(time.monotonic() - trial.began)
         del self._trials[number]
         if value is not None and (self._best is None or self._better(value, self._best[1])):
             self._best = number, value
@@ -340,7 +496,7 @@ class Coordinator:
     def _better(self, value: float, other: float) -> bool:
         return value < other if self._objective.direction == "minimize" else value > other
 
-    def _read(self, reports: list[float]) -> float:
+    def _read(self, reports: Sequence[float]) -> float:
         """Read the objective off a run's reports, at its best or its last epoch."""
         if not reports:
             raise AblateError(f"a run ended without reporting {self._objective.metric}")
@@ -348,7 +504,17 @@ class Coordinator:
             return reports[-1]
         return (min if self._objective.direction == "minimize" else max)(reports)
 
-    def _value_of(self, run: RunRecord) -> float | None:
-        rows = self._store.metrics(self._context.study.name, [self._objective.metric])
-        reports = [row.value for row in rows if row.run_id == run.id]
-        return self._read(reports) if reports else None
+
+def irreproducible(config: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
+    """Say why a run of this config on this hardware can't be repeated bit for bit, if so."""
+    trainer = config.get("trainer") or {}
+    if facts.get("profile") != "cpu" and trainer.get("deterministic") is not True:
+        return f"trainer.deterministic is {trainer.get('deterministic')!r} on {facts['device']}"
+    if trainer.get("max_time") is not None:
+        return "trainer.max_time ends the run by the clock"
+    return None
+
+
+def deterministic(config: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Say whether equal configs give equal runs on this hardware."""
+    return irreproducible(config, facts) is None

@@ -1,118 +1,188 @@
-"""Write what happens in a study: Optuna's trials and ablate's runs, in one database."""
+"""Record what happens in a study, in the background, in whole batches."""
 
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.run.messages import Reported
-from ablate.store import MetricRow, Store
+from ablate.errors import AblateError, StorageError, Unavailable
+from ablate.run import Reported
+from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.study.asker import Past
+
+_PAUSE = 0.2
+_LONGEST_PAUSE = 15.0
+_PATIENCE = 120.0
 
 
 class Recorder:
-    """The only writer of a study's trials."""
+    """The only writer of a study: notes take no time, a thread of its own writes them.
+
+    What was noted is written in order and in whole batches, one transaction each, several times
+    a second. While the database is away it is kept and tried again, longer and longer apart.
+    A failure that waiting can't cure is raised by the next `check`.
+    """
 
     def __init__(
-        self, store: Store, study: str, direction: Literal["minimize", "maximize"]
+        self,
+        store: Store,
+        study: str,
+        direction: Literal["minimize", "maximize"],
+        say: Callable[[str], None],
     ) -> None:
         self._store = store
-        self._storage = store.optuna
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._study = optuna.create_study(
-            storage=self._storage, study_name=study, direction=direction, load_if_exists=True
-        )
-        self._study_id = self._storage.get_study_id_from_name(study)
-        self._trial_ids: dict[int, int] = {}
-        self._rows: list[MetricRow] = []
-        self._values: list[tuple[int, int, float]] = []
+        self._study = study
+        self._say = say
+        store.create_study(study, direction)
+        self._session = store.start_session(study)
+        self._touched = time.monotonic()
+        self._noted = Batch(study)
+        self._guard = threading.Condition()
+        self._busy = False
+        self._closing = False
+        self._failure: AblateError | None = None
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
 
-    def trials(self) -> list[FrozenTrial]:
+    def past(self) -> list[FrozenTrial]:
         """Read all trials of the study by number."""
-        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        return sorted(trials, key=lambda trial: trial.number)
+        return self._store.past(self._study)
 
-    def past(self) -> list[Past]:
-        """Read all trials as an asker replays them."""
-        return [
-            Past(
-                point=dict(trial.params),
-                reports=dict(trial.intermediate_values) if trial.state.is_finished() else {},
-                system_attrs=dict(trial.system_attrs),
-                state=trial.state if trial.state.is_finished() else None,
-                value=trial.value if trial.state == TrialState.COMPLETE else None,
-            )
-            for trial in self.trials()
-        ]
+    def new_trial(self, number: int, trial: FrozenTrial) -> None:
+        """Note a new trial, waiting or running."""
+        self._note(lambda batch: batch.trials.update({number: trial}))
 
-    def set_study_attrs(self, attrs: Mapping[str, Any]) -> None:
-        """Attach readable facts to the study."""
-        for key, value in attrs.items():
-            self._study.set_user_attr(key, value)
+    def running(self, number: int) -> None:
+        """Note that a waiting trial runs."""
+        self._note(lambda batch: batch.states.update({number: TrialState.RUNNING}))
 
-    def add(self, trial: FrozenTrial) -> int:
-        """Add a trial, waiting or running, and return its number."""
-        trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        self._trial_ids[number] = trial_id
-        return number
+    def start_run(self, run: NewRun) -> None:
+        """Note a new run."""
+        self._note(lambda batch: batch.runs.update({run.key: run}))
+
+    def parameters(self, key: RunKey, count: int) -> None:
+        """Note a run's parameter count."""
+        self._note(lambda batch: batch.parameters.update({key: count}))
 
     def annotate(self, number: int, attrs: Mapping[str, Any]) -> None:
-        """Attach readable facts to a trial."""
-        for key, value in attrs.items():
-            self._storage.set_trial_user_attr(self._id(number), key, value)
+        """Note readable facts of a trial."""
+        self._note(lambda batch: batch.user_attrs.setdefault(number, {}).update(attrs))
 
-    def run(self, number: int) -> None:
-        """Turn a waiting trial into a running one."""
-        trial = self._storage.get_trial(self._id(number))
-        if trial.state == TrialState.WAITING:
-            self._storage.set_trial_state_values(self._id(number), TrialState.RUNNING)
+    def report(self, key: RunKey, report: Reported) -> None:
+        """Note the metrics of a report."""
+        rows: dict[tuple[RunKey, str, str, int], tuple[int, float]] = {
+            (key, report.phase, name, report.step): (report.epoch, value)
+            for name, value in report.metrics.items()
+        }
+        self._note(lambda batch: batch.metrics.update(rows))
 
     def intermediate(self, number: int, step: int, value: float) -> None:
-        """Note an intermediate value, written with the next flush."""
-        self._values.append((number, step, value))
+        """Note a trial's intermediate value."""
+        self._note(lambda batch: batch.intermediate.setdefault(number, {}).update({step: value}))
 
-    def metrics(self, run_id: int, report: Reported) -> None:
-        """Note the metrics of a report, written with the next flush."""
-        self._rows += [
-            MetricRow(run_id, report.phase, name, report.step, report.epoch, value)
-            for name, value in report.metrics.items()
-        ]
+    def end_run(self, key: RunKey, end: RunEnd, fingerprints: Mapping[str, str]) -> None:
+        """Note how a run ended and what data it saw."""
+
+        def note(batch: Batch) -> None:
+            batch.ended_runs[key] = end
+            if fingerprints:
+                batch.fingerprints[key] = dict(fingerprints)
+
+        self._note(note)
+
+    def end_trial(
+        self, number: int, end: TrialEnd, attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]
+    ) -> None:
+        """Note how a trial ended."""
+
+        def note(batch: Batch) -> None:
+            batch.user_attrs.setdefault(number, {}).update(attrs)
+            if system_attrs:
+                batch.system_attrs.setdefault(number, {}).update(system_attrs)
+            batch.ended_trials[number] = end
+
+        self._note(note)
+
+    def check(self) -> None:
+        """Raise the failure that stopped the writing, if there was one."""
+        if self._failure is not None:
+            raise self._failure
 
     def flush(self) -> None:
-        """Write all noted metrics and intermediate values."""
-        rows, self._rows = self._rows, []
-        values, self._values = self._values, []
-        self._store.add_metrics(rows)
-        for number, step, value in values:
-            self._storage.set_trial_intermediate_value(self._id(number), step, value)
+        """Wait until everything noted is written; raise StorageError if it can't be."""
+        deadline = time.monotonic() + _PATIENCE
+        with self._guard:
+            self._guard.notify_all()
+            while (self._busy or not self._noted.empty) and self._failure is None:
+                if not self._guard.wait(0.1) and time.monotonic() > deadline:
+                    raise StorageError(
+                        "the storage is still away, so the latest results are not recorded; "
+                        "run the same command again: the runs' checkpoints hold them"
+                    )
+        self.check()
 
-    def finish(
-        self,
-        number: int,
-        state: TrialState,
-        value: float | None,
-        attrs: Mapping[str, Any],
-        system_attrs: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Record how a trial ended."""
-        self.flush()
-        self.annotate(number, attrs)
-        trial_id = self._id(number)
-        known = self._storage.get_trial(trial_id).system_attrs
-        for key, content in (system_attrs or {}).items():
-            if key not in known:
-                self._storage.set_trial_system_attr(trial_id, key, content)
-        values = None if value is None else [value]
-        self._storage.set_trial_state_values(trial_id, state, values)
+    def close(self) -> None:
+        """Stop writing; call `flush` first to lose nothing."""
+        with self._guard:
+            self._closing = True
+            self._guard.notify_all()
+        self._thread.join(timeout=_PAUSE * 10)
 
-    def _id(self, number: int) -> int:
-        if number not in self._trial_ids:
-            self._trial_ids[number] = self._storage.get_trial_id_from_study_id_trial_number(
-                self._study_id, number
-            )
-        return self._trial_ids[number]
+    def _note(self, change: Callable[[Batch], Any]) -> None:
+        with self._guard:
+            change(self._noted)
+
+    def _work(self) -> None:
+        pause = _PAUSE
+        while True:
+            with self._guard:
+                self._guard.wait(pause)
+                if self._closing and self._noted.empty:
+                    return
+                batch, self._noted = self._noted, Batch(self._study)
+                self._busy = True
+            try:
+                self._write(batch)
+                pause = _PAUSE
+            except Unavailable as error:
+                if pause == _PAUSE:
+                    self._say(f"{error}; runs go on, and what they report is kept until it is back")
+                pause = min(pause * 2, _LONGEST_PAUSE)
+                with self._guard:
+                    self._noted = batch.merge(self._noted)
+                    if self._closing:
+                        return
+            except AblateError as error:
+                self._failure = error
+            except Exception as error:  # noqa: BLE001 - a thread must not die unheard
+                self._failure = StorageError(f"the storage failed: {error}")
+            finally:
+                with self._guard:
+                    self._busy = False
+                    self._guard.notify_all()
+            if self._failure is not None:
+                return
+
+    def _write(self, batch: Batch) -> None:
+        if not batch.empty:
+            self._store.write(batch)
+        if time.monotonic() - self._touched > 1 or self._closing:
+            self._store.touch_session(self._session)
+            self._touched = time.monotonic()
+
+
+def as_past(trial: FrozenTrial) -> Past:
+    """Return a recorded trial as an asker replays it; one that has not ended starts anew."""
+    ended = trial.state.is_finished()
+    return Past(
+        point=dict(trial.params),
+        reports=dict(trial.intermediate_values) if ended else {},
+        system_attrs=dict(trial.system_attrs),
+        state=trial.state if ended else None,
+        value=trial.value if trial.state == TrialState.COMPLETE else None,
+    )
 
 
 def waiting(attrs: Mapping[str, Any]) -> FrozenTrial:

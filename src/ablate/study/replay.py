@@ -9,7 +9,7 @@ from typing import Any
 from optuna.trial import TrialState
 
 from ablate.errors import SpecError
-from ablate.run import Launcher, code_version
+from ablate.run import Launcher
 from ablate.spec import (
     AblationSpec,
     Objective,
@@ -19,12 +19,12 @@ from ablate.spec import (
     read_study,
 )
 from ablate.store import RunRecord, Store
-from ablate.study.coordinator import Context, Coordinator, Plan
+from ablate.study.coordinator import Coordinator, Plan, known_runs
 from ablate.study.imports import check_imports
 from ablate.study.preflight import Probe, check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import recorded_trial
-from ablate.study.setup import Request, stored_study
+from ablate.study.setup import Request, recording, stored_study
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class ReplayResult:
     study: str
     storage: str
     profile: str
+    metrics: tuple[str, ...]
     runs: tuple[RunRecord, ...]
     counts: dict[str, int]
     already_done: bool
@@ -61,13 +62,19 @@ class ReplaySource:
 
 
 def replay(
-    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+    name: str,
+    request: Request,
+    seeds: Sequence[int] = (),
+    allowed: Sequence[str] = (),
+    *,
+    afresh: bool = False,
 ) -> ReplayResult:
     """Replay the ablation `name`, or the trial `STUDY/NUMBER`, running what has not been run.
 
     `seeds` replaces the recorded seeds of a replayed trial; `allowed` names further packages
-    whose classes a stored configuration may import. Raises RequestError, with nothing written,
-    if the request is wrong, and Interrupted when stopped by a signal.
+    whose classes a stored configuration may import; `afresh` runs again what is done. Raises
+    RequestError, with nothing written, if the request is wrong, and Interrupted when stopped by
+    a signal.
     """
     study_name, _, number = name.rpartition("/")
     if study_name and number.isdigit() and not Path(name).exists():
@@ -83,7 +90,7 @@ def replay(
         else:
             study = Study(file.name, file.spec, config, launcher.facts()["profile"], name)
         probes = check_ablation(study, launcher, request.say)
-        return _replay(study, probes, launcher, request)
+        return _replay(study, probes, launcher, request, afresh=afresh)
 
 
 def _recorded(
@@ -109,61 +116,78 @@ def _recorded(
 
 
 def _replay(
-    study: Study, probes: Mapping[str, Probe], launcher: Launcher, request: Request
+    study: Study,
+    probes: Mapping[str, Probe],
+    launcher: Launcher,
+    request: Request,
+    *,
+    afresh: bool,
 ) -> ReplayResult:
     wanted = {
         (arm.name, seed): {**probes[arm.name].config, "seed_everything": seed}
         for arm in study.arms
         for seed in study.seeds
     }
-    with Store.open(request.storage, create=True) as store:
+    with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, "ablation", study.definition(), study.profile)
-        recorder = Recorder(store, study.name, study.objective.direction)
-        recorder.set_study_attrs({"kind": "ablation", "profile": study.profile})
-        numbers, done = _enqueue(wanted, recorder)
-        plans = [
-            Plan(numbers[arm, seed], config, (seed,), arm)
-            for (arm, seed), config in wanted.items()
-            if numbers[arm, seed] not in done
-        ]
-        if done:
-            request.say(f"{len(done)} of {len(wanted)} runs are done already")
-        coordinator = Coordinator(
-            context=Context(study, definition_id, request.results, code_version()),
-            source=ReplaySource(plans),
-            store=store,
-            recorder=recorder,
-            launcher=launcher,
-            finished_before=_counts(done),
-            total=len(wanted),
-            on_tick=request.on_tick,
-        )
-        counts = coordinator.run()
+        with recording(store, study, request.say) as recorder:
+            store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
+            numbers, done = _enqueue(wanted, recorder, afresh=afresh)
+            plans = [
+                Plan(numbers[arm, seed], config, (seed,), arm)
+                for (arm, seed), config in wanted.items()
+                if numbers[arm, seed] not in done
+            ]
+            # Floors first: they take no time, so that what is left can be estimated by the rest.
+            floors = {arm.name for arm in study.arms if arm.floor}
+            plans.sort(key=lambda plan: plan.arm not in floors)
+            if done:
+                request.say(f"{len(done)} of {len(wanted)} runs are done already")
+            counts = Coordinator(
+                context=request.context(study, definition_id, launcher),
+                source=ReplaySource(plans),
+                recorder=recorder,
+                launcher=launcher,
+                known=known_runs(store, study),
+                finished_before=_counts(done),
+                total=len(wanted),
+                best=None,
+                on_tick=request.on_tick,
+            ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
         runs = tuple(latest[number] for number in numbers.values() if number in latest)
-        return ReplayResult(study.name, store.url_shown, study.profile, runs, counts, not plans)
+        assert isinstance(study.spec, AblationSpec)  # noqa: S101
+        return ReplayResult(
+            study=study.name,
+            storage=store.url_shown,
+            profile=study.profile,
+            metrics=tuple(study.spec.metrics),
+            runs=runs,
+            counts=counts,
+            already_done=not plans,
+        )
 
 
 def _enqueue(
-    wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder
+    wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder, *, afresh: bool
 ) -> tuple[dict[tuple[str, int], int], dict[int, str]]:
-    """Give every arm and seed a trial, an old one of the same configuration if there is one."""
+    """Give every arm and seed a trial, an old one of the same configuration unless `afresh`."""
     numbers: dict[tuple[str, int], int] = {}
     done: dict[int, str] = {}
+    past = recorder.past()
+    count = len(past)
     known = {
-        (
-            trial.user_attrs.get("arm"),
-            trial.user_attrs.get("seed"),
-            trial.user_attrs.get("config_hash"),
-        ): trial
-        for trial in recorder.trials()
+        tuple(trial.user_attrs.get(key) for key in ("arm", "seed", "config_hash")): trial
+        for trial in past
     }
     for (arm, seed), config in wanted.items():
         config_hash = content_hash(config)
         trial = known.get((arm, seed, config_hash))
-        if trial is None:
+        if trial is None or (afresh and trial.state.is_finished()):
             attrs = {"arm": arm, "seed": seed, "config_hash": config_hash, "state": "waiting"}
-            numbers[arm, seed] = recorder.add(waiting(attrs))
+            recorder.new_trial(count, waiting(attrs))
+            numbers[arm, seed] = count
+            count += 1
         else:
             numbers[arm, seed] = trial.number
             if trial.state.is_finished():

@@ -1,5 +1,6 @@
 """Run or resume a search."""
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +9,15 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.errors import AblateError, SpecError
-from ablate.run import Launcher, code_version
-from ablate.spec import Budget, SearchSpec, Study, read_study
+from ablate.errors import SpecError
+from ablate.run import Launcher
+from ablate.spec import Budget, SearchSpec, Study, derived_seed, read_study
 from ablate.store import Store, StudyRecord, TrialRecord
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
-from ablate.study.coordinator import Context, Coordinator, Plan
+from ablate.study.coordinator import Coordinator, Plan, known_runs
 from ablate.study.preflight import check_search
-from ablate.study.record import Recorder
-from ablate.study.setup import Request, refuse_changed, stored_study
+from ablate.study.record import Recorder, as_past
+from ablate.study.setup import Request, recording, refuse_changed, stored_study
 
 
 @dataclass(frozen=True)
@@ -37,44 +38,45 @@ class SearchSource:
     supervised = True
 
     def __init__(
-        self, study: Study, asker: Asker, recorder: Recorder, past: Sequence[FrozenTrial], left: Any
+        self,
+        study: Study,
+        asker: Asker,
+        recorder: Recorder,
+        past: Sequence[FrozenTrial],
+        active_before: float,
     ) -> None:
         self._study = study
         self._asker = asker
         self._recorder = recorder
-        self._stored = len(past)
-        self._seconds_left = left
+        self._started = time.monotonic() - active_before
+        self._points = [dict(trial.params) for trial in past]
         self._unfinished = deque(
-            self._plan(trial.number, dict(trial.params))
-            for trial in past
-            if not trial.state.is_finished()
+            self._plan(trial.number) for trial in past if not trial.state.is_finished()
         )
 
     def next(self) -> Plan | None:
         """Return an unfinished trial, or ask for a new one within the budget."""
         if self._unfinished:
             return self._unfinished.popleft()
-        if not self._asker.ready or not within(
-            self._study.budget, self._stored, self._seconds_left()
-        ):
+        active = time.monotonic() - self._started
+        if not self._asker.ready or not within(self._study.budget, len(self._points), active):
             return None
         number, point = self._asker.ask()
         asked = self._asker.frozen(number)
-        stored = self._recorder.add(
+        self._recorder.new_trial(
+            number,
             create_trial(
                 state=TrialState.RUNNING,
                 params=asked.params,
                 distributions=asked.distributions,
                 system_attrs=asked.system_attrs,
-            )
+            ),
         )
-        if stored != number:
-            raise AblateError(
-                f"another process added trials to {self._study.name!r} while it was searched; "
-                "stop it and run the command again"
-            )
-        self._stored += 1
-        return self._plan(number, point)
+        self._points.append(point)
+        plan = self._plan(number)
+        if plan.seeds != self._study.seeds:
+            self._recorder.annotate(number, {"replicate_of": self._points.index(point)})
+        return plan
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Ask the pruner."""
@@ -85,8 +87,13 @@ class SearchSource:
         self._asker.finish(number, state, value)
         return dict(self._asker.frozen(number).system_attrs)
 
-    def _plan(self, number: int, point: dict[str, Any]) -> Plan:
+    def _plan(self, number: int) -> Plan:
+        point = self._points[number]
         seeds = self._study.seeds
+        earlier = self._points[:number].count(point)
+        if len(seeds) > 1 and earlier:
+            # The same point again is another replicate, so it gets seeds of its own.
+            seeds = tuple(derived_seed("replicate", earlier, seed) for seed in seeds)
         return Plan(number, self._study.at(point, seeds[0]), seeds)
 
 
@@ -134,47 +141,54 @@ def _search(
     pruner_factory(spec.pruner, None, str(path))
     probe = check_search(study, launcher, request.say)
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
-    with Store.open(request.storage, create=True) as store:
+    with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, "search", study.definition(), study.profile)
-        recorder = Recorder(store, study.name, spec.objective.direction)
-        recorder.set_study_attrs(
-            {"kind": "search", "profile": study.profile, "study_seed": spec.seed}
-        )
-        past = recorder.trials()
-        if record is not None and past:
-            request.say(f"continuing at trial {len(past)}")
-        asker = Asker(
-            name=study.name,
-            space=study.space,
-            direction=spec.objective.direction,
-            window=spec.window,
-            sampler=sampler,
-            pruner=pruner_factory(spec.pruner, resource, str(path)),
-            enqueued=study.enqueued,
-            past=recorder.past(),
-        )
-        if request.workers > spec.window:
-            request.say(
-                f"{request.workers} workers, but at most {spec.window} trials in flight "
-                "(`window` in the study): the rest stay idle"
+        active_before = store.active_seconds(study.name)
+        with recording(store, study, request.say) as recorder:
+            why_not = None if sampler.seeded else f"{spec.sampler.class_path} takes no seed"
+            store.set_study_attrs(
+                study.name,
+                {
+                    "kind": "search",
+                    "profile": study.profile,
+                    "study_seed": spec.seed,
+                    "reproducible": f"not reproducible: {why_not}" if why_not else "yes",
+                },
             )
-        source = SearchSource(
-            study, asker, recorder, past, lambda: store.active_seconds(study.name)
-        )
-        before = count_states(store.trials(study.name))
-        coordinator = Coordinator(
-            context=Context(study, definition_id, request.results, code_version()),
-            source=source,
-            store=store,
-            recorder=recorder,
-            launcher=launcher,
-            finished_before={
-                state: n for state, n in before.items() if state not in ("running", "waiting")
-            },
-            total=study.budget.trials,
-            on_tick=request.on_tick,
-        )
-        coordinator.run()
+            past = recorder.past()
+            if record is not None and past:
+                request.say(f"continuing: {len(past)} trials are stored")
+            asker = Asker(
+                name=study.name,
+                space=study.space,
+                direction=spec.objective.direction,
+                window=spec.window,
+                sampler=sampler,
+                pruner=pruner_factory(spec.pruner, resource, str(path)),
+                enqueued=study.enqueued,
+                past=[as_past(trial) for trial in past],
+            )
+            if request.workers > spec.window:
+                request.say(
+                    f"{request.workers} workers, but at most {spec.window} trials in flight "
+                    "(`window` in the study): the rest stay idle"
+                )
+            before = summary(study, store, already_done=False)
+            Coordinator(
+                context=request.context(study, definition_id, launcher),
+                source=SearchSource(study, asker, recorder, past, active_before),
+                recorder=recorder,
+                launcher=launcher,
+                known=known_runs(store, study),
+                finished_before={
+                    state: n
+                    for state, n in before.counts.items()
+                    if state not in ("running", "waiting")
+                },
+                total=study.budget.trials,
+                best=(before.best.number, before.best.value or 0.0) if before.best else None,
+                on_tick=request.on_tick,
+            ).run()
         return summary(study, store, already_done=False)
 
 

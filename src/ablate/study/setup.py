@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import RequestError
-from ablate.run import Launcher, LocalLauncher
+from ablate.run import Launcher, LocalLauncher, code_version
 from ablate.spec import Study, StudyFile, identity, paths
 from ablate.store import Store, StudyRecord
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url
-from ablate.study.coordinator import Snapshot
+from ablate.study.coordinator import Context, Snapshot
+from ablate.study.record import Recorder
 
 DEFAULT_STORAGE = "sqlite:///results/ablate.db"
 
@@ -59,6 +60,21 @@ class Request:
         for change in study.changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
         return study
+
+    def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
+        """Gather what every run of this command shares."""
+        return Context(study, definition_id, self.results, code_version(), launcher.facts())
+
+
+@contextmanager
+def recording(store: Store, study: Study, say: Callable[[str], None]) -> Iterator[Recorder]:
+    """Record a study; whatever happens, what was noted is written before this ends."""
+    recorder = Recorder(store, study.name, study.objective.direction, say)
+    try:
+        yield recorder
+        recorder.flush()
+    finally:
+        recorder.close()
 
 
 def stored_study(url: str, name: str) -> StudyRecord | None:

@@ -1,7 +1,7 @@
 """The one seam of the ARC arms: encode a batch once, then score the next cell."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,11 @@ class Encoded:
     memory_padding_BS: Tensor | None = None
     context_BC: Tensor | None = None
     names_BV: Tensor | None = None
+
+    def rows(self, rows_R: Tensor) -> "Encoded":
+        """Keep some examples, given by index or by mask."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{n: t[rows_R] for n, t in tensors.items() if t is not None})
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,20 @@ class Network(nn.Module):
         gives the first cell away, it is given here too.
         """
         encoded = self.encode(batch)
-        length = batch.target_BT.shape[1]
-        tokens_BT = self.convention.prompt(batch.target_BT)
-        for _ in range(length - self.convention.prompt_cells):
-            logits_BV = self.decode(tokens_BT, encoded)[:, -1, :COLOURS]
-            tokens_BT = torch.cat([tokens_BT, logits_BV.argmax(-1, keepdim=True)], dim=1)
-        written_BT = tokens_BT[:, tokens_BT.shape[1] - length :]
-        return written_BT.masked_fill(batch.target_BT == PAD, PAD)
+        first = self.convention.prompt_cells
+        tokens_RT = self.convention.prompt(batch.target_BT)
+        written_BT = torch.full_like(batch.target_BT, PAD)
+        written_BT[:, :first] = batch.target_BT[:, :first]
+        cells_R = (batch.target_BT != PAD).sum(1)
+        ends = set(cells_R.tolist())
+        row_R = torch.arange(len(cells_R), device=cells_R.device)
+        for cell in range(first, batch.target_BT.shape[1]):
+            if cell in ends:
+                # Grids that are complete are not written on.
+                unfinished_R = cells_R > cell
+                row_R, cells_R = row_R[unfinished_R], cells_R[unfinished_R]
+                tokens_RT, encoded = tokens_RT[unfinished_R], encoded.rows(unfinished_R)
+            chosen_R = self.decode(tokens_RT, encoded)[:, -1, :COLOURS].argmax(-1)
+            written_BT[row_R, cell] = chosen_R
+            tokens_RT = torch.cat([tokens_RT, chosen_R[:, None]], dim=1)
+        return written_BT

@@ -1,0 +1,207 @@
+"""ablate's tables of runs: what a batch says about them, in the order it is written."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, select, update
+
+from ablate.errors import StorageError
+from ablate.spec.hashing import content_hash
+from ablate.store import tables
+from ablate.store.batch import Batch, NewRun, RunKey
+from ablate.store.dialects import insert, upsert
+from ablate.store.plain import storable
+from ablate.store.urls import mask
+
+FINISHED = ("complete", "pruned", "failed", "interrupted")
+_CHUNK = 1000
+
+Row = dict[str, Any]
+
+
+class RunTables:
+    """Writes runs and what belongs to them, in one kind of database."""
+
+    def __init__(self, backend: str, shown: str) -> None:
+        self._backend = backend
+        self._shown = shown
+
+    @cached_property
+    def _upsert_metrics(self) -> Any:
+        return upsert(tables.metrics, ("run_id", "phase", "name", "step"), self._backend)
+
+    @cached_property
+    def _upsert_fingerprints(self) -> Any:
+        return upsert(tables.fingerprints, ("run_id", "name"), self._backend)
+
+    @cached_property
+    def _add_environment(self) -> Any:
+        return insert(tables.environments, self._backend).on_conflict_do_nothing()
+
+    def write(self, connection: Connection, batch: Batch, now: datetime) -> None:
+        """Write what a batch says about runs.
+
+        Raises StorageError if a run is there already as another one, or is not there at all.
+        """
+        ids = self._ids(connection, batch)
+        new = [run for key, run in batch.runs.items() if key not in ids]
+        self._check_same(connection, {ids[k]: r for k, r in batch.runs.items() if k in ids})
+        for run in new:
+            ids[run.key] = self._add(connection, batch.study, run, now)
+        if missing := _keys(batch) - ids.keys():
+            trial, seed, attempt = min(missing)
+            raise StorageError(
+                f"there is no attempt {attempt} of trial {trial}, seed {seed} of {batch.study!r} "
+                f"in {self._shown}"
+            )
+        if batch.parameters:
+            connection.execute(
+                _SET_PARAMETERS,
+                [{"one": ids[key], "count": count} for key, count in batch.parameters.items()],
+            )
+        if batch.metrics:
+            connection.execute(self._upsert_metrics, self._metric_rows(batch, ids))
+        fingerprints = [
+            {"run_id": ids[key], "name": storable(name), "value": storable(value)}
+            for key, values in batch.fingerprints.items()
+            for name, value in values.items()
+        ]
+        if fingerprints:
+            connection.execute(self._upsert_fingerprints, fingerprints)
+        if batch.ended_runs:
+            connection.execute(
+                _END,
+                [
+                    {
+                        "one": ids[key],
+                        "how": end.status,
+                        "why": None if end.reason is None else mask(storable(end.reason)),
+                        "n_epochs": end.epochs,
+                        "n_steps": end.steps,
+                        "moment": now,
+                    }
+                    for key, end in batch.ended_runs.items()
+                ],
+            )
+
+    def _ids(self, connection: Connection, batch: Batch) -> dict[RunKey, int]:
+        """Return the ids of the runs that a batch speaks of and that are there."""
+        trials = sorted({key.trial for key in _keys(batch)})
+        found: dict[RunKey, int] = {}
+        for start in range(0, len(trials), _CHUNK):
+            for run_id, *key in connection.execute(
+                _FIND, {"of": batch.study, "some": trials[start : start + _CHUNK]}
+            ):
+                found[RunKey(*key)] = run_id
+        return found
+
+    def _add(self, connection: Connection, study: str, run: NewRun, now: datetime) -> int:
+        sha256 = content_hash(run.environment)
+        connection.execute(self._add_environment, {"sha256": sha256, "body": run.environment})
+        result = connection.execute(
+            tables.runs.insert(),
+            {
+                "study": study,
+                "trial": run.key.trial,
+                "seed": run.key.seed,
+                "attempt": run.key.attempt,
+                "status": "running",
+                "created_at": now,
+                **_facts(run),
+            },
+        )
+        key = result.inserted_primary_key
+        assert key is not None  # noqa: S101 - an INSERT of one row returns its key
+        return int(key[0])
+
+    def _check_same(self, connection: Connection, runs: Mapping[int, NewRun]) -> None:
+        """Raise StorageError unless these runs are the very ones, written by an earlier try."""
+        for run_id, run in runs.items():
+            facts = _facts(run)
+            columns = [tables.runs.c[name] for name in facts]
+            found = connection.execute(select(*columns).where(tables.runs.c.id == run_id)).one()
+            # As text, as a NaN is not equal to itself.
+            if repr(tuple(found)) != repr(tuple(facts.values())):
+                trial, seed, attempt = run.key
+                raise StorageError(
+                    f"attempt {attempt} of trial {trial}, seed {seed} is in {self._shown} already "
+                    "as another run; is another process running this study?"
+                )
+
+    @staticmethod
+    def _metric_rows(batch: Batch, ids: Mapping[RunKey, int]) -> list[Row]:
+        rows = {
+            (ids[key], storable(phase), storable(name), step): at_epoch
+            for (key, phase, name, step), at_epoch in batch.metrics.items()
+        }
+        return [
+            {
+                "run_id": run_id,
+                "phase": phase,
+                "name": name,
+                "step": step,
+                "epoch": epoch,
+                "value": value,
+            }
+            for (run_id, phase, name, step), (epoch, value) in rows.items()
+        ]
+
+
+def speaks_of_runs(batch: Batch) -> bool:
+    """Say whether a batch holds anything for these tables."""
+    return bool(_keys(batch))
+
+
+def check_ends(batch: Batch) -> None:
+    """Raise ValueError for a status that is no end of a run."""
+    for end in batch.ended_runs.values():
+        if end.status not in FINISHED:
+            raise ValueError(f"a run ends as one of {', '.join(FINISHED)}, not {end.status!r}")
+
+
+def _keys(batch: Batch) -> set[RunKey]:
+    return {
+        *batch.runs,
+        *batch.parameters,
+        *(key[0] for key in batch.metrics),
+        *batch.fingerprints,
+        *batch.ended_runs,
+    }
+
+
+def _facts(run: NewRun) -> Row:
+    return {
+        "arm": run.arm,
+        "definition_id": run.definition_id,
+        "config": run.config,
+        "config_hash": run.config_hash,
+        "profile": run.profile,
+        "device": storable(run.device),
+        "environment": content_hash(run.environment),
+        "code_version": run.code_version,
+        "directory": storable(run.directory),
+    }
+
+
+_runs = tables.runs.c
+_ONE = _runs.id == bindparam("one")
+_FIND = select(_runs.id, _runs.trial, _runs.seed, _runs.attempt).where(
+    _runs.study == bindparam("of"), _runs.trial.in_(bindparam("some", expanding=True))
+)
+_SET_PARAMETERS = update(tables.runs).where(_ONE).values(parameters=bindparam("count"))
+_END = (
+    update(tables.runs)
+    .where(_ONE)
+    .values(
+        status=bindparam("how"),
+        reason=bindparam("why"),
+        epochs=func.coalesce(bindparam("n_epochs", type_=_runs.epochs.type), _runs.epochs),
+        steps=func.coalesce(bindparam("n_steps", type_=_runs.steps.type), _runs.steps),
+        finished_at=case(
+            (_runs.status == bindparam("how"), _runs.finished_at),
+            else_=bindparam("moment", type_=_runs.finished_at.type),
+        ),
+    )
+)

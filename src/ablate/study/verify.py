@@ -1,0 +1,160 @@
+"""Replay a recorded trial and say whether it gives what was recorded."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.errors import NotFoundError
+from ablate.spec import paths
+from ablate.store import RunRecord, Store
+from ablate.study.recorded import recorded_trial
+from ablate.study.replay import replay
+from ablate.study.setup import Request
+
+OTHER_HARDWARE = 0.01
+"""The relative tolerance on hardware other than the recorded run's, if none is asked for."""
+
+Row = tuple[str, str, int]
+"""Phase, metric name and step of a metric value."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Something the recorded run stood on that is different now."""
+
+    what: str
+    recorded: Any
+    now: Any
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """A metric value that is not what was recorded; None stands for a missing value."""
+
+    seed: int
+    row: Row
+    recorded: float | None
+    now: float | None
+
+    @property
+    def relative(self) -> float:
+        """The difference relative to the recorded value; infinite if one is missing."""
+        if self.recorded is None or self.now is None:
+            return math.inf
+        if not (math.isfinite(self.recorded) and math.isfinite(self.now)):
+            return math.inf
+        return abs(self.now - self.recorded) / max(abs(self.recorded), 1e-12)
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The verdict on a replayed trial, and what it rests on."""
+
+    trial: str
+    replayed: str
+    tolerance: float
+    compared: int
+    deviations: tuple[Deviation, ...]
+    differences: tuple[Difference, ...]
+
+    @property
+    def matches(self) -> bool:
+        """Whether every recorded value came out again within the tolerance."""
+        return all(deviation.relative <= self.tolerance for deviation in self.deviations)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every recorded value came out again bit for bit."""
+        return not self.deviations
+
+
+def verify(
+    trial: str, request: Request, tolerance: float | None = None, allowed: Sequence[str] = ()
+) -> Verification:
+    """Run a recorded trial again, with its seeds, and compare every metric value.
+
+    Without a `tolerance` values must agree bit for bit, on other hardware to `OTHER_HARDWARE`.
+    Raises RequestError, with nothing written, if the request is wrong.
+    """
+    with Store.open(request.storage, create=False) as store:
+        recorded = recorded_trial(store, trial)
+        study = recorded.study.name
+        values = _values(store, study)
+        if not any(values.get(run.id) for run in recorded.runs):
+            raise NotFoundError(f"{trial} recorded no metric, so there is nothing to compare with")
+    result = replay(trial, request, allowed=allowed, afresh=True)
+    with Store.open(request.storage, create=False) as store:
+        again = _values(store, result.study)
+        pairs = [
+            (old, new)
+            for old in recorded.runs
+            for new in store.runs(result.study, with_config=True)
+            if new.id in {run.id for run in result.runs} and new.seed == old.seed
+        ]
+        differences = _differences(store, study, result.study, pairs)
+    if tolerance is None:
+        tolerance = 0.0 if all(old.device == new.device for old, new in pairs) else OTHER_HARDWARE
+    deviations, compared = [], 0
+    for old, new in pairs:
+        before = values.get(old.id, {})
+        compared += len(before)
+        deviations += _deviations(old, before, again.get(new.id, {}))
+    return Verification(
+        trial,
+        f"{result.study}/{result.runs[0].trial}",
+        tolerance,
+        compared,
+        tuple(deviations),
+        tuple(differences),
+    )
+
+
+def _values(store: Store, study: str) -> dict[int, dict[Row, float]]:
+    values: dict[int, dict[Row, float]] = {}
+    for row in store.metrics(study):
+        values.setdefault(row.run_id, {})[row.phase, row.name, row.step] = row.value
+    return values
+
+
+def _deviations(
+    run: RunRecord, before: Mapping[Row, float], now: Mapping[Row, float]
+) -> list[Deviation]:
+    """Compare two runs; a recorded run that was ended early says nothing about later steps."""
+    rows = before.keys() | now.keys() if run.status == "complete" else before.keys()
+    return [
+        Deviation(run.seed, row, before.get(row), now.get(row))
+        for row in sorted(rows)
+        if not _equal(before.get(row), now.get(row))
+    ]
+
+
+def _equal(left: float | None, right: float | None) -> bool:
+    if left is None or right is None:
+        return False
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+def _differences(
+    store: Store, before: str, after: str, pairs: Sequence[tuple[RunRecord, RunRecord]]
+) -> list[Difference]:
+    environments = {**store.environments(before), **store.environments(after)}
+    fingerprints = {**store.fingerprints(before), **store.fingerprints(after)}
+    found: dict[str, Difference] = {}
+    for old, new in pairs:
+        sides = [
+            {
+                "config": paths.flatten(run.config),
+                "environment": paths.flatten(environments.get(run.environment, {})),
+                "data": fingerprints.get(run.id, {}),
+                "code": {"version": run.code_version},
+            }
+            for run in (old, new)
+        ]
+        for topic in sides[0]:
+            left, right = sides[0][topic], sides[1][topic]
+            for key in sorted(left.keys() | right.keys()):
+                if left.get(key) != right.get(key):
+                    what = f"{topic} {key}"
+                    found[what] = Difference(what, left.get(key), right.get(key))
+    return list(found.values())

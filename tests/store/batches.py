@@ -1,0 +1,121 @@
+"""Batches as a coordinator writes them, and a way to compare what came of them."""
+
+from datetime import timedelta
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState, create_trial
+
+from ablate.store import Batch, NewRun, RunEnd, RunKey, TrialEnd
+
+SPACE = {
+    "lr": FloatDistribution(1e-5, 1e-1, log=True),
+    "depth": IntDistribution(1, 9, step=2),
+    "betas": CategoricalDistribution(["ä", None, True, 2.5, 7]),
+}
+
+KEY = RunKey(0, 307, 0)
+
+
+def define(store, study="s", kind="search"):
+    """Make a study with its definition, on both sides of the database."""
+    store.create_study(study, "minimize")
+    return store.define(study, kind, {"arms": {"b": {}, "a": {}}}, "cpu")
+
+
+def new_run(definition, key=KEY, **changes):
+    facts = {
+        "arm": "a",
+        "config": {"z": 1, "a": [1.5, None, float("inf")]},
+        "config_hash": "abc",
+        "profile": "cpu",
+        "device": "CPU",
+        "environment": {"python": "3.11"},
+        "code_version": "c0ffee",
+        "directory": "results/s/0-abc",
+    }
+    return NewRun(key=key, definition_id=definition, **(facts | changes))
+
+
+def start(store, definition, *, study="s", trial=0, seed=307, attempt=0, **changes):
+    """Write a running run and return its key and its id."""
+    key = RunKey(trial, seed, attempt)
+    store.write(Batch(study, runs={key: new_run(definition, key, **changes)}))
+    return key, id_of(store, key, study)
+
+
+def id_of(store, key, study="s"):
+    return next(r.id for r in store.runs(study) if (r.trial, r.seed, r.attempt) == key)
+
+
+def running(**params):
+    return create_trial(
+        state=TrialState.RUNNING,
+        params=params or {"lr": 1e-3, "depth": 3, "betas": None},
+        distributions={name: SPACE[name] for name in params or SPACE},
+    )
+
+
+def waiting(**attrs):
+    return create_trial(state=TrialState.WAITING, user_attrs=attrs)
+
+
+def whole(definition, number, study="s", *, reports=10, rows=40):
+    """Return all that happens in a trial of one run, from its start to its end."""
+    key = RunKey(number, 307, 0)
+    return Batch(
+        study,
+        trials={number: running()},
+        runs={key: new_run(definition, key)},
+        parameters={key: 1000 + number},
+        user_attrs={number: {f"attr {i}": i for i in range(6)}},
+        intermediate={number: {step: 1 / (step + 1) for step in range(reports)}},
+        metrics={(key, "val", f"m{i % 4}", i // 4): (i // 4, float(i)) for i in range(rows)},
+        fingerprints={key: {"train": "1", "val": "2"}},
+        ended_runs={key: RunEnd("complete", None, reports, 10 * reports)},
+        ended_trials={number: TrialEnd(TrialState.COMPLETE, 0.5)},
+    )
+
+
+def shown(trials):
+    """Write trials as comparable values, in which a NaN equals itself and True is not 1."""
+    return [
+        {
+            "number": trial.number,
+            "state": trial.state.name,
+            "params": repr(list(trial.params.items())),
+            "distributions": list(trial.distributions.items()),
+            "user_attrs": repr(sorted(trial.user_attrs.items())),
+            "system_attrs": repr(sorted(trial.system_attrs.items())),
+            "intermediate": repr(sorted(trial.intermediate_values.items())),
+            "values": repr(trial.values),
+        }
+        for trial in trials
+    ]
+
+
+def recorded(store, study):
+    """Return everything that is stored of a study, apart from ids and times."""
+    keys = {run.id: RunKey(run.trial, run.seed, run.attempt) for run in store.runs(study)}
+    runs = [
+        {
+            **{name: getattr(run, name) for name in run.__dataclass_fields__},
+            "id": None,
+            "study": None,
+            "definition_id": None,
+            "created_at": run.created_at is not None,
+            "finished_at": run.finished_at is not None,
+        }
+        for run in store.runs(study, with_config=True)
+    ]
+    trials = store.past(study)
+    times = [(t.datetime_start is not None, t.datetime_complete is not None) for t in trials]
+    rows = sorted(repr((keys[row.run_id], row[1:])) for row in store.metrics(study))
+    prints = {keys[run_id]: values for run_id, values in store.fingerprints(study).items()}
+    return shown(trials), times, runs, rows, prints
+
+
+def near(first, second, seconds=60):
+    """Say whether two times are both missing, or close to each other."""
+    if first is None or second is None:
+        return first is second
+    return abs(first - second) < timedelta(seconds=seconds)

@@ -1,0 +1,339 @@
+"""Runs that die, hang or raise become new attempts; equal runs are not paid for twice."""
+
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from ablate.errors import Interrupted, RequestError, Unavailable
+from ablate.run import Decision, Event, InProcessLauncher, Job, Lost, Progress, Reported
+from ablate.store import Store
+from ablate.study import Request, replay, search, verify
+from tests.study.conftest import ABLATION, SEARCH, Project
+
+LR = "optimizer.init_args.lr"
+MISHAP = "model.init_args.mishap"
+
+
+class Losing(InProcessLauncher):
+    """Loses the worker of the first runs after their second report."""
+
+    def __init__(self, losses: int) -> None:
+        super().__init__()
+        self.losses = losses
+        self.resumed: list[bool] = []
+
+    def submit(self, jobs: Any) -> None:
+        self.resumed += [job.resume for job in jobs if job.task == "run"]
+        super().submit(jobs)
+
+    def poll(self, handle: Any, timeout: float) -> None:
+        class WorkerDied(BaseException):
+            pass
+
+        reports: dict[int, int] = {}
+
+        def losing(event: Event) -> Decision:
+            if isinstance(event, Reported) and event.objective is not None:
+                reports[event.job] = reports.get(event.job, 0) + 1
+                if reports[event.job] == 2 and self.losses:
+                    self.losses -= 1
+                    raise WorkerDied(event.job)
+            return handle(event)
+
+        try:
+            super().poll(losing, timeout)
+        except WorkerDied as death:
+            handle(Lost(death.args[0], "the worker was killed by signal 9"))
+
+
+def test_a_lost_run_is_another_attempt_of_the_same_trial(project: Project) -> None:
+    project.study("s", SEARCH, limits={"checkpoint": 0}, budget={"trials": 2})
+    launcher = Losing(1)
+    result = search("s", project.request(launcher=lambda _: launcher))
+    assert result.counts == {"complete": 2}
+    assert launcher.resumed == [False, True, False]
+    whole = search("s", project.request(storage="sqlite:///whole.db"))
+    with project.store() as store, Store.open(whole.storage, create=False) as peaceful:
+        attempts = [(run.trial, run.attempt, run.status, run.reason) for run in store.runs("s")]
+        assert attempts == [
+            (0, 1, "failed", "the worker was killed by signal 9"),
+            (0, 2, "complete", None),
+            (1, 1, "complete", None),
+        ]
+        assert rows(store) == rows(peaceful)
+
+
+def rows(store: Store) -> list[tuple[int, str, str, int, float]]:
+    """Return the metric rows of each trial's last attempt."""
+    last = {run.id: run.trial for run in {run.trial: run for run in store.runs("s")}.values()}
+    return [
+        (last[row.run_id], row.phase, row.name, row.step, row.value)
+        for row in store.metrics("s")
+        if row.run_id in last
+    ]
+
+
+def test_a_run_lost_too_often_fails_with_the_reason(project: Project) -> None:
+    project.study("s", SEARCH, limits={"attempts": 2}, budget={"trials": 2})
+    result = search("s", project.request(launcher=lambda _: Losing(2)))
+    assert result.counts == {"failed": 1, "complete": 1}
+    with project.store() as store:
+        reason = store.trials("s")[0].user_attrs["reason"]
+    assert reason == "the worker was killed by signal 9 (2 attempts)"
+
+
+def test_the_same_exception_twice_is_not_tried_a_third_time(project: Project) -> None:
+    project.study(
+        "s",
+        SEARCH,
+        space={MISHAP: {"choice": ["raise", "none"]}},
+        enqueue=[{MISHAP: "raise"}],
+        budget={"trials": 1},
+        limits={"attempts": 9},
+    )
+    search("s", project.request())
+    with project.store() as store:
+        assert [run.attempt for run in store.runs("s")] == [1, 2]
+        assert store.trials("s")[0].user_attrs["reason"] == (
+            "KeyError: 'the module raised' (twice)"
+        )
+
+
+def test_a_diverged_run_is_not_tried_again(project: Project) -> None:
+    project.study(
+        "s",
+        SEARCH,
+        space={MISHAP: {"choice": ["nan loss", "none"]}},
+        enqueue=[{MISHAP: "nan loss"}],
+        budget={"trials": 1},
+    )
+    search("s", project.request())
+    with project.store() as store:
+        (run,) = store.runs("s")
+    assert run.status == "failed"
+    assert run.reason is not None
+    assert run.reason.startswith("diverged")
+
+
+class Hanging(InProcessLauncher):
+    """Says once that the first run makes progress, then hangs until it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hung: Job | None = None
+        self.killed: list[str] = []
+
+    def submit(self, jobs: Any) -> None:
+        if jobs[0].task == "run" and not self.killed and self.hung is None:
+            self.hung = jobs[0]
+        else:
+            super().submit(jobs)
+
+    @property
+    def free(self) -> int:
+        return 0 if self.hung and not self.killed else super().free
+
+    def poll(self, handle: Any, timeout: float) -> None:
+        if self.hung and not self.killed:
+            time.sleep(0.05)
+            handle(Progress(self.hung.id, 1, 0)) if self.beating else None
+        elif self.hung:
+            job, self.hung = self.hung, None
+            handle(Lost(job.id, self.killed[0]))
+        super().poll(handle, timeout)
+
+    beating = False
+
+    def kill(self, job: int, reason: str) -> None:
+        self.killed.append(reason)
+
+
+class Beating(Hanging):
+    """Hangs while it says that it makes progress."""
+
+    beating = True
+
+
+@pytest.mark.parametrize(
+    ("launcher", "limits", "reason"),
+    [
+        (Hanging, {"stall": 0.3}, "no progress for 0.3 s"),
+        (Beating, {"stall": 0.3, "wall": 0.6}, "not done after 0.6 s"),
+    ],
+)
+def test_a_hung_or_overlong_run_is_ended_and_tried_again(
+    project: Project, launcher: type[Hanging], limits: dict[str, float], reason: str
+) -> None:
+    project.study("s", SEARCH, limits=limits, budget={"trials": 1})
+    hanging = launcher()
+    assert search("s", project.request(launcher=lambda _: hanging)).counts == {"complete": 1}
+    assert hanging.killed[0] == reason
+    with project.store() as store:
+        assert [(run.status, run.reason) for run in store.runs("s")] == [
+            ("failed", reason),
+            ("complete", None),
+        ]
+
+
+class Counting(InProcessLauncher):
+    """Counts the runs it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seeds: list[int] = []
+
+    def submit(self, jobs: Any) -> None:
+        self.seeds += [job.config["seed_everything"] for job in jobs if job.task == "run"]
+        super().submit(jobs)
+
+
+TWICE = {
+    "space": {LR: {"choice": [0.01, 0.02]}},
+    "enqueue": [{LR: 0.01}, {LR: 0.02}, {LR: 0.01}],
+    "budget": {"trials": 3},
+    "window": 1,
+}
+
+
+def test_a_duplicate_of_a_finished_trial_reuses_its_result(project: Project) -> None:
+    project.study("s", SEARCH, **TWICE)
+    launcher = Counting()
+    assert search("s", project.request(launcher=lambda _: launcher)).counts == {"complete": 3}
+    assert len(launcher.seeds) == 2
+    with project.store() as store:
+        first, _, copy = store.past("s")
+    assert copy.user_attrs["reused_from"] == 0
+    assert (copy.value, copy.intermediate_values) == (first.value, first.intermediate_values)
+
+
+def test_with_several_seeds_a_duplicate_is_another_replicate(project: Project) -> None:
+    project.study("s", SEARCH, **{**TWICE, "seeds": [1, 2]})
+    launcher = Counting()
+    search("s", project.request(launcher=lambda _: launcher))
+    assert launcher.seeds[:4] == [1, 2, 1, 2]
+    assert len(set(launcher.seeds)) == 4
+    with project.store() as store:
+        first, _, copy = store.past("s")
+    assert copy.user_attrs["replicate_of"] == 0
+    assert copy.value != first.value
+
+
+def test_a_second_command_on_the_same_study_is_refused(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request())
+    project.study("s", SEARCH, budget={"trials": 2})
+    with project.store() as store, store.lock("s"):
+        store.start_session("s")
+        with pytest.raises(RequestError, match="already being run by process"):
+            search("s", project.request())
+        assert len(store.trials("s")) == 1
+
+
+def test_a_signal_ends_the_command_and_what_ran_continues(project: Project) -> None:
+    project.study("s", SEARCH, limits={"checkpoint": 0})
+
+    class Interrupting(InProcessLauncher):
+        def poll(self, handle: Any, timeout: float) -> None:
+            def interrupting(event: Event) -> Decision:
+                if isinstance(event, Reported) and event.epoch == 1:
+                    signal.raise_signal(signal.SIGTERM)
+                    self.interrupt()
+                return handle(event)
+
+            super().poll(interrupting, timeout)
+
+    with pytest.raises(Interrupted, match="continues"):
+        search("s", project.request(launcher=lambda _: Interrupting()))
+    with project.store() as store:
+        (run,) = store.runs("s")
+    assert run.status == "interrupted"
+    assert search("s", project.request()).counts == {"complete": 5}
+    whole = search("s", project.request(storage="sqlite:///whole.db"))
+    with project.store() as store, Store.open(whole.storage, create=False) as peaceful:
+        assert rows(store) == rows(peaceful)
+
+
+def test_the_storage_may_go_away_for_a_while(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.study("s", SEARCH)
+    write, away = Store.write, threading.Event()
+    told: list[str] = []
+
+    def flaky(self: Store, batch: Any) -> None:
+        if batch.metrics and not away.is_set():
+            away.set()
+            raise Unavailable("the database does not answer")
+        write(self, batch)
+
+    monkeypatch.setattr(Store, "write", flaky)
+    result = search("s", project.request(say=told.append))
+    assert away.is_set()
+    assert any("does not answer; runs go on" in line for line in told)
+    assert result.counts == {"complete": 5}
+    with project.store() as store:
+        assert len(store.metrics("s", ["val_loss"])) == 15
+
+
+def test_a_recorded_trial_that_comes_out_again_matches(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 2})
+    search("s", project.request())
+    verdict = verify("s/1", project.request())
+    assert verdict.exact
+    assert verdict.matches
+    assert verdict.compared > 10
+    assert verdict.differences == ()
+
+
+def test_a_drift_names_what_it_rests_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request())
+
+    class Newer(InProcessLauncher):
+        def facts(self) -> dict[str, Any]:
+            facts = super().facts()
+            return {**facts, "libraries": {**facts["libraries"], "torch": "99.0"}}
+
+        def submit(self, jobs: Any) -> None:
+            for job in jobs:
+                job.config["model"]["init_args"]["dropout"] = 0.3
+            super().submit(jobs)
+
+    verdict = verify("s/0", project.request(launcher=lambda _: Newer()))
+    assert not verdict.matches
+    changed = {item.what: (item.recorded, item.now) for item in verdict.differences}
+    assert changed["environment libraries.torch"][1] == "99.0"
+    assert changed["config model.init_args.dropout"] == (0.1, 0.3)
+    assert verify("s/0", project.request(launcher=lambda _: Newer()), tolerance=1e9).matches
+
+
+def test_other_hardware_is_given_a_stated_tolerance(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request())
+
+    class Elsewhere(InProcessLauncher):
+        def facts(self) -> dict[str, Any]:
+            return {**super().facts(), "device": "another processor"}
+
+    verdict = verify("s/0", project.request(launcher=lambda _: Elsewhere()))
+    assert verdict.tolerance == 0.01
+    assert verdict.matches
+
+
+@pytest.mark.parametrize("name", ["s/99", "nothing/0", "s"])
+def test_only_a_recorded_trial_can_be_verified(project: Project, name: str) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request())
+    with pytest.raises(RequestError):
+        verify(name, project.request())
+
+
+def test_replay_repeats_nothing_that_verify_ran(project: Project) -> None:
+    project.study("a", ABLATION, floor={}, seeds=[1])
+    request: Request = project.request()
+    replay("a", request)
+    assert verify("a/1", request).exact
+    assert replay("a", request).already_done
