@@ -1,10 +1,11 @@
 """Overhead per trial with ten reports: ablate's coordinator and store against plain Optuna.
 
-Both search the same space with TPE and Hyperband and keep every value durably in SQLite. The
-runs themselves cost nothing here: ablate's launcher answers at once with what a run would
-report, and Optuna's objective only reports.
+Both search the same space and keep every value durably in SQLite. The runs themselves cost
+nothing here: ablate's launcher answers at once with what a run would report, and Optuna's
+objective only reports. With the random sampler and no pruner what remains is coordination and
+storage; with TPE and Hyperband the sampler's own cost comes on top of both.
 
-    python benchmarks/overhead.py [trials] [repeats]
+    python benchmarks/overhead.py [trials] [repeats] [finished trials to grow to]
 """
 
 import statistics
@@ -23,6 +24,7 @@ from ablate.spec import dump_yaml
 from ablate.study import Request, search
 
 REPORTS = 10
+KINDS = {"random": ("RandomSampler", "NopPruner"), "TPE": ("TPESampler", "HyperbandPruner")}
 SPACE = {
     "optimizer.init_args.lr": {"float": [1e-5, 1e-1], "log": True},
     "model.init_args.dropout": {"float": [0.0, 0.5]},
@@ -82,8 +84,8 @@ class Instant:
         self._queue.clear()
 
 
-def ablate_seconds(folder: Path, trials: int) -> float:
-    """Search with ablate and return the seconds per trial."""
+def ablate_seconds(folder: Path, trials: int, kind: str) -> float:
+    """Search with ablate and return the seconds per trial, start and end included."""
     config = {
         "model": {"init_args": {"dropout": 0.1, "width": 8}},
         "optimizer": {"init_args": {"lr": 1e-3}},
@@ -96,18 +98,20 @@ def ablate_seconds(folder: Path, trials: int) -> float:
         "space": SPACE,
         "seeds": [0],
         "budget": {"trials": trials},
+        "sampler": {"class_path": f"optuna.samplers.{KINDS[kind][0]}"},
+        "pruner": {"class_path": f"optuna.pruners.{KINDS[kind][1]}"},
     }
     (folder / "config.yaml").write_text(dump_yaml(config))
     (folder / "bench.yaml").write_text(dump_yaml(study))
     started = time.perf_counter()
     search(
         str(folder / "bench.yaml"),
-        Request(f"sqlite:///{folder}/ablate.db", folder / "results", launcher=Instant),
+        Request(f"sqlite:///{folder}/ablate-{kind}.db", folder / "results", launcher=Instant),
     )
     return (time.perf_counter() - started) / trials
 
 
-def optuna_seconds(folder: Path, trials: int) -> float:
+def optuna_seconds(folder: Path, trials: int, kind: str) -> float:
     """Search with plain Optuna on default SQLite and return the seconds per trial."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -123,27 +127,46 @@ def optuna_seconds(folder: Path, trials: int) -> float:
         return value(lr, dropout, REPORTS - 1)
 
     started = time.perf_counter()
+    random = kind == "random"
     study = optuna.create_study(
-        storage=f"sqlite:///{folder}/optuna.db",
-        sampler=optuna.samplers.TPESampler(seed=0),
-        pruner=optuna.pruners.HyperbandPruner(max_resource=REPORTS),
+        storage=f"sqlite:///{folder}/optuna-{kind}.db",
+        sampler=optuna.samplers.RandomSampler(0) if random else optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.NopPruner()
+        if random
+        else optuna.pruners.HyperbandPruner(max_resource=REPORTS),
     )
     study.optimize(objective, n_trials=trials)
     return (time.perf_counter() - started) / trials
 
 
-def main(trials: int = 40, repeats: int = 3) -> None:
+def growth(folder: Path, trials: int) -> None:
+    """Print what a further 100 trials cost after 100 and after `trials` finished ones."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    spent: dict[int, float] = {0: 0.0}
+    for total in (100, 200, trials, trials + 100):
+        spent[total] = ablate_seconds(folder, total, "random") * total
+    early, late = 10 * spent[200], 10 * spent[trials + 100]
+    print(f"100 further trials, a command of their own, with {REPORTS} reports each:")
+    print(f"  after 100 finished trials {early:8.1f} ms per trial")
+    print(f"  after {trials:,} finished trials {late:8.1f} ms per trial")
+
+
+def main(trials: int = 200, repeats: int = 3, grown: int = 0) -> None:
     """Measure both in turn and print medians and the ratio."""
-    ours, theirs = [], []
-    for _ in range(repeats):
+    for kind in KINDS:
+        ours, theirs = [], []
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                ours.append(1e3 * ablate_seconds(Path(folder), trials, kind))
+                theirs.append(1e3 * optuna_seconds(Path(folder), trials, kind))
+        mine, plain = statistics.median(ours), statistics.median(theirs)
+        print(f"{kind}: ms per trial, {REPORTS} reports, {trials} trials, median of {repeats}")
+        print(f"  ablate, SQLite in WAL mode     {mine:8.1f}   {[round(t, 1) for t in ours]}")
+        print(f"  study.optimize, default SQLite {plain:8.1f}   {[round(t, 1) for t in theirs]}")
+        print(f"  ratio plain / ablate           {plain / mine:8.1f}")
+    if grown:
         with tempfile.TemporaryDirectory() as folder:
-            ours.append(1e3 * ablate_seconds(Path(folder), trials))
-            theirs.append(1e3 * optuna_seconds(Path(folder), trials))
-    mine, plain = statistics.median(ours), statistics.median(theirs)
-    print(f"overhead per trial, {REPORTS} reports, {trials} trials, median of {repeats}:")
-    print(f"  ablate, SQLite in WAL mode     {mine:8.1f} ms   {[round(t, 1) for t in ours]}")
-    print(f"  study.optimize, default SQLite {plain:8.1f} ms   {[round(t, 1) for t in theirs]}")
-    print(f"  ratio plain / ablate           {plain / mine:8.1f}")
+            growth(Path(folder), grown)
 
 
 if __name__ == "__main__":

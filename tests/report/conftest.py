@@ -8,7 +8,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ablate.store import MetricRow, Store, database
+from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, database
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -67,13 +67,17 @@ def store(tmp_path, clock):
 
 def add_run(store, study, trial, definition_id, *, arm=None, seed=307, curve=(), **changes):
     """Add a run with a loss curve (and an accuracy of 1 / (1 + loss)), finished by default."""
-    known = {"status": "complete", "reason": None, "attempt": 0, "parameters": 12_345} | changes
-    run = store.start_run(
-        study=study,
-        trial=trial,
+    known = {
+        "status": "complete",
+        "reason": None,
+        "attempt": 0,
+        "parameters": 12_345,
+        "directory": f"{HOME}/{study}/{trial}-{seed}",
+    } | changes
+    key = RunKey(trial, seed, known["attempt"])
+    started = NewRun(
+        key=key,
         arm=arm,
-        seed=seed,
-        attempt=known["attempt"],
         definition_id=definition_id,
         config={"seed_everything": seed, "arm": arm},
         config_hash=f"{trial:04d}{seed}{known['attempt']}abcdef",
@@ -81,18 +85,19 @@ def add_run(store, study, trial, definition_id, *, arm=None, seed=307, curve=(),
         device="Test CPU",
         environment=ENVIRONMENT,
         code_version="0123456789ab",
-        directory=f"{HOME}/{study}/{trial}-{seed}",
+        directory=known["directory"],
     )
-    store.add_metrics(
-        MetricRow(run, "val", name, 10 * (epoch + 1), epoch, value)
+    metrics = {
+        (key, "val", name, 10 * (epoch + 1)): (epoch, value)
         for epoch, loss in enumerate(curve)
         for name, value in (("val_loss", loss), ("val_accuracy", 1 / (1 + loss)))
-    )
-    if known["parameters"] is not None:
-        store.update_run(run, parameters=known["parameters"])
+    }
+    counts = {} if known["parameters"] is None else {key: known["parameters"]}
+    store.write(Batch(study, runs={key: started}, parameters=counts, metrics=metrics))
     if known["status"] != "running":
-        store.finish_run(run, known["status"], known["reason"], len(curve), 10 * len(curve))
-    return run
+        end = RunEnd(known["status"], known["reason"], len(curve), 10 * len(curve))
+        store.write(Batch(study, ended_runs={key: end}))
+    return key
 
 
 def falling(start, rate, epochs=6):

@@ -8,7 +8,7 @@ import pytest
 from ablate.errors import NotFoundError, RequestError
 from ablate.report import build
 from ablate.report.search import short_names
-from ablate.store import MetricRow, Store
+from ablate.store import Batch, Store
 from tests.report.conftest import ABLATION, SEARCH, add_run
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -117,8 +117,16 @@ def test_absolute_directories_never_show(store, tmp_path, monkeypatch):
     for trial, path in enumerate(
         [tmp_path / "results" / "s" / "0-abc", Path("/far/away/1-abc"), Path("results/s/2-abc")]
     ):
-        run = add_run(store, "s", trial, definition, arm="champion", seed=trial, curve=[1.0])
-        store.update_run(run, directory=str(path))
+        add_run(
+            store,
+            "s",
+            trial,
+            definition,
+            arm="champion",
+            seed=trial,
+            curve=[1.0],
+            directory=str(path),
+        )
     monkeypatch.chdir(tmp_path)
     files = build(store, "s", Path("results/s/report"))
     assert [row["directory"] for row in rows(files.folder / "runs.csv")] == [
@@ -221,7 +229,7 @@ def test_a_store_of_only_training_metrics_has_no_curves(tmp_path, out):
     with Store.open(f"sqlite:///{tmp_path}/b.db", create=True) as store:
         definition = store.define("s", "ablation", ABLATION, "cpu")
         run = add_run(store, "s", 0, definition, arm="champion")
-        store.add_metrics([MetricRow(run, "train", "val_loss", 0, 0, 1.0)])
+        store.write(Batch("s", metrics={(run, "train", "val_loss", 0): (0, 1.0)}))
         files = build(store, "s", out)
     assert files.figures == ()
     assert "no value: val_loss was not recorded" in files.markdown.read_text()

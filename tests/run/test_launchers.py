@@ -161,19 +161,19 @@ class TestWorkers:
         assert "resumed at epoch 2" in (tmp_path / "third" / "run.log").read_text()
 
     def test_interrupting_reaches_a_run_that_waits_for_a_decision(self, warm, tmp_path):
-        class NoAnswer(Exception):
+        class NoAnswerError(Exception):
             pass
 
         class Silent(Record):
             def __call__(self, event):
                 super().__call__(event)
                 if isinstance(event, Reported) and event.objective is not None:
-                    raise NoAnswer
+                    raise NoAnswerError
                 return "continue"
 
         record = Silent()
         warm.submit([run(1, tmp_path, supervised=True)])
-        with pytest.raises(NoAnswer):
+        with pytest.raises(NoAnswerError):
             wait(warm, record, lambda: "Finished" in record.kinds())
         warm.interrupt()
         wait(warm, record, lambda: "Finished" in record.kinds())

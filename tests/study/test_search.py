@@ -303,3 +303,13 @@ def test_a_run_reports_its_size_before_its_first_epoch(project: Project) -> None
     started = next(event for event in seen if isinstance(event, Started))
     assert started.max_epochs == 3
     assert all(math.isfinite(e.objective) for e in seen if isinstance(e, Reported) and e.objective)
+
+
+def test_an_argument_that_a_choice_requires_may_itself_be_searched(project: Project) -> None:
+    restarts = {"class_path": "torch.optim.lr_scheduler.CosineAnnealingWarmRestarts"}
+    space = {
+        "lr_scheduler": {"choice": {"restarts": restarts, "constant": None}},
+        "lr_scheduler.init_args.T_0": {"int": [1, 3], "when": {"lr_scheduler": "restarts"}},
+    }
+    project.study("s", SEARCH, space=space, budget={"trials": 2})
+    assert search("s", project.request()).counts == {"complete": 2}

@@ -7,6 +7,7 @@ at, and every report sent so far. All of it is plain data; nothing is ever unpic
 
 import os
 import random
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -47,15 +48,22 @@ class Keeper(Callback):
         self._random = earlier["random"] if earlier else None
         self._last = time.monotonic()
         self._writing = False
+        self._on_termination: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the metrics that callbacks and schedulers may look at."""
+        self._on_termination = signal.getsignal(signal.SIGTERM)
         if self._earlier:
             metrics = {k: v.to(pl_module.device) for k, v in self._earlier["metrics"].items()}
             trainer.callback_metrics.update(metrics)
 
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Be terminated as the worker wishes, at the end of an epoch; Lightning would not wait."""
+        self._await_termination()
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Restore the wish to stop, which may wait for a minimum of epochs or steps."""
+        self._await_termination()
         if self._earlier:
             trainer.should_stop |= self._earlier["should_stop"]
 
@@ -96,6 +104,10 @@ class Keeper(Callback):
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
+
+    def _await_termination(self) -> None:
+        if callable(self._on_termination):
+            signal.signal(signal.SIGTERM, self._on_termination)
 
     def _write(self, trainer: Trainer) -> None:
         """Write the checkpoint if it is due."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ablate.run.messages import Decision, Event, Job, Ready, Reported, encode
+from ablate.run.messages import Decision, Event, Finished, Job, Ready, Reported, encode
 
 LOG = "run.log"
 
@@ -125,16 +125,20 @@ def main() -> None:
     while True:
         running[:] = pipe.jobs()
         while running:
-            _do(running[0], pipe)
-            del running[0]
+            _do(running, pipe)
 
 
-def _do(job: Job, pipe: _Pipe) -> None:
+def _do(jobs: list[Job], pipe: _Pipe) -> None:
+    """Do the first of some jobs, and take it off the list when it has ended."""
     from ablate.run.execute import execute  # noqa: PLC0415
     from ablate.run.failures import failure  # noqa: PLC0415
     from ablate.run.isolation import pristine  # noqa: PLC0415
 
+    job = jobs[0]
+
     def channel(event: Event) -> Decision:
+        if isinstance(event, Finished):
+            del jobs[0]
         pipe.send(event)
         if job.supervised and isinstance(event, Reported) and event.objective is not None:
             return pipe.decision(job.id)
@@ -150,7 +154,7 @@ def _do(job: Job, pipe: _Pipe) -> None:
             0o644,
         )
     except OSError as error:
-        pipe.send(failure(job, error, interrupted=False))
+        channel(failure(job, error, interrupted=False))
         return
     with _logged(log), pristine():
         execute(job, channel, lambda: pipe.interrupted(job.id))

@@ -8,6 +8,7 @@ trial, seeded from the study's seed and n, so an interrupted search continues as
 been.
 """
 
+import copy
 import importlib
 import inspect
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -71,11 +72,14 @@ class _View(InMemoryStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        trials = super().get_all_trials(study_id, deepcopy, states)
         if self.horizon is None:
-            return trials
+            return super().get_all_trials(study_id, deepcopy, states)
         last, own = self.horizon
-        return [trial for trial in trials if trial.number <= last or trial.number == own]
+        trials = super().get_all_trials(study_id, deepcopy=False)
+        seen = [*trials[: max(last + 1, 0)], trials[own]]
+        if states is not None:
+            seen = [trial for trial in seen if trial.state in states]
+        return copy.deepcopy(seen) if deepcopy else seen
 
     def get_best_trial(self, study_id: int) -> FrozenTrial:
         return BaseStorage.get_best_trial(self, study_id)

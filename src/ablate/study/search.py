@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import SpecError
 from ablate.run import Launcher
-from ablate.spec import Budget, SearchSpec, Study, derived_seed, read_study
+from ablate.spec import Budget, SearchSpec, Study, canonical_json, derived_seed, read_study
 from ablate.store import Store, StudyRecord, TrialRecord
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
 from ablate.study.coordinator import Coordinator, Plan, known_runs
@@ -49,9 +49,11 @@ class SearchSource:
         self._asker = asker
         self._recorder = recorder
         self._started = time.monotonic() - active_before
-        self._points = [dict(trial.params) for trial in past]
+        self._stored = len(past)
+        self._replicates: dict[str, list[int]] = {}
+        plans = [self._plan(trial.number, dict(trial.params)) for trial in past]
         self._unfinished = deque(
-            self._plan(trial.number) for trial in past if not trial.state.is_finished()
+            plan for plan, trial in zip(plans, past, strict=True) if not trial.state.is_finished()
         )
 
     def next(self) -> Plan | None:
@@ -59,7 +61,7 @@ class SearchSource:
         if self._unfinished:
             return self._unfinished.popleft()
         active = time.monotonic() - self._started
-        if not self._asker.ready or not within(self._study.budget, len(self._points), active):
+        if not self._asker.ready or not within(self._study.budget, self._stored, active):
             return None
         number, point = self._asker.ask()
         asked = self._asker.frozen(number)
@@ -72,10 +74,11 @@ class SearchSource:
                 system_attrs=asked.system_attrs,
             ),
         )
-        self._points.append(point)
-        plan = self._plan(number)
+        self._stored += 1
+        plan = self._plan(number, point)
         if plan.seeds != self._study.seeds:
-            self._recorder.annotate(number, {"replicate_of": self._points.index(point)})
+            first = self._replicates[canonical_json(point)][0]
+            self._recorder.annotate(number, {"replicate_of": first})
         return plan
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -87,13 +90,13 @@ class SearchSource:
         self._asker.finish(number, state, value)
         return dict(self._asker.frozen(number).system_attrs)
 
-    def _plan(self, number: int) -> Plan:
-        point = self._points[number]
+    def _plan(self, number: int, point: dict[str, Any]) -> Plan:
+        same = self._replicates.setdefault(canonical_json(point), [])
         seeds = self._study.seeds
-        earlier = self._points[:number].count(point)
-        if len(seeds) > 1 and earlier:
+        if len(seeds) > 1 and same:
             # The same point again is another replicate, so it gets seeds of its own.
-            seeds = tuple(derived_seed("replicate", earlier, seed) for seed in seeds)
+            seeds = tuple(derived_seed("replicate", len(same), seed) for seed in seeds)
+        same.append(number)
         return Plan(number, self._study.at(point, seeds[0]), seeds)
 
 

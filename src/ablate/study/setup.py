@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
 from ablate.spec import Study, StudyFile, identity, paths
@@ -69,6 +71,8 @@ class Request:
 @contextmanager
 def recording(store: Store, study: Study, say: Callable[[str], None]) -> Iterator[Recorder]:
     """Record a study; whatever happens, what was noted is written before this ends."""
+    # Optuna's own account of every trial would stand between the lines of the progress display.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     recorder = Recorder(store, study.name, study.objective.direction, say)
     try:
         yield recorder
