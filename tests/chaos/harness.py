@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ EPOCHS = 6
 class Outcome:
     """What was killed, and what was wrong afterwards: every count but the kills must be 0."""
 
-    kills: Counter[str]
+    kills: Mapping[str, int]
     lost: int
     duplicated: int
     stuck: int
@@ -137,11 +138,16 @@ def torment(folder: Path, url: str, trials: int, kills: int, seed: int) -> Outco
             break
         process = command(folder, url, 2)
         process.wait(timeout=600)
-    peaceful = f"sqlite:///{folder}/peaceful.db"
-    shutil.rmtree(folder / "results-kept", ignore_errors=True)
-    shutil.move(folder / "results", folder / "results-kept")
-    command(folder, peaceful, 2).wait(timeout=600)
-    return compare(folder, url, peaceful, trials, struck)
+    return compare(folder, url, in_peace(folder), trials, struck)
+
+
+def in_peace(folder: Path) -> str:
+    """Run the same search undisturbed on a database of its own and return its URL."""
+    url = f"sqlite:///{folder}/peaceful.db"
+    (folder / "results").rename(folder / "results-kept")
+    status = command(folder, url, 2).wait(timeout=1800)
+    assert status == 0, (folder / "search.log").read_text()
+    return url
 
 
 def what_ended(process: subprocess.Popen[bytes]) -> bool:
@@ -167,7 +173,9 @@ def finished(folder: Path, url: str, trials: int) -> bool:
     return bool(sum(counts.get(state, 0) for state in ("complete", "pruned", "failed")) >= trials)
 
 
-def compare(folder: Path, url: str, peaceful: str, trials: int, kills: Counter[str]) -> Outcome:
+def compare(
+    folder: Path, url: str, peaceful: str, trials: int, kills: Mapping[str, int]
+) -> Outcome:
     """Count what differs between a tormented and a peaceful search."""
     tormented, reference = contents(url), contents(peaceful)
     numbers = [trial["number"] for trial in tormented["trials"]]

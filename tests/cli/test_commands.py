@@ -68,13 +68,20 @@ def test_search_again_says_that_it_is_done(searched: tuple[Project, Any]) -> Non
     assert "s is done: its budget was met before: 5 complete" in again.stdout
 
 
-def test_two_workers_find_what_one_finds(searched: tuple[Project, Any]) -> None:
-    project, done = searched
-    url = "sqlite:///one.db"
-    one = ablate(
-        project.folder, "search", "--study", "s", "--workers", "1", "--storage", url, "--json"
-    )
-    assert json.loads(one.stdout)["best"] == json.loads(done.stdout)["best"]
+@pytest.mark.long
+def test_one_two_and_four_workers_find_the_same_and_prune_the_same(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    hyperband = {"class_path": "optuna.pruners.HyperbandPruner"}
+    project.study("p", SEARCH, pruner=hyperband, budget={"trials": 10})
+    found = []
+    for workers in ("1", "2", "4"):
+        url = f"sqlite:///{tmp_path}/{workers}.db"
+        done = ablate(tmp_path, "search", "--study", "p", "--workers", workers, "--storage", url)
+        assert done.returncode == 0, done.stderr
+        trials = optuna.load_study(study_name="p", storage=url).trials
+        found.append([(t.params, t.state.name, t.value, t.intermediate_values) for t in trials])
+    assert found[0] == found[1] == found[2]
+    assert {state for _, state, _, _ in found[0]} == {"COMPLETE", "PRUNED"}
 
 
 def test_replay_prints_a_row_per_run(searched: tuple[Project, Any]) -> None:

@@ -121,6 +121,15 @@ class Thorough(Toy):
     """Draws random numbers wherever a module may, and logs them with its learning rate."""
 
     dies_at_end = False
+    validations: Tensor
+
+    def __init__(self, dropout: float) -> None:
+        super().__init__(dropout=dropout)
+        self.register_buffer("validations", torch.zeros(()))
+
+    def on_validation_epoch_end(self) -> None:
+        self.validations += 1
+        self.log("validations", self.validations.clone())
 
     def on_train_start(self) -> None:
         torch.rand(3)

@@ -8,8 +8,8 @@ from contextlib import closing, contextmanager
 import pytest
 
 from ablate.errors import StorageError
-from ablate.store import Batch, RunKey, Store
-from tests.store.batches import define, start, whole
+from ablate.store import Store
+from tests.store.batches import whole
 from tests.store.storage_suite import StorageSuite
 
 FILL = """
@@ -151,19 +151,3 @@ def test_a_write_costs_one_transaction(store, definition, tmp_path):
             store.write(whole(definition, number))
             versions.append(other.execute("PRAGMA data_version").fetchone()[0])
     assert versions[1] - versions[0] == 1
-
-
-def test_the_ways_of_before_still_write(store, definition):
-    facts = {"environment": {}, "config": {}, "config_hash": "c", "directory": "d"}
-    run = store.start_run(
-        study="s", trial=0, arm=None, seed=1, attempt=0, definition_id=definition,
-        profile="cpu", device="CPU", code_version="c", **facts,
-    )  # fmt: skip
-    store.update_run(run, parameters=7)
-    store.finish_run(run, "complete", None, 1, 2)
-    start(store, definition, seed=2)
-    store.write(Batch("s", parameters={RunKey(0, 1, 0): 8}))
-    assert [(r.parameters, r.status) for r in store.runs("s")] == [
-        (8, "complete"), (None, "running")
-    ]  # fmt: skip
-    assert define(store) == definition

@@ -93,9 +93,6 @@ class Keeper(Callback):
         # Only for building a module from its checkpoint; often not plain data.
         for owner in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
             checkpoint.pop(getattr(owner, "CHECKPOINT_HYPER_PARAMS_KEY", ""), None)
-        for count in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
-            # The epoch that begins here has not begun yet.
-            count["ready"] = count["processed"]
         checkpoint[_KEY] = {
             "origin": self._origin,
             "epoch": trainer.current_epoch,

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ablate.errors import StorageError
-from ablate.spec.hashing import content_hash
 from ablate.store import tables
 from ablate.store.batch import Batch
-from ablate.store.dialects import insert, upsert
+from ablate.store.dialects import insert
 from ablate.store.engines import (
     BUSY_SECONDS,
     WRITE,
@@ -36,7 +35,7 @@ from ablate.store.optuna_side import (
     read_past,
     read_trials,
 )
-from ablate.store.plain import ordered_hash, storable
+from ablate.store.plain import ordered_hash
 from ablate.store.records import (
     DefinitionRecord,
     MetricRow,
@@ -44,15 +43,14 @@ from ablate.store.records import (
     StudyRecord,
     TrialRecord,
 )
-from ablate.store.run_tables import FINISHED, RunTables, check_ends, speaks_of_runs
+from ablate.store.run_tables import RunTables, check_ends, speaks_of_runs
 from ablate.store.trial_tables import TrialRows, TrialTables
-from ablate.store.urls import mask, parse_url, show_url, sqlite_path
+from ablate.store.urls import parse_url, show_url, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-UPDATABLE = frozenset({"parameters", "epochs", "steps", "device", "code_version", "directory"})
 _SCHEMA_LOCK = 0x61626C61  # "abla", the key of PostgreSQL's advisory lock
 
 
@@ -234,109 +232,6 @@ class Store:
                 self._run_tables.write(connection, batch, now)
         known |= ids
 
-    def start_run(
-        self,
-        *,
-        study: str,
-        trial: int,
-        arm: str | None,
-        seed: int,
-        attempt: int,
-        definition_id: int,
-        config: Mapping[str, Any],
-        config_hash: str,
-        profile: str,
-        device: str,
-        environment: Mapping[str, Any],
-        code_version: str,
-        directory: str,
-    ) -> int:
-        """Record a run as running and return its id.
-
-        Raises StorageError if this attempt of the trial and seed is recorded already.
-        """
-        sha256 = content_hash(environment)
-        with self._writing() as connection:
-            self._insert_new(connection, tables.environments, sha256=sha256, body=environment)
-            try:
-                result = connection.execute(
-                    tables.runs.insert().values(
-                        study=study,
-                        trial=trial,
-                        arm=arm,
-                        seed=seed,
-                        attempt=attempt,
-                        definition_id=definition_id,
-                        status="running",
-                        config_hash=config_hash,
-                        config=config,
-                        profile=profile,
-                        device=device,
-                        environment=sha256,
-                        code_version=code_version,
-                        directory=directory,
-                        created_at=_now(),
-                    )
-                )
-            except IntegrityError:
-                raise StorageError(
-                    f"attempt {attempt} of trial {trial}, seed {seed} of {study!r} can't be added "
-                    f"to {self.url_shown}: it is there already, or its study or definition is not; "
-                    "is another process running this study?"
-                ) from None
-            key = result.inserted_primary_key
-        assert key is not None  # noqa: S101 - an INSERT of one row returns its key
-        return int(key[0])
-
-    def update_run(self, run_id: int, **columns: Any) -> None:
-        """Change some of the columns of a run that are learned while it goes on.
-
-        Raises TypeError for a column that never changes and StorageError for an unknown run.
-        """
-        if unknown := columns.keys() - UPDATABLE:
-            raise TypeError(f"a run's {', '.join(sorted(unknown))} can't be updated")
-        self._change_run(run_id, columns)
-
-    def finish_run(
-        self, run_id: int, status: str, reason: str | None, epochs: int | None, steps: int | None
-    ) -> None:
-        """Record how a run ended; None for `epochs` or `steps` keeps what is stored.
-
-        Raises ValueError for a status that is no end and StorageError for an unknown run.
-        """
-        if status not in FINISHED:
-            raise ValueError(f"a run ends as one of {', '.join(FINISHED)}, not {status!r}")
-        counts = {"epochs": epochs, "steps": steps}
-        self._change_run(
-            run_id,
-            {
-                "status": status,
-                "reason": None if reason is None else mask(storable(reason)),
-                "finished_at": _now(),
-                **{name: count for name, count in counts.items() if count is not None},
-            },
-        )
-
-    def add_metrics(self, rows: Iterable[MetricRow]) -> None:
-        """Record metric values; a value of the same run, phase, name and step is replaced."""
-        batch = {row[:4]: row._asdict() for row in rows}
-        if not batch:
-            return
-        statement = upsert(
-            tables.metrics, ("run_id", "phase", "name", "step"), self._engine.dialect.name
-        )
-        with self._writing() as connection:
-            connection.execute(statement, list(batch.values()))
-
-    def add_fingerprints(self, run_id: int, values: Mapping[str, str]) -> None:
-        """Record fingerprints of a run by name; a known name is replaced."""
-        if not values:
-            return
-        statement = upsert(tables.fingerprints, ("run_id", "name"), self._engine.dialect.name)
-        rows = [{"run_id": run_id, "name": name, "value": value} for name, value in values.items()]
-        with self._writing() as connection:
-            connection.execute(statement, rows)
-
     def start_session(self, study: str) -> int:
         """Record that this process works on `study` from now on and return the session's id."""
         now = _now()
@@ -511,16 +406,6 @@ class Store:
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
             self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
-
-    def _change_run(self, run_id: int, values: Mapping[str, Any]) -> None:
-        if not values:
-            return
-        with self._writing() as connection:
-            result = connection.execute(
-                update(tables.runs).where(tables.runs.c.id == run_id).values(**values)
-            )
-            if result.rowcount == 0:
-                raise self._no_run(run_id)
 
     def _no_run(self, run_id: int) -> StorageError:
         return StorageError(f"there is no run {run_id} in {self.url_shown}")

@@ -193,8 +193,8 @@ class Coordinator:
     def run(self) -> dict[str, int]:
         """Run to the end and return how many trials ended in each state.
 
-        Raises Interrupted after a SIGINT or SIGTERM, RunError if the disk is full and
-        StorageError if the database fails for good; the same command continues then.
+        Raises Interrupted after a SIGINT or SIGTERM, and RunError if the disk is full or the
+        database fails for good; the same command continues then.
         """
         self._close_abandoned()
         with self._heeding_signals():

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.errors import AblateError, StorageError, Unavailable
+from ablate.errors import AblateError, RunError, StorageError, Unavailable
 from ablate.run import Reported
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.study.asker import Past
@@ -106,18 +106,18 @@ class Recorder:
         self._note(note)
 
     def check(self) -> None:
-        """Raise the failure that stopped the writing, if there was one."""
+        """Raise RunError if a failure that waiting can't cure stopped the writing."""
         if self._failure is not None:
-            raise self._failure
+            raise RunError(f"{self._failure}\nthe same command continues where this one stopped")
 
     def flush(self) -> None:
-        """Wait until everything noted is written; raise StorageError if it can't be."""
+        """Wait until everything noted is written; raise RunError if it can't be."""
         deadline = time.monotonic() + _PATIENCE
         with self._guard:
             self._guard.notify_all()
             while (self._busy or not self._noted.empty) and self._failure is None:
                 if not self._guard.wait(0.1) and time.monotonic() > deadline:
-                    raise StorageError(
+                    raise RunError(
                         "the storage is still away, so the latest results are not recorded; "
                         "run the same command again: the runs' checkpoints hold them"
                     )
