@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+_WIDE = 1000
+
 
 def say(text: str) -> None:
     """Print a line on stderr."""
@@ -39,9 +41,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    # A column cut short says less than a line that is wrapped by the terminal.
-    console.print(table, width=max(console.width, console.measure(table).maximum), crop=False)
+    # A column cut short says less than a line that the terminal wraps.
+    Console(width=_WIDE).print(table)
 
 
 def number(value: float | None) -> str:

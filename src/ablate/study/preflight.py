@@ -47,7 +47,7 @@ def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
                 f"{study.name}: space.{path}: there is no such key in the config: "
                 f"{nearest(path, known or paths.flatten(outcome))}"
             )
-    progress("trying the config on one batch")
+    progress("trying the config on one batch; data that is not there yet is prepared first")
     (probe,) = _probe(launcher, {study.source: base}, study.objective.metric)
     return probe
 
@@ -57,7 +57,7 @@ def check_ablation(study: Study, launcher: Launcher, progress: Progress) -> dict
     assert isinstance(study.spec, AblationSpec)  # noqa: S101
     seed = study.seeds[0]
     names = [arm.name for arm in study.arms]
-    progress(f"trying {len(names)} arms on one batch")
+    progress(f"trying {len(names)} arms on one batch; missing data is prepared first")
     base, *arms = resolve_all(
         launcher,
         [study.configured({}, seed), *(study.configured(a.changes, seed) for a in study.arms)],
