@@ -197,9 +197,16 @@ class Jittered(Dataset):
 class Slow(Toy):
     """Takes its time for every step, notes its process, and at some step takes forever."""
 
-    def __init__(self, seconds: float = 0.25, hangs_at: int = -1, pid_file: str = "") -> None:
+    def __init__(
+        self,
+        seconds: float = 0.25,
+        validation_seconds: float = 0.0,
+        hangs_at: int = -1,
+        pid_file: str = "",
+    ) -> None:
         super().__init__(width=4)
-        self.seconds, self.hangs_at, self.pid_file = seconds, hangs_at, pid_file
+        self.seconds, self.validation_seconds = seconds, validation_seconds
+        self.hangs_at, self.pid_file = hangs_at, pid_file
 
     def on_train_start(self) -> None:
         if self.pid_file:
@@ -209,6 +216,10 @@ class Slow(Toy):
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
         time.sleep(600 if self.global_step == self.hangs_at else self.seconds)
         return super().training_step(batch, index)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        time.sleep(self.validation_seconds)
+        super().validation_step(batch, index)
 
 
 class KeepsHyperparameters(Toy):
@@ -261,6 +272,8 @@ class Raises(Toy):
         match self.what:
             case "disk":
                 Path("/dev/full").write_text("too much")
+            case "anything":
+                raise KeyError("anything")
             case "quota":
                 raise OSError(errno.EDQUOT, "Disk quota exceeded", "/home/mine")
             case "memory":

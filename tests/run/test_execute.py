@@ -37,9 +37,17 @@ class TestReports:
             ("val", 1, 2 * STEPS_PER_EPOCH),
             ("train", 1, 2 * STEPS_PER_EPOCH),
         ]
-        assert record.finished() == Finished(
-            1, "complete", epochs=2, steps=8, fingerprints={"train": "points-32"}
-        )
+        prints = record.finished().fingerprints
+        assert record.finished() == Finished(1, "complete", epochs=2, steps=8, fingerprints=prints)
+
+    def test_a_run_fingerprints_its_first_batches_and_takes_what_the_data_offers(self, ran):
+        seen = ran().finished().fingerprints
+        assert set(seen) == {"first training batch", "first validation batch", "train"}
+        assert seen["train"] == "points-32"
+        assert ran().finished().fingerprints == seen
+        other = ran({"seed_everything": 8}).finished().fingerprints
+        assert other["first training batch"] != seen["first training batch"], "another order"
+        assert other["first validation batch"] == seen["first validation batch"]
 
     def test_validation_metrics_and_training_metrics_are_kept_apart(self, ran):
         record = ran()

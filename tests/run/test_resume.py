@@ -432,14 +432,11 @@ class TestInterrupting:
         assert record.finished().status == "interrupted"
 
     def test_what_an_interrupted_run_raises_is_no_failure(self, tmp_path):
-        changes = {**model("Toy"), "model.class_path": "tests.toy.Toy"}
-        changes["model.init_args.mishap"] = "raise"
-        end = self.interrupted(tmp_path, **changes)
-        assert end.finished().status == "interrupted"
-        late = self.interrupted(
-            tmp_path, lambda e: getattr(e, "epoch", 0) == 99, **changes
-        ).finished()
-        assert (late.status, late.error) == ("failed", "KeyError")
+        raises = model("Raises", what="anything")
+        end = self.interrupted(tmp_path, lambda e: isinstance(e, Started), **raises).finished()
+        assert (end.status, end.error) == ("interrupted", "KeyError")
+        end = self.interrupted(tmp_path, lambda e: False, **raises).finished()
+        assert (end.status, end.error) == ("failed", "KeyError")
 
 
 class TestLacks:
@@ -478,15 +475,24 @@ class TestLacks:
 
 
 class TestProgress:
-    def test_a_run_says_at_most_once_per_second_that_it_is_alive(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("speed", "validations"),
+        [({"seconds": 0.3}, 0), ({"seconds": 0, "validation_seconds": 0.3}, 1.0)],
+        ids=["training", "validation"],
+    )
+    def test_a_run_says_at_most_once_per_second_that_it_is_alive(
+        self, tmp_path, speed, validations
+    ):
+        changes = {"trainer.limit_val_batches": validations, "trainer.callbacks": None}
+        changes |= {"trainer.max_epochs": 2, **model("Slow", **speed)}
         record = Clocked()
         began = time.monotonic()
-        do(tmp_path, model("Slow", seconds=0.3), record=record)
+        do(tmp_path, changes, record=record)
         signs = [event for event in record.events if isinstance(event, Progress)]
         gaps = [b - a for a, b in itertools.pairwise([began, *record.times])]
         assert len(signs) >= 2
         assert min(gaps) >= 0.99
-        assert [sign.step for sign in signs] == sorted({sign.step for sign in signs})
+        assert [sign.step for sign in signs] == sorted(sign.step for sign in signs)
         assert signs[-1].epoch > 0
 
 

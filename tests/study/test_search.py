@@ -53,7 +53,7 @@ def test_every_run_stores_its_resolved_config_metrics_and_environment(project: P
     with project.store() as store:
         runs = store.runs("s", with_config=True)
         metrics = store.metrics("s")
-        assert store.fingerprints("s")[runs[0].id] == {"train": "points-64"}
+        assert store.fingerprints("s")[runs[0].id]["train"] == "points-64"
     trial = values(project)[0][0]
     config = runs[0].config
     assert config is not None

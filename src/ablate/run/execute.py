@@ -94,6 +94,7 @@ def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
         )
     )
     if earlier:
+        watch.fingerprints |= earlier["fingerprints"]
         watch.replay(earlier["reports"])
         resume.restore(cli.trainer, earlier)
     _fit_or_validate(cli, watch, checkpoint if earlier else None)
@@ -108,7 +109,7 @@ def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
             "pruned" if stop else "complete",
             epochs=stop.epoch + 1 if stop else cli.trainer.current_epoch,
             steps=stop.step if stop else cli.trainer.global_step,
-            fingerprints=_fingerprints(cli.datamodule),
+            fingerprints={**watch.fingerprints, **_fingerprints(cli.datamodule)},
         )
     )
 

@@ -85,7 +85,6 @@ class LocalLauncher:
         self._threads = threads
         self._selector = selectors.DefaultSelector()
         self._workers = [self._start() for _ in range(slots)]
-        self._pending: deque[Event] = deque()
 
     @property
     def free(self) -> int:

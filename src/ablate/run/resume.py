@@ -98,6 +98,7 @@ class Keeper(Callback):
             "epoch": trainer.current_epoch,
             "random": _random_state(trainer),
             "metrics": {k: v.detach().clone() for k, v in self._watch.metrics.items()},
+            "fingerprints": dict(self._watch.fingerprints),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }

@@ -1,5 +1,6 @@
 """The callback through which a run reports, obeys and is stopped when it diverges."""
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -8,6 +9,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from ablate.errors import SpecError, nearest
@@ -25,7 +27,8 @@ class Watch(Checkpoint):
     """Report epoch-level metrics and the objective; stop when told to or on a non-finite value.
 
     `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
-    ended before its time because `asked_to_end` came true.
+    ended before its time because `asked_to_end` came true. `fingerprints` holds digests of the
+    first batches, which tell that two runs saw the same data in the same order.
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
@@ -52,6 +55,7 @@ class Watch(Checkpoint):
         self._told = time.monotonic()
         self.sent: list[Reported] = []
         self.metrics: dict[str, Tensor] = {}
+        self.fingerprints: dict[str, str] = {}
         self.stopped_at: Reported | None = None
         self.interrupted = False
 
@@ -85,11 +89,12 @@ class Watch(Checkpoint):
         trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
         outputs: Any,
-        batch: Any,  # noqa: ARG002
+        batch: Any,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Check the loss of the step before, so that an accelerator is not waited for."""
         self._tell_progress(trainer)
+        self._see("first training batch", batch)
         self._check_loss()
         loss = outputs.get("loss") if isinstance(outputs, dict) else outputs
         if isinstance(loss, Tensor):
@@ -100,12 +105,13 @@ class Watch(Checkpoint):
         trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
         outputs: Any,  # noqa: ARG002
-        batch: Any,  # noqa: ARG002
+        batch: Any,
         batch_idx: int,  # noqa: ARG002
         dataloader_idx: int = 0,  # noqa: ARG002
     ) -> None:
         """Tell that the run is alive."""
         self._tell_progress(trainer)
+        self._see("first validation batch", batch)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Report what training logged; end here if asked to, unless the run ends here anyway."""
@@ -120,6 +126,11 @@ class Watch(Checkpoint):
         """Refuse a run that never logged its objective."""
         self._check_loss()
         require_metric(self._metric, trainer.callback_metrics)
+
+    def _see(self, name: str, batch: Any) -> None:
+        """Fingerprint a batch, the first of its name."""
+        if name not in self.fingerprints:
+            self.fingerprints[name] = batch_digest(batch)
 
     def _check_loss(self) -> None:
         if self._loss is not None:
@@ -160,6 +171,19 @@ class Watch(Checkpoint):
         if now - self._told >= _PROGRESS_S:
             self._told = now
             self._report(Progress(self._job, trainer.global_step, trainer.current_epoch))
+
+
+def batch_digest(batch: Any) -> str:
+    """Return the SHA-256 of a batch's tensors, in whatever collection they come."""
+    digest = hashlib.sha256()
+
+    def add(tensor: Tensor) -> Tensor:
+        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        return tensor
+
+    apply_to_collection(batch, Tensor, add)
+    return digest.hexdigest()
 
 
 def end_after_this_epoch(trainer: Trainer) -> None:

@@ -13,7 +13,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from ablate.errors import SpecError, nearest
 from ablate.spec import paths
 from ablate.spec.files import beside, find, read_yaml
-from ablate.spec.hashing import content_hash
 from ablate.spec.models import Strict, validate
 from ablate.spec.space import Parameter, Point, Space
 
@@ -265,11 +264,6 @@ def identity(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a search's definition that its trials depend on."""
     free = {"budget", "enqueue", "limits", "profile_changes"}
     return {key: value for key, value in definition.items() if key not in free}
-
-
-def definition_hash(definition: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of a definition."""
-    return content_hash(dict(definition))
 
 
 @dataclass(frozen=True)
