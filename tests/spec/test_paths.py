@@ -115,3 +115,12 @@ def test_has_sees_a_key_whose_value_is_null():
 
 def test_empty_mappings_and_lists_are_leaves():
     assert paths.flatten({"a": {}, "b": [], "c": {"d": [{}]}}) == {"a": {}, "b": [], "c.d[0]": {}}
+
+
+def test_a_fresh_copy_shares_nothing_not_even_within_itself():
+    shared = {"x": [1]}
+    copied = paths.fresh({"a": shared, "b": [shared]})
+    assert copied == {"a": {"x": [1]}, "b": [{"x": [1]}]}
+    copied["a"]["x"].append(2)
+    assert copied["b"] == [{"x": [1]}]
+    assert shared == {"x": [1]}

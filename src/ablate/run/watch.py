@@ -179,7 +179,9 @@ def batch_digest(batch: Any) -> str:
 
     def add(tensor: Tensor) -> Tensor:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(
+            tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
+        )
         return tensor
 
     apply_to_collection(batch, Tensor, add)

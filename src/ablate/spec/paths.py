@@ -56,6 +56,15 @@ def has(config: Any, path: str) -> bool:
     return True
 
 
+def fresh(value: Any) -> Any:
+    """Copy plain data so that no part of it is shared, not even what a YAML alias repeats."""
+    if isinstance(value, dict):
+        return {key: fresh(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fresh(item) for item in value]
+    return value
+
+
 def put(config: dict[str, Any], path: str, value: Any) -> None:
     """Set the value at `path` in place, making missing mappings on the way.
 

@@ -1,6 +1,5 @@
 """The search space: which keys of the configuration a search may change, and how far."""
 
-import copy
 import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -251,7 +250,7 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
             if path in point:
                 value = point[path]
                 if isinstance(parameter, Choice):
-                    value = copy.deepcopy(parameter.value(value))
+                    value = paths.fresh(parameter.value(value))
                 paths.put(config, path, value)
 
     def locate(self, config: Mapping[str, Any], where: str) -> Point:

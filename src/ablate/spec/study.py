@@ -1,6 +1,5 @@
 """The models of a study file, and a study made ready to run."""
 
-import copy
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -230,9 +229,9 @@ class Study:
 
     def configured(self, changes: Changes, seed: int) -> dict[str, Any]:
         """Return the base config with `changes` applied and the run's seed set."""
-        config = copy.deepcopy(self.config)
+        config: dict[str, Any] = paths.fresh(self.config)
         for path, value in changes.items():
-            paths.put(config, path, copy.deepcopy(value))
+            paths.put(config, path, paths.fresh(value))
         config["seed_everything"] = seed
         return config
 
@@ -290,7 +289,7 @@ class StudyFile:
             "--set": overrides or {},
         }
         config = merged([read_yaml(path) for path in self.configs()])
-        before = copy.deepcopy(config)
+        before = paths.fresh(config)
         changes: dict[str, Any] = {}
         for where, source in sources.items():
             _apply(config, source, where)
@@ -307,7 +306,7 @@ class StudyFile:
         )
         if isinstance(self.spec, AblationSpec):
             for arm in study.arms:
-                _apply(copy.deepcopy(config), arm.changes, f"{self.path}: arms.{arm.name}")
+                _apply(paths.fresh(config), arm.changes, f"{self.path}: arms.{arm.name}")
             return study
         try:
             space = study.space
@@ -378,13 +377,13 @@ def merged(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _laid_over(base: Any, top: Any) -> Any:
     if not (isinstance(base, dict) and isinstance(top, dict)):
-        return copy.deepcopy(top)
+        return paths.fresh(top)
     if top.get("class_path", base.get("class_path")) != base.get("class_path"):
-        return copy.deepcopy(top)
+        return paths.fresh(top)
     return {
         **base,
         **{
-            key: _laid_over(base[key], value) if key in base else copy.deepcopy(value)
+            key: _laid_over(base[key], value) if key in base else paths.fresh(value)
             for key, value in top.items()
         },
     }
@@ -393,7 +392,7 @@ def _laid_over(base: Any, top: Any) -> Any:
 def _apply(config: dict[str, Any], changes: Changes, where: str) -> None:
     for path, value in changes.items():
         try:
-            paths.put(config, path, copy.deepcopy(value))
+            paths.put(config, path, paths.fresh(value))
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
 
