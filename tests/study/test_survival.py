@@ -5,12 +5,14 @@ import threading
 import time
 from typing import Any
 
+import optuna
 import pytest
 
 from ablate.errors import Interrupted, RequestError, Unavailable
 from ablate.run import Decision, Event, InProcessLauncher, Job, Lost, Progress, Reported
 from ablate.store import Store
 from ablate.study import Request, replay, search, verify
+from ablate.study.coordinator import irreproducible
 from tests.study.conftest import ABLATION, SEARCH, Project
 
 LR = "optimizer.init_args.lr"
@@ -337,3 +339,38 @@ def test_replay_repeats_nothing_that_verify_ran(project: Project) -> None:
     replay("a", request)
     assert verify("a/1", request).exact
     assert replay("a", request).already_done
+
+
+def test_a_search_that_cannot_repeat_says_why(project: Project) -> None:
+    (project.folder / "unseeded.py").write_text(
+        "from optuna.samplers import RandomSampler\n"
+        "class Unseeded(RandomSampler):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+    )
+    project.study("s", SEARCH, budget={"trials": 1}, sampler={"class_path": "unseeded.Unseeded"})
+    search("s", project.request())
+    project.study("t", SEARCH, budget={"trials": 1})
+    search("t", project.request())
+    with project.store() as store:
+        said = {
+            name: optuna.load_study(study_name=name, storage=store.optuna).user_attrs
+            for name in ("s", "t")
+        }
+    assert said["s"]["reproducible"] == "not reproducible: unseeded.Unseeded takes no seed"
+    assert said["t"]["reproducible"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "profile", "why"),
+    [
+        ({}, "cpu", None),
+        ({"deterministic": False}, "cuda", "trainer.deterministic is False on H200"),
+        ({"deterministic": True}, "cuda", None),
+        ({"max_time": "00:00:10:00"}, "cpu", "trainer.max_time ends the run by the clock"),
+    ],
+)
+def test_a_run_that_cannot_repeat_says_why(
+    trainer: dict[str, Any], profile: str, why: str | None
+) -> None:
+    assert irreproducible({"trainer": trainer}, {"profile": profile, "device": "H200"}) == why

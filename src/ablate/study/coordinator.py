@@ -377,6 +377,7 @@ class Coordinator:
             {
                 **({"arm": plan.arm} if plan.arm else {}),
                 "seed": trial.seed,
+                "state": "running",
                 "config_hash": trial.config_hash,
                 "directory": str(directory),
                 **({"reproducible": f"not reproducible: {why_not}"} if why_not else {}),
