@@ -8,8 +8,8 @@ from typing import Any
 import optuna
 import pytest
 
-from ablate.errors import Interrupted, RequestError, Unavailable
-from ablate.run import Decision, Event, InProcessLauncher, Job, Lost, Progress, Reported
+from ablate.errors import Interrupted, RequestError, RunError, StorageError, Unavailable
+from ablate.run import Decision, Event, Finished, InProcessLauncher, Job, Lost, Progress, Reported
 from ablate.store import Store
 from ablate.study import Request, replay, search, verify
 from ablate.study.coordinator import irreproducible
@@ -374,3 +374,48 @@ def test_a_run_that_cannot_repeat_says_why(
     trainer: dict[str, Any], profile: str, why: str | None
 ) -> None:
     assert irreproducible({"trainer": trainer}, {"profile": profile, "device": "H200"}) == why
+
+
+class FillingUp(InProcessLauncher):
+    """Reports a full disk at the end of its first run."""
+
+    full = True
+
+    def poll(self, handle: Any, timeout: float) -> None:
+        def filling(event: Event) -> Decision:
+            if isinstance(event, Finished) and event.steps and self.full:
+                self.full = False
+                reason = "no space left on the device for results/s"
+                return handle(Finished(event.job, "interrupted", reason, no_space=True))
+            return handle(event)
+
+        super().poll(filling, timeout)
+
+
+def test_a_full_disk_stops_the_command_and_fails_no_trial(project: Project) -> None:
+    project.study("s", SEARCH)
+    with pytest.raises(RunError, match=r"no space left .* run the same command again"):
+        search("s", project.request(launcher=lambda _: FillingUp()))
+    with project.store() as store:
+        assert [trial.state for trial in store.trials("s")] == ["running"]
+    assert search("s", project.request()).counts == {"complete": 5}
+
+
+def test_a_storage_that_fails_for_good_stops_the_command(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.study("s", SEARCH)
+    write = Store.write
+
+    def full(self: Store, batch: Any) -> None:
+        if batch.metrics:
+            raise StorageError("the disk of the storage is full: free some space")
+        write(self, batch)
+
+    monkeypatch.setattr(Store, "write", full)
+    with pytest.raises(RunError, match=r"(?s)is full.*the same command continues"):
+        search("s", project.request())
+    monkeypatch.undo()
+    monkeypatch.chdir(project.folder)
+    monkeypatch.syspath_prepend(str(project.folder))
+    assert search("s", project.request()).counts == {"complete": 5}

@@ -8,6 +8,7 @@ import typer
 
 from ablate.cli import options, output
 from ablate.cli.progress import Live
+from ablate.cli.requests import make_request
 
 if TYPE_CHECKING:
     from ablate.study import ReplayResult, Verification
@@ -46,14 +47,13 @@ def replay(
     from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
 
     with Live(quiet) as live:
-        request = studies.Request(
-            storage,
-            results,
-            profile,
-            changes,
-            workers or options.default_workers(),
-            live.say,
-            live.show,
+        request = make_request(
+            live,
+            storage=storage,
+            results=results,
+            profile=profile,
+            changes=changes,
+            workers=workers,
         )
         if check:
             verdict = studies.verify(study, request, tolerance, allow_import or ())

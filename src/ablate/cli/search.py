@@ -7,6 +7,7 @@ import typer
 
 from ablate.cli import options, output
 from ablate.cli.progress import Live
+from ablate.cli.requests import make_request
 
 
 def search(
@@ -25,14 +26,13 @@ def search(
     from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
 
     with Live(quiet) as live:
-        request = studies.Request(
-            storage,
-            results,
-            profile,
-            changes,
-            workers or options.default_workers(),
-            live.say,
-            live.show,
+        request = make_request(
+            live,
+            storage=storage,
+            results=results,
+            profile=profile,
+            changes=changes,
+            workers=workers,
         )
         result = studies.search(study, request)
     if as_json:

@@ -6,37 +6,47 @@ left out, ablate sets it to the number of optimizer steps that the trainer will 
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 
-class Schedule(LRScheduler):
-    """The base of schedules over progress.
+class Schedule(LRScheduler, ABC):
+    """The base of schedules over progress: a rise to 1 over the warm-up, then a decay to `final`.
 
-    `warmup` is the share of the run, in [0, 1), over which the factor rises linearly to 1.
+    `warmup` is a share of the run in [0, 1). Raises ValueError for any other.
     """
 
     interval = "step"
 
     def __init__(
-        self, optimizer: Optimizer, warmup: float = 0.0, total_steps: int | None = None
+        self,
+        optimizer: Optimizer,
+        warmup: float = 0.0,
+        final: float = 0.0,
+        total_steps: int | None = None,
     ) -> None:
         if not 0 <= warmup < 1:
             raise ValueError(f"warmup is a share of the run in [0, 1), not {warmup}")
         self.warmup = warmup
+        self.final = final
         self.total_steps = total_steps
         super().__init__(optimizer)
 
-    def decay(self, progress: float) -> float:
-        """Return the factor at `progress` in [0, 1] of the part after the warm-up."""
-        raise NotImplementedError
+    def rise(self, share: float) -> float:
+        """Return the factor at a share in [0, 1) of the warm-up: a straight line from 0."""
+        return share
+
+    @abstractmethod
+    def decay(self, share: float) -> float:
+        """Return the factor at a share in [0, 1] of what follows the warm-up."""
 
     def factor(self, progress: float) -> float:
         """Return the factor at `progress` in [0, 1] of the whole run."""
         if progress < self.warmup:
-            return progress / self.warmup
+            return self.rise(progress / self.warmup)
         return self.decay((progress - self.warmup) / (1 - self.warmup))
 
     def get_lr(self) -> list[Any]:
@@ -49,52 +59,35 @@ class Schedule(LRScheduler):
         progress = min((self.last_epoch + 1) / self.total_steps, 1.0) if self.total_steps else 0.0
         return [rate * self.factor(progress) for rate in self.base_lrs]
 
+    def get_last_lr(self) -> list[Any]:
+        """Return the rates that the optimizer uses now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
     def fit_to(self, total_steps: int) -> None:
         """Set the length of the run if it was left open, and the first step's rate with it."""
         if self.total_steps is None:
             self.total_steps = total_steps
-            self._last_lr = self.get_lr()
-            for group, rate in zip(self.optimizer.param_groups, self._last_lr, strict=True):
+            for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
                 group["lr"] = rate
 
 
 class Cosine(Schedule):
     """Half a cosine from 1 to `final` (Loshchilov and Hutter 2017, without restarts)."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        warmup: float = 0.0,
-        final: float = 0.0,
-        total_steps: int | None = None,
-    ) -> None:
-        self.final = final
-        super().__init__(optimizer, warmup, total_steps)
-
-    def decay(self, progress: float) -> float:
-        """Return final + (1 - final)(1 + cos(pi p)) / 2."""
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+    def decay(self, share: float) -> float:
+        """Return final + (1 - final)(1 + cos(pi s)) / 2."""
+        return _half_cosine(1.0, self.final, share)
 
 
 class Linear(Schedule):
     """A straight line from 1 to `final`."""
 
-    def __init__(
-        self,
-        optimizer: Optimizer,
-        warmup: float = 0.0,
-        final: float = 0.0,
-        total_steps: int | None = None,
-    ) -> None:
-        self.final = final
-        super().__init__(optimizer, warmup, total_steps)
-
-    def decay(self, progress: float) -> float:
-        """Return 1 - (1 - final) p."""
-        return 1 - (1 - self.final) * progress
+    def decay(self, share: float) -> float:
+        """Return 1 - (1 - final) s."""
+        return 1 - (1 - self.final) * share
 
 
-class OneCycle(Schedule):
+class OneCycle(Cosine):
     """A cosine rise from 1/div to 1 over the warm-up, then a cosine fall to `final`.
 
     The learning rate alone of Smith and Topin 2019; momentum is left as it is.
@@ -109,14 +102,12 @@ class OneCycle(Schedule):
         total_steps: int | None = None,
     ) -> None:
         self.div = div
-        self.final = final
-        super().__init__(optimizer, warmup, total_steps)
+        super().__init__(optimizer, warmup, final, total_steps)
 
-    def factor(self, progress: float) -> float:
-        """Return the factor at `progress` of the whole run, both flanks half a cosine."""
-        if progress < self.warmup:
-            low, high, share = 1 / self.div, 1.0, 1 - progress / self.warmup
-        else:
-            low, high = self.final, 1.0
-            share = (progress - self.warmup) / (1 - self.warmup)
-        return low + (high - low) * (1 + math.cos(math.pi * share)) / 2
+    def rise(self, share: float) -> float:
+        """Return half a cosine from 1/div to 1."""
+        return _half_cosine(1 / self.div, 1.0, share)
+
+
+def _half_cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2

@@ -264,8 +264,9 @@ class Coordinator:
         waited = time.monotonic() - self._stopping
         if self._trials and self._signals < 2 and waited < _GRACE:
             return False
+        why = "stopped by a signal" if self._fatal is None else self._fatal
         for trial in self._trials.values():
-            self._end_run(trial, "interrupted", "stopped by a signal")
+            self._end_run(trial, "interrupted", why)
         self._trials.clear()
         return True
 
