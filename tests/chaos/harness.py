@@ -124,7 +124,7 @@ def torment(folder: Path, url: str, trials: int, kills: int, seed: int) -> Outco
     struck: Counter[str] = Counter()
     process = command(folder, url, 2)
     while sum(struck.values()) < kills:
-        time.sleep(chance.uniform(0.1, 4.0))
+        time.sleep(chance.uniform(0.3, 5.0))
         if process.poll() is None:
             what = strike(process, chance)
             struck.update([what] if what else [])

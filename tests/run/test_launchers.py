@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ablate.errors import RunError
 from ablate.run import (
     Finished,
     InProcessLauncher,
@@ -246,7 +247,7 @@ class TestWorkers:
         monkeypatch.setenv("PYTHONHOME", "/nowhere")
         launcher = LocalLauncher(1)
         try:
-            with pytest.raises(RuntimeError, match="a worker could not start"):
+            with pytest.raises(RunError, match="a worker could not start"):
                 launcher.facts()
         finally:
             launcher.close()

@@ -11,10 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
+from ablate.errors import RunError
 from ablate.run.environment import interpreter, worker_environment
 from ablate.run.messages import Decision, Event, Finished, Job, Lost, Ready, Reported, decode_event
 
 Handler = Callable[[Event], Decision]
+
+_FALSE_STARTS = 5
+"""Workers killed in a row, none of them ready, until starting more is given up."""
 
 
 class Launcher(Protocol):
@@ -84,6 +88,7 @@ class LocalLauncher:
         self.slots = slots
         self._threads = threads
         self._selector = selectors.DefaultSelector()
+        self._false_starts = 0
         self._workers = [self._start() for _ in range(slots)]
 
     @property
@@ -170,7 +175,9 @@ class LocalLauncher:
         place = self._workers.index(worker)
         del self._workers[place]
         if worker.facts is None and worker.verdict is None:
-            raise RuntimeError(f"a worker could not start: {reason}")
+            self._false_starts += 1
+            if worker.process.returncode >= 0 or self._false_starts > _FALSE_STARTS:
+                raise RunError(f"a worker could not start: {reason}")
         self._workers.insert(place, self._start())
         for job in worker.jobs:
             handle(Lost(job, reason))
@@ -178,6 +185,7 @@ class LocalLauncher:
     def _receive(self, worker: _Worker, event: Event, handle: Handler) -> None:
         if isinstance(event, Ready):
             worker.facts = event.facts
+            self._false_starts = 0
             return
         job = worker.jobs.get(event.job)
         if isinstance(event, Finished):

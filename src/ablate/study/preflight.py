@@ -1,11 +1,12 @@
 """Try every configuration before anything is written or any budget burnt."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import RunError, SpecError, nearest
-from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Probed, Resolved
+from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Probed, Ready, Resolved
 from ablate.spec import AblationSpec, SearchSpec, Study, paths
 
 
@@ -20,6 +21,8 @@ class Probe:
 
 
 Progress = Callable[[str], None]
+
+_ATTEMPTS = 3
 
 
 def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
@@ -110,17 +113,25 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
 
 
 def _do(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
-    """Do independent jobs and return the events of each, in the order of the jobs."""
+    """Do independent jobs and return the events of each, in the order of the jobs.
+
+    A job whose worker dies is done again, a few times.
+    """
     events: dict[int, list[Event]] = {job.id: [] for job in jobs}
+    losses: Counter[int] = Counter()
     ended: set[int] = set()
+    queue = list(jobs)
 
     def handle(event: Event) -> Decision:
-        events[event.job].append(event)  # type: ignore[union-attr]
-        if isinstance(event, (Finished, Lost)):
+        assert not isinstance(event, Ready)  # noqa: S101 - the launcher keeps those
+        events[event.job].append(event)
+        losses[event.job] += isinstance(event, Lost)
+        if isinstance(event, Lost) and losses[event.job] < _ATTEMPTS:
+            queue.extend(job for job in jobs if job.id == event.job)
+        elif isinstance(event, (Finished, Lost)):
             ended.add(event.job)
         return "continue"
 
-    queue = list(jobs)
     while len(ended) < len(jobs):
         while queue and launcher.free:
             launcher.submit([queue.pop(0)])
