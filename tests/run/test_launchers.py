@@ -243,6 +243,16 @@ class TestWorkers:
             parent.wait()
         assert eventually(lambda: not alive(worker))
 
+    def test_a_worker_killed_while_it_starts_is_replaced(self):
+        launcher = LocalLauncher(1)
+        try:
+            (worker,) = children(os.getpid())
+            os.kill(worker, signal.SIGKILL)
+            assert launcher.facts()["profile"] in {"cpu", "cuda", "mps"}
+            assert worker not in children(os.getpid())
+        finally:
+            launcher.close()
+
     def test_workers_that_cannot_start_are_an_error(self, monkeypatch):
         monkeypatch.setenv("PYTHONHOME", "/nowhere")
         launcher = LocalLauncher(1)

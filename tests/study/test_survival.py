@@ -9,7 +9,17 @@ import optuna
 import pytest
 
 from ablate.errors import Interrupted, RequestError, RunError, StorageError, Unavailable
-from ablate.run import Decision, Event, Finished, InProcessLauncher, Job, Lost, Progress, Reported
+from ablate.run import (
+    Decision,
+    Event,
+    Finished,
+    InProcessLauncher,
+    Job,
+    Lost,
+    Probed,
+    Progress,
+    Reported,
+)
 from ablate.store import Store
 from ablate.study import Request, replay, search, verify
 from ablate.study.coordinator import irreproducible
@@ -419,3 +429,33 @@ def test_a_storage_that_fails_for_good_stops_the_command(
     monkeypatch.chdir(project.folder)
     monkeypatch.syspath_prepend(str(project.folder))
     assert search("s", project.request()).counts == {"complete": 5}
+
+
+@pytest.mark.parametrize(("losses", "survives"), [(2, True), (3, False)])
+def test_a_worker_that_dies_while_a_config_is_tried_is_not_the_end(
+    project: Project, losses: int, survives: bool
+) -> None:
+    class Fragile(InProcessLauncher):
+        left = losses
+
+        def poll(self, handle: Any, timeout: float) -> None:
+            def losing(event: Event) -> Decision:
+                if isinstance(event, Probed) and self.left:
+                    self.left -= 1
+                    lost.append(event.job)
+                    return handle(Lost(event.job, "the worker was killed by signal 9"))
+                if isinstance(event, Finished) and event.job in lost:
+                    lost.remove(event.job)
+                    return "continue"
+                return handle(event)
+
+            lost: list[int] = []
+            super().poll(losing, timeout)
+
+    project.study("s", SEARCH, budget={"trials": 1})
+    request = project.request(launcher=lambda _: Fragile())
+    if survives:
+        assert search("s", request).counts == {"complete": 1}
+        return
+    with pytest.raises(RunError, match="a worker died while trying a configuration"):
+        search("s", request)
