@@ -21,6 +21,7 @@ def main(kills: int = 200, trials: int = 120, url: str | None = None) -> None:
         outcome = torment(folder, url or f"sqlite:///{folder}/tormented.db", trials, kills, seed=0)
     kinds = ", ".join(f"{count} x {kind}" for kind, count in sorted(outcome.kills.items()))
     print(f"{sum(outcome.kills.values())} kills ({kinds}) over {trials} trials")
+    print(f"  {outcome.further_attempts} further attempts continued what was killed")
     for name in ("lost", "duplicated", "stuck", "doubled", "different", "half_written"):
         print(f"  {name:12} {getattr(outcome, name)}")
     print(f"  in {time.monotonic() - started:.0f} s, the peaceful search included")

@@ -26,9 +26,13 @@ EPOCHS = 6
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was killed, and what was wrong afterwards: every count but the kills must be 0."""
+    """What was killed, how many attempts that took, and what was wrong afterwards.
+
+    Every count from `lost` on must be 0.
+    """
 
     kills: Mapping[str, int]
+    further_attempts: int
     lost: int
     duplicated: int
     stuck: int
@@ -183,6 +187,7 @@ def compare(
     rows, expected = Counter(tormented["rows"]), Counter(reference["rows"])
     return Outcome(
         kills=kills,
+        further_attempts=tormented["attempts"] - len(set(numbers)),
         lost=max(trials - len(set(numbers)), 0) + sum((expected - rows).values()),
         duplicated=len(numbers)
         - len(set(numbers))
@@ -220,6 +225,7 @@ def contents(url: str) -> dict[str, Any]:
                 for row in store.metrics("s")
                 if row.run_id in keys
             ],
+            "attempts": len(runs),
             "finished": [
                 (run.trial, run.seed) for run in runs if run.status in ("complete", "pruned")
             ],
