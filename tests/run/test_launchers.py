@@ -244,9 +244,10 @@ class TestWorkers:
         assert eventually(lambda: not alive(worker))
 
     def test_a_worker_killed_while_it_starts_is_replaced(self):
+        before = children(os.getpid())
         launcher = LocalLauncher(1)
         try:
-            (worker,) = children(os.getpid())
+            (worker,) = children(os.getpid()) - before
             os.kill(worker, signal.SIGKILL)
             assert launcher.facts()["profile"] in {"cpu", "cuda", "mps"}
             assert worker not in children(os.getpid())
