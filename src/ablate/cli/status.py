@@ -45,19 +45,16 @@ def status(
 
 
 def _row(store: Any, name: str) -> dict[str, Any]:
+    from ablate.store import best_trial, count_states  # noqa: PLC0415
+
     record = store.study(name)
     trials = store.trials(name)
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    done = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    pick = min if record.definition["objective"]["direction"] == "minimize" else max
-    best = pick(done, key=lambda trial: trial.value) if done else None
+    best = best_trial(trials, record.definition["objective"]["direction"])
     return {
         "study": name,
         "kind": record.kind,
         "profile": record.profile,
-        "counts": counts,
+        "counts": count_states(trials),
         "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
         "active_seconds": store.active_seconds(name),
     }

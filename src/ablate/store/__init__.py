@@ -8,6 +8,8 @@ from ablate.store.records import (
     RunRecord,
     StudyRecord,
     TrialRecord,
+    best_trial,
+    count_states,
 )
 from ablate.store.urls import mask
 
@@ -23,5 +25,7 @@ __all__ = [
     "StudyRecord",
     "TrialEnd",
     "TrialRecord",
+    "best_trial",
+    "count_states",
     "mask",
 ]

@@ -1,5 +1,8 @@
 """What the store hands out: immutable records, apart from any open connection."""
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -80,3 +83,19 @@ class TrialRecord:
     user_attrs: dict[str, Any]
     start: datetime | None
     end: datetime | None
+
+
+def count_states(trials: Iterable[TrialRecord]) -> dict[str, int]:
+    """Count trials by state, in the order in which the states first occur."""
+    return dict(Counter(trial.state for trial in trials))
+
+
+def best_trial(trials: Iterable[TrialRecord], direction: str) -> TrialRecord | None:
+    """Return the complete trial with the best finite value, the first of equal ones, if any."""
+    valued = [
+        (trial.value, trial)
+        for trial in trials
+        if trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
+    ]
+    pick = min if direction == "minimize" else max
+    return pick(valued, key=lambda pair: pair[0])[1] if valued else None

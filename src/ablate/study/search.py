@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ablate.errors import SpecError
 from ablate.run import Launcher
 from ablate.spec import Budget, SearchSpec, Study, canonical_json, derived_seed, read_study
-from ablate.store import Store, StudyRecord, TrialRecord
+from ablate.store import Store, StudyRecord, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
 from ablate.study.coordinator import Coordinator, Plan, known_runs
 from ablate.study.preflight import check_search
@@ -198,17 +198,7 @@ def _search(
 def summary(study: Study, store: Store, *, already_done: bool) -> SearchResult:
     """Summarise a search from the store."""
     trials = store.trials(study.name)
-    complete = [trial for trial in trials if trial.state == "complete" and trial.value is not None]
-    pick = min if study.objective.direction == "minimize" else max
-    best = pick(complete, key=lambda trial: trial.value or 0.0) if complete else None
+    best = best_trial(trials, study.objective.direction)
     return SearchResult(
         study.name, store.url_shown, study.profile, count_states(trials), best, already_done
     )
-
-
-def count_states(trials: Sequence[TrialRecord]) -> dict[str, int]:
-    """Count trials by state."""
-    counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    return counts
