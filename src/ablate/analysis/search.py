@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 
+from ablate import store
 from ablate.analysis.frames import Frames
 from ablate.store import TrialRecord
 
@@ -53,8 +54,4 @@ def best_so_far(trials: pd.DataFrame, direction: str) -> pd.DataFrame:
 
 def best_trial(frames: Frames) -> TrialRecord | None:
     """Return the complete trial with the best finite value, the first of equal ones, if any."""
-    history = best_so_far(trials_table(frames), frames.definition["objective"]["direction"])
-    if history.empty:
-        return None
-    best = history.loc[history["value"] == history["best"].iloc[-1], "number"].iloc[0]
-    return next(trial for trial in frames.trials if trial.number == best)
+    return store.best_trial(frames.trials, frames.definition["objective"]["direction"])
