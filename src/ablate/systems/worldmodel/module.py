@@ -1,0 +1,196 @@
+"""The Lightning module of the world model system: fine-tuning, its loss and its probe."""
+
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+from torch import Tensor
+
+from ablate.systems.common.accumulation import WeightedAccumulation
+from ablate.systems.worldmodel.base import BaseRecipe, pretrained
+from ablate.systems.worldmodel.data import LmBatch, ProbeBatch
+from ablate.systems.worldmodel.generation import generate
+from ablate.systems.worldmodel.model import LanguageModel, Sizes, next_token_loss
+from ablate.systems.worldmodel.problems import REQUIRES
+from ablate.systems.worldmodel.scores import Scorer, score
+
+Probe = Literal["every", "last"]
+
+
+class WorldModelModule(WeightedAccumulation):
+    """Fine-tune a small base model to answer with thought, code and the capability it needs.
+
+    Logs the token-weighted `train_loss` and `val_loss`, and what the probe's answers score, as
+    means over its prompts: `val_structure` and `val_opening_tags` (0 to 3), `val_strict`,
+    `val_executable`, `val_correct` and `val_requires` (0 to 1).
+
+    Weights once loaded, from a checkpoint or by `load_state_dict`, are kept. A module without any
+    starts from the base model, which it trains if it is not cached, or from chance under
+    `fast_dev_run`.
+
+    Args:
+        d_model: Width, a multiple of twice `heads`; the default sizes have 357,024 parameters.
+        heads: Attention heads.
+        layers: Transformer blocks.
+        dropout: Rate within the blocks.
+        base_steps: Training steps of the base model; 0 starts from chance.
+        base_seed: Seed of the base model's first weights and documents.
+        base_cache: Folder of cached base models; None: `worldmodel` in $ABLATE_CACHE, else in
+            $XDG_CACHE_HOME/ablate, else in ~/.cache/ablate.
+        token_weighted: Give every answer token of an optimizer step the same weight; else every
+            micro-batch.
+        probe: "every": answer the probe's prompts in every validation. "last": in the validation
+            of the final weights only, as found by the number of steps that the trainer plans, and
+            in a validation apart from training. A run that stops early has no such validation
+            unless it is validated afterwards.
+        max_new_tokens: Longest answer, in bytes.
+        temperature: Temperature of sampling; 0 takes the most probable byte.
+        scorer: "exact", or "clipped" with a defect of the published scorer, see `scores.py`.
+        probe_seed: Seed of sampling, the same in every validation.
+
+    Raises:
+        ValueError: An argument is unknown or out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        d_model: int = 96,
+        heads: int = 4,
+        layers: int = 3,
+        dropout: float = 0.0,
+        base_steps: int = 1000,
+        base_seed: int = 0,
+        base_cache: str | None = None,
+        token_weighted: bool = True,
+        probe: Probe = "every",
+        max_new_tokens: int = 200,
+        temperature: float = 0.7,
+        scorer: Scorer = "exact",
+        probe_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        _check(
+            dropout=(dropout, 0 <= dropout < 1, "in [0, 1)"),
+            base_steps=(base_steps, base_steps >= 0, "at least 0"),
+            base_seed=(base_seed, base_seed >= 0, "at least 0"),
+            probe=(probe, probe in get_args(Probe), f"one of {get_args(Probe)}"),
+            max_new_tokens=(max_new_tokens, max_new_tokens >= 1, "at least 1"),
+            temperature=(temperature, temperature >= 0, "at least 0"),
+            scorer=(scorer, scorer in get_args(Scorer), f"one of {get_args(Scorer)}"),
+            probe_seed=(probe_seed, probe_seed >= 0, "at least 0"),
+        )
+        self.save_hyperparameters()
+        sizes = Sizes(d_model, heads, layers)
+        self.model = LanguageModel(sizes, dropout)
+        self.base = BaseRecipe(sizes, steps=base_steps, seed=base_seed) if base_steps else None
+        self.base_cache = Path(base_cache).expanduser() if base_cache else None
+        self.token_weighted = token_weighted
+        self.probe: Probe = probe
+        self.max_new_tokens = max_new_tokens
+        self.temperature = temperature
+        self.scorer: Scorer = scorer
+        self.probe_seed = probe_seed
+        self.chances = torch.Generator()
+        self.loaded = False
+
+    def load_state_dict(self, *args: Any, **kwargs: Any) -> Any:
+        """Load weights, which the base model's no longer replace."""
+        self.loaded = True
+        return super().load_state_dict(*args, **kwargs)
+
+    def setup(self, stage: str) -> None:  # noqa: ARG002
+        """Start from the base model, unless weights have been loaded."""
+        fast_dev_run = self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        if self.base is None or self.loaded or fast_dev_run:
+            return
+        device = self.trainer.strategy.root_device
+        self.model.load_state_dict(pretrained(self.base, self.base_cache, device))
+        self.loaded = True
+
+    def forward(self, ids_BT: Tensor) -> Tensor:
+        """Return the logits of the next token at every position, (B, T, V)."""
+        logits_BTV: Tensor = self.model(ids_BT)
+        return logits_BTV
+
+    def training_step(self, batch: LmBatch, batch_idx: int) -> Tensor:  # noqa: ARG002
+        """Return the mean loss of the batch's answer tokens."""
+        loss, count = next_token_loss(self(batch.ids_BT), batch.labels_BT)
+        self.log(
+            "train_loss",
+            loss,
+            on_step=True,
+            on_epoch=True,
+            batch_size=int(count),
+            sync_dist=True,
+        )
+        return self.accumulate(loss, count) if self.token_weighted else loss
+
+    def on_validation_epoch_start(self) -> None:
+        """Sample as in every other validation."""
+        self.chances.manual_seed(self.probe_seed)
+
+    def validation_step(
+        self,
+        batch: LmBatch | ProbeBatch,
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,  # noqa: ARG002
+    ) -> None:
+        """Log the loss of held-out records, the scores of a probe's prompts."""
+        if isinstance(batch, LmBatch):
+            loss, count = next_token_loss(self(batch.ids_BT), batch.labels_BT)
+            self._log({"val_loss": loss}, int(count))
+        elif self._probes():
+            self._log(self.scores(batch), len(batch.prompt_BT))
+
+    def scores(self, batch: ProbeBatch) -> dict[str, Tensor]:
+        """Answer prompts and return the mean scores, named as they are logged."""
+        answers_BN = generate(
+            self.model,
+            batch.prompt_BT,
+            batch.keep_BT,
+            max_new_tokens=self.max_new_tokens,
+            temperature=self.temperature,
+            generator=self.chances,
+        )
+        wanted = zip(batch.value_B.tolist(), batch.requires_B.tolist(), strict=True)
+        scored = [
+            score(answer, value, REQUIRES[requires], self.scorer)
+            for answer, (value, requires) in zip(answers_BN.tolist(), wanted, strict=True)
+        ]
+        names = vars(scored[0])
+        return {
+            f"val_{name}": torch.tensor([float(getattr(one, name)) for one in scored]).mean()
+            for name in names
+        }
+
+    def _probes(self) -> bool:
+        """Say whether this validation answers prompts."""
+        trainer = self.trainer
+        if trainer.sanity_checking:
+            return False
+        if self.probe == "every" or trainer.state.fn != TrainerFn.FITTING:
+            return True
+        return trainer.global_step >= trainer.estimated_stepping_batches
+
+    def _log(self, values: dict[str, Tensor], weight: int) -> None:
+        for name, value in values.items():
+            self.log(
+                name,
+                value,
+                batch_size=weight,
+                prog_bar=name in {"val_loss", "val_structure"},
+                add_dataloader_idx=False,
+                sync_dist=True,
+            )
+
+
+def _check(**arguments: tuple[object, bool, str]) -> None:
+    problems = [
+        f"{name} must be {rule}, got {value!r}"
+        for name, (value, holds, rule) in arguments.items()
+        if not holds
+    ]
+    if problems:
+        raise ValueError("; ".join(problems))
