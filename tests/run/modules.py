@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,29 @@ class LogsAtEpochEnd(Toy):
 
     def on_train_epoch_end(self) -> None:
         self.log("epochs_done", float(self.current_epoch + 1))
+
+
+class LogsOneNameTwice(Toy):
+    """Logs a metric of the same name in training and in validation."""
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        loss = super().training_step(batch, index)
+        self.log("loss", loss, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        super().validation_step(batch, index)
+        if not self.trainer.sanity_checking:
+            self.log("loss", 0.0)
+
+
+class TerminatedInLastValidation(Toy):
+    """Is asked to end while it validates after its fit."""
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        if self.trainer.state.fn == "validate" and index == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        super().validation_step(batch, index)
 
 
 class Prints(Toy):
@@ -121,6 +145,7 @@ class Thorough(Toy):
     """Draws random numbers wherever a module may, and logs them with its learning rate."""
 
     dies_at_end = False
+    dies_in_last_validation = False
     validations: Tensor
 
     def __init__(self, dropout: float) -> None:
@@ -142,6 +167,8 @@ class Thorough(Toy):
         return super().training_step(batch, index)
 
     def validation_step(self, batch: list[Tensor], index: int) -> None:
+        if self.dies_in_last_validation and self.trainer.state.fn == "validate" and index:
+            raise SystemExit
         super().validation_step(batch, index)
         self.log("val_draw", torch.rand(()))
 
@@ -151,6 +178,7 @@ class Thorough(Toy):
             self.log("even", random.random())
 
     def on_train_end(self) -> None:
+        torch.rand(1)
         if self.dies_at_end:
             raise SystemExit
 

@@ -1,6 +1,7 @@
 """One run: what it reports, when it stops, and how it fails."""
 
 import math
+import signal
 
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -99,7 +100,7 @@ class TestReports:
         record = ran({"trainer.max_steps": 6, "trainer.max_epochs": -1})
         end = record.finished()
         assert (end.status, end.steps) == ("complete", 6)
-        assert [r.epoch for r in record.reports("val")] == [0]
+        assert [(r.epoch, r.step) for r in record.reports("val")] == [(0, 4), (1, 6)]
 
     def test_early_stopping_ends_a_run_that_is_complete(self, ran):
         stopping = {
@@ -136,6 +137,115 @@ class TestReports:
     def test_being_watched_does_not_change_the_numbers(self, ran):
         watched = ran(decide=lambda report: "continue", supervised=True).series("val_loss")
         assert ran(metric=None).series("val_loss") == watched
+
+
+NEVER = [
+    {"trainer.check_val_every_n_epoch": 3},
+    {"trainer.check_val_every_n_epoch": None, "trainer.val_check_interval": 800},
+    {"trainer.check_val_every_n_epoch": 3, "trainer.num_sanity_val_steps": 0},
+]
+SOMETIMES = {"trainer.check_val_every_n_epoch": None, "trainer.val_check_interval": 3}
+ENDED = (1, 2 * STEPS_PER_EPOCH)
+
+
+class TestFinalValidation:
+    @pytest.mark.parametrize("changes", NEVER, ids=str)
+    def test_a_run_that_never_validates_does_so_once_at_its_end(self, ran, changes):
+        record = ran(changes)
+        (report,) = record.reports("val")
+        assert (report.epoch, report.step) == ENDED
+        assert report.objective == report.metrics["val_loss"]
+        assert set(report.metrics) == {"val_loss", "val_error"}
+        assert record.kinds()[-2:] == ["Reported", "Finished"]
+        end = record.finished()
+        assert (end.status, end.epochs, end.steps) == ("complete", 2, 2 * STEPS_PER_EPOCH)
+        assert "first validation batch" in end.fingerprints
+
+    def test_it_is_the_last_weights_that_are_validated(self, ran):
+        no_order = {"model.init_args.dropout": 0.0, "data.init_args.batch_size": 32}
+        (last,) = ran({**NEVER[0], **no_order}).series("val_loss")
+        assert last == pytest.approx(ran(no_order).series("val_loss")[-1], rel=1e-5)
+
+    def test_the_last_weights_are_validated_after_those_before(self, ran):
+        steps = [r.step for r in ran(SOMETIMES).reports("val")]
+        assert steps == [3, 6, 8]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{}, {"trainer.val_check_interval": 0.5}, {"trainer.max_steps": STEPS_PER_EPOCH}],
+        ids=str,
+    )
+    def test_weights_that_have_been_validated_are_not_again(self, ran, changes):
+        steps = [r.step for r in ran(changes).reports("val")]
+        assert steps == sorted(set(steps))
+
+    def test_no_validation_is_made_where_none_is_wanted(self, ran):
+        wanted_not = {"trainer.limit_val_batches": 0}
+        assert not ran(wanted_not, metric="train_loss").reports("val")
+        assert ran(wanted_not).finished().wrong_config
+
+    def test_training_metrics_are_not_mistaken_for_the_last_validations(self, ran):
+        record = ran({**model("LogsOneNameTwice"), **NEVER[0]}, metric="loss")
+        assert [r.phase for r in record.reports() if r.objective is not None] == ["train"] * 2
+        assert [set(r.metrics) for r in record.reports("val")] == [{"val_loss", "val_error"}]
+
+    def test_a_metric_of_training_may_decide_a_run_with_a_last_validation(self, ran):
+        assert ran(NEVER[1], metric="train_loss_epoch").finished().status == "complete"
+
+    def test_a_run_that_is_pruned_is_not_validated_any_more(self, ran):
+        record = ran(NEVER[1], decide=lambda _: "stop", metric="train_loss_epoch")
+        assert (record.finished().status, record.reports("val")) == ("pruned", [])
+
+    def test_an_interrupted_run_is_not_validated_and_not_to_blame(self, tmp_path):
+        record = Record()
+        asked = iter([False, True])
+        execute(run(1, tmp_path, NEVER[1]), record, lambda: next(asked))
+        end = record.finished()
+        assert (end.status, end.wrong_config, record.reports("val")) == ("interrupted", False, [])
+
+    def test_the_last_validation_may_prune(self, ran):
+        end = ran(NEVER[0], decide=lambda _: "stop", supervised=True).finished()
+        assert (end.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
+
+    def test_an_objective_that_is_not_finite_at_the_last_validation_has_diverged(self, ran):
+        record = ran({"model.init_args.mishap": "nan objective", **NEVER[0]})
+        assert record.finished().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
+        assert len(record.reports("val")) == 1
+
+    def test_the_last_validation_is_finished_when_the_run_is_asked_to_end(self, ran):
+        asked = []
+        before = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
+        try:
+            record = ran({**model("TerminatedInLastValidation"), **NEVER[1]})
+        finally:
+            signal.signal(signal.SIGTERM, before)
+        assert asked == [True]
+        assert (record.finished().status, len(record.reports("val"))) == ("complete", 1)
+
+    def test_callbacks_do_nothing_at_the_last_validation(self, ran, tmp_path):
+        stopping = {
+            "class_path": f"{CALLBACKS}.EarlyStopping",
+            "init_args": {"monitor": "val_loss", "strict": False},
+        }
+        saving = {
+            "class_path": f"{CALLBACKS}.ModelCheckpoint",
+            "init_args": {"save_on_train_epoch_end": True, "save_top_k": -1},
+        }
+        changes = {
+            **NEVER[1],
+            "trainer.callbacks": [saving, stopping],
+            "trainer.enable_checkpointing": True,
+        }
+        record = ran(changes)
+        assert record.finished().status == "complete"
+        assert len(list(tmp_path.rglob("*.ckpt"))) == 2
+
+    @pytest.mark.parametrize("changes", [*NEVER, SOMETIMES], ids=str)
+    def test_a_probe_sees_the_metrics_of_the_last_validation(self, changes):
+        record = Record()
+        execute(Job(1, "probe", toy(changes), metric="val_loss"), record)
+        (probed,) = [event for event in record.events if isinstance(event, Probed)]
+        assert {"val_loss", "val_error", "train_loss"} <= set(probed.metrics)
 
 
 class TestStopping:

@@ -36,6 +36,7 @@ def test_every_default_is_filled_in():
         "warmup": 0.1,
         "final": 0.0,
         "total_steps": None,
+        "scale": 1.0,
     }
     assert resolved["trainer"]["callbacks"][0]["init_args"]["patience"] == 3
     assert resolved["trainer"]["accumulate_grad_batches"] == 1

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.run import (
+    Answered,
     Event,
     Finished,
     Lost,
@@ -33,6 +34,7 @@ EVENTS = {
     Ready: st.builds(Ready, mappings),
     Resolved: st.builds(Resolved, numbers, mappings),
     Probed: st.builds(Probed, numbers, numbers, st.lists(texts), numbers),
+    Answered: st.builds(Answered, numbers, mappings),
     Started: st.builds(Started, numbers, numbers, numbers, st.none() | numbers),
     Progress: st.builds(Progress, numbers, numbers, numbers),
     Reported: st.builds(

@@ -94,6 +94,11 @@ CASES: dict[str, dict[str, Any]] = {
         "trainer.min_epochs": 3,
         "trainer.max_epochs": 5,
     },
+    "validation at the end alone": {
+        "trainer.val_check_interval": 800,
+        "trainer.check_val_every_n_epoch": None,
+        "trainer.callbacks": None,
+    },
     "no validation": {"trainer.limit_val_batches": 0, "trainer.callbacks": None},
     "no sanity check": {"trainer.num_sanity_val_steps": 0},
     "a loader with a generator of its own": {
@@ -190,6 +195,23 @@ class TestSameNumbers:
         record = resumed(tmp_path / "broken", CASES[name])
         assert record.reports() == whole.reports()
         assert record.finished() == whole.finished()
+
+    @pytest.mark.parametrize("every", [0, 3600])
+    @pytest.mark.parametrize("name", ["validation at the end alone", "validation by steps"])
+    def test_a_run_that_is_killed_in_its_last_validation_gives_the_same_numbers(
+        self, tmp_path, monkeypatch, name, every
+    ):
+        whole = do(tmp_path / "whole", CASES[name])
+        assert whole.reports("val")[-1].step == EPOCHS * STEPS_PER_EPOCH
+        monkeypatch.setattr(modules.Thorough, "dies_in_last_validation", True)
+        with pytest.raises(SystemExit):
+            do(tmp_path / "broken", CASES[name], checkpoint_every=every)
+        monkeypatch.setattr(modules.Thorough, "dies_in_last_validation", False)
+        record = resumed(tmp_path / "broken", CASES[name])
+        assert resumed_epoch(record) == (None if every else EPOCHS)
+        assert record.reports() == whole.reports()
+        assert record.finished() == whole.finished()
+        assert not (tmp_path / "broken" / FILE).exists()
 
     @pytest.mark.parametrize(
         "loads", [{"workers": 2}, {"workers": 1, "persistent": True, "noise": 0.0}], ids=str

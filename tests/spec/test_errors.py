@@ -13,6 +13,7 @@ from ablate.errors import nearest
     [
         (errors.AblateError, 1),
         (errors.RunError, 1),
+        (errors.AuditError, 1),
         (errors.RequestError, 2),
         (errors.SpecError, 2),
         (errors.NotFoundError, 2),
@@ -32,7 +33,8 @@ def test_every_error_is_in_the_tree_at_the_top_of_its_file():
         for name, value in vars(errors).items()
         if isinstance(value, type) and issubclass(value, Exception)
     ]
-    drawn = [line.split("─ ")[-1].split()[0] for line in errors.__doc__.splitlines()[2:10]]
+    tree = errors.__doc__.split("\n\n")[1].splitlines()
+    drawn = [line.split("─ ")[-1].split()[0] for line in tree]
     assert sorted(drawn) == sorted(classes)
 
 

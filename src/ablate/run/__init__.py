@@ -3,6 +3,7 @@
 from ablate.run.environment import code_version
 from ablate.run.launcher import InProcessLauncher, Launcher, LocalLauncher
 from ablate.run.messages import (
+    Answered,
     Decision,
     Event,
     Finished,
@@ -17,6 +18,7 @@ from ablate.run.messages import (
 )
 
 __all__ = [
+    "Answered",
     "Decision",
     "Event",
     "Finished",

@@ -1,6 +1,8 @@
 """Do one job: resolve, probe or run a configuration."""
 
 import contextlib
+import importlib
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -10,12 +12,13 @@ from lightning.pytorch import LightningDataModule
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, RunError
 from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.failures import failure
 from ablate.run.lightning_cli import build, resolve
 from ablate.run.messages import (
+    Answered,
     Decision,
     Event,
     Finished,
@@ -40,7 +43,7 @@ def execute(job: Job, channel: Channel, interrupted: Interrupted = lambda: False
         if job.task == "run":
             _run(job, channel, interrupted)
         else:
-            {"resolve": _resolve, "probe": _probe}[job.task](job, channel)
+            {"resolve": _resolve, "probe": _probe, "call": _call}[job.task](job, channel)
     except (Exception, SIGTERMException) as error:  # noqa: BLE001 - whatever it is, the study goes on
         if not isinstance(error, (Diverged, AblateError)):
             with contextlib.suppress(OSError):  # the disk of the log may be full
@@ -56,12 +59,24 @@ def _resolve(job: Job, channel: Channel) -> None:
 def _probe(job: Job, channel: Channel) -> None:
     limits = {"fast_dev_run": 1, "logger": False, "enable_checkpointing": False}
     config = _without_file_writers(job.config)
-    cli = build(config, None, [], **limits)
-    _fit_or_validate(cli)
+    with tempfile.TemporaryDirectory() as directory:
+        cli = build(config, Path(directory), [], **limits)
+        epochs = (job.config.get("trainer") or {}).get("max_epochs")
+        if epochs is not None:  # the run's own: a development run has one, but ends by steps too
+            cli.trainer.fit_loop.max_epochs = epochs
+        _fit_or_validate(cli)
     logged = cli.trainer.callback_metrics
     require_metric(job.metric, logged)
-    epochs = (job.config.get("trainer") or {}).get("max_epochs")
     channel(Probed(job.id, parameter_count(cli), sorted(logged), 1 if epochs is None else epochs))
+    channel(Finished(job.id, "complete"))
+
+
+def _call(job: Job, channel: Channel) -> None:
+    module, _, name = job.function.partition(":")
+    if not module.startswith("ablate."):
+        raise RunError(f"only functions of ablate can be called, not {job.function!r}")
+    function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), name)
+    channel(Answered(job.id, function(job.config, **job.arguments)))
     channel(Finished(job.id, "complete"))
 
 
@@ -80,7 +95,8 @@ def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
         resume.remove_leftovers(checkpoint)
     watch = Watch(job.id, job.metric, channel, interrupted)
     cli = build(job.config, directory, [watch])
-    cli.trainer.callbacks.insert(0, resume.Keeper(job, checkpoint, watch, earlier))  # type: ignore[attr-defined]
+    keeper = resume.Keeper(job, checkpoint, watch, earlier)
+    cli.trainer.callbacks.insert(0, keeper)  # type: ignore[attr-defined]
     for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, RunCheckpoint):
             callback.identify(job.identity)
@@ -97,10 +113,14 @@ def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
         watch.fingerprints |= earlier["fingerprints"]
         watch.replay(earlier["reports"])
         resume.restore(cli.trainer, earlier)
-    _fit_or_validate(cli, watch, checkpoint if earlier else None)
+    fitted = _fit_or_validate(cli, checkpoint if earlier else None)
     if watch.interrupted:
         channel(Finished(job.id, "interrupted", "interrupted at the end of an epoch"))
         return
+    if fitted and watch.stopped_at is None and _validation_is_due(cli, watch):
+        keeper.restore_random(cli.trainer)
+        _validate(cli)
+    watch.require_objective(cli.trainer)
     checkpoint.unlink(missing_ok=True)
     stop = watch.stopped_at
     channel(
@@ -114,19 +134,25 @@ def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
     )
 
 
-def _fit_or_validate(
-    cli: LightningCLI, watch: Watch | None = None, checkpoint: Path | None = None
-) -> None:
-    """Fit a module that has something to train, validate one that has not."""
-    if any(parameter.requires_grad for parameter in cli.model.parameters()):
-        path = str(checkpoint) if checkpoint else None
-        cli.trainer.fit(
-            cli.model, datamodule=cli.datamodule, ckpt_path=path, weights_only=bool(path) or None
-        )
-        return
+def _fit_or_validate(cli: LightningCLI, checkpoint: Path | None = None) -> bool:
+    """Fit a module that has something to train, validate one that has not; say if it was fitted."""
+    if not any(parameter.requires_grad for parameter in cli.model.parameters()):
+        _validate(cli)
+        return False
+    path = str(checkpoint) if checkpoint else None
+    cli.trainer.fit(
+        cli.model, datamodule=cli.datamodule, ckpt_path=path, weights_only=bool(path) or None
+    )
+    return True
+
+
+def _validation_is_due(cli: LightningCLI, watch: Watch) -> bool:
+    """Say whether a fit that could validate has not validated its final weights."""
+    return cli.trainer.enable_validation and watch.validated_at != cli.trainer.global_step
+
+
+def _validate(cli: LightningCLI) -> None:
     cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
-    if watch is not None:
-        watch.on_fit_end(cli.trainer, cli.model)
 
 
 def parameter_count(cli: LightningCLI) -> int:

@@ -7,6 +7,7 @@ import logging
 import math
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
@@ -20,7 +21,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ablate.errors import SpecError, nearest
-from ablate.run.schedules import Schedule
+from ablate.run.schedules import Schedule, StepSchedule
 from ablate.spec import paths
 
 _NOISE = (
@@ -63,20 +64,38 @@ class _CLI(LightningCLI):
         optimizer: Optimizer,
         lr_scheduler: LRScheduler | None = None,
     ) -> Any:
-        """Step a `Schedule` per optimizer step and fit it to the run; else do as Lightning does."""
+        """Step a `Schedule` at its own interval, fitted to the run; else do as Lightning does."""
         if not isinstance(lr_scheduler, Schedule):
             return LightningCLI.configure_optimizers(lightning_module, optimizer, lr_scheduler)
-        steps = lightning_module.trainer.estimated_stepping_batches
-        if math.isinf(steps):
-            raise SpecError(
-                f"lr_scheduler: {type(lr_scheduler).__name__} needs a run of known length: "
-                "set trainer.max_epochs or trainer.max_steps"
-            )
-        lr_scheduler.fit_to(int(steps))
+        _fit_to_run(lr_scheduler, lightning_module.trainer)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": lr_scheduler, "interval": lr_scheduler.interval},
         }
+
+
+def _fit_to_run(schedule: Schedule, trainer: Trainer) -> None:
+    """Tell a schedule the length of the run; raise SpecError if it does not suit the schedule."""
+    name = type(schedule).__name__
+    if schedule.interval == "epoch":
+        length, needs = trainer.max_epochs or -1, "trainer.max_epochs"
+    else:
+        steps = trainer.estimated_stepping_batches
+        length = -1 if math.isinf(steps) else int(steps)
+        needs = "trainer.max_epochs or trainer.max_steps"
+    if length < 0:
+        raise SpecError(f"lr_scheduler: {name} needs a run of known length: set {needs}")
+    try:
+        schedule.fit_to(length)
+    except ValueError as error:
+        raise SpecError(f"lr_scheduler: {name}: {error}") from None
+    warmup = schedule.warmup if isinstance(schedule, StepSchedule) else 0
+    if warmup > (schedule.length or length) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        warnings.warn(
+            f"lr_scheduler: {name} warms up for {warmup} steps, but the run has {schedule.length}: "
+            "the rate only rises and never reaches its full value",
+            stacklevel=2,
+        )
 
 
 class _Resolver(_CLI):

@@ -12,14 +12,15 @@ class Job:
     """One thing for a worker to do with one configuration.
 
     `resolve` fills in every default; `probe` trains and validates on one batch to see that the
-    configuration works and what it logs; `run` trains. A `supervised` run waits for a decision
-    after every report. A run keeps a checkpoint in its directory, written at the first end of an
-    epoch that is at least `checkpoint_every` seconds after the last; with `resume` it continues
-    from there if it can, else it starts afresh.
+    configuration works and what it logs; `run` trains; `call` hands the configuration and the
+    arguments to a function of ablate, named as `module:function`. A `supervised` run waits for a
+    decision after every report. A run keeps a checkpoint in its directory, written at the first
+    end of an epoch that is at least `checkpoint_every` seconds after the last; with `resume` it
+    continues from there if it can, else it starts afresh.
     """
 
     id: int
-    task: Literal["resolve", "probe", "run"]
+    task: Literal["resolve", "probe", "run", "call"]
     config: dict[str, Any]
     metric: str | None = None
     directory: str | None = None
@@ -27,6 +28,8 @@ class Job:
     supervised: bool = False
     resume: bool = False
     checkpoint_every: float = 5.0
+    function: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ class Probed:
     parameters: int
     metrics: list[str]
     max_epochs: int
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the function of a call returned, as plain data."""
+
+    job: int
+    result: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -120,12 +131,12 @@ class Lost:
     reason: str
 
 
-Event = Ready | Resolved | Probed | Started | Progress | Reported | Finished | Lost
+Event = Ready | Resolved | Probed | Answered | Started | Progress | Reported | Finished | Lost
 Decision = Literal["continue", "stop"]
 
 _EVENTS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Ready, Resolved, Probed, Started, Progress, Reported, Finished, Lost)
+    for kind in (Ready, Resolved, Probed, Answered, Started, Progress, Reported, Finished, Lost)
 }
 
 

@@ -70,8 +70,7 @@ class Keeper(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Restore the generators before the first epoch, write what is due before the others."""
         if self._random is not None:
-            _set_random_state(trainer, self._random)
-            self._random = None
+            self.restore_random(trainer)
             # Lightning made this epoch's iterator while it restored, at the cost of the generators.
             # An epoch that counts as neither resumed nor restarted gets a new one.
             trainer.fit_loop.on_iteration_done()
@@ -79,10 +78,21 @@ class Keeper(Callback):
         elif trainer.current_epoch > 0:
             self._write(trainer)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Be terminated as the worker wishes in a validation after the fit, too."""
+        self._await_termination()
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write a last checkpoint, for a run that is interrupted or killed before it has ended."""
+        self._random = _random_state(trainer)
         if self._watch.stopped_at is None:
             self._write(trainer)
+
+    def restore_random(self, trainer: Trainer) -> None:
+        """Restore the generators: from the checkpoint, or as they were when training ended."""
+        if self._random is not None:
+            _set_random_state(trainer, self._random)
+            self._random = None
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

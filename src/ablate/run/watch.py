@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.trainer.states import TrainerFn
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
@@ -32,7 +33,8 @@ class Watch(Checkpoint):
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
-    of every training epoch. The objective must have appeared by the end of the run.
+    of every training epoch. A validation after the fit counts as one of its last epoch.
+    `validated_at` is the optimizer step of the last validation, None before the first.
 
     It is a Checkpoint only in name: Lightning calls those after the module's own hooks, so that
     they see what `on_train_epoch_end` logs.
@@ -51,12 +53,15 @@ class Watch(Checkpoint):
         self._report = report
         self._before: set[str] = set()
         self._val_names: set[str] = set()
+        self._train_names: set[str] = set()
+        self._logged: set[str] = set()
         self._loss: tuple[int, Tensor] | None = None
         self._told = time.monotonic()
         self.sent: list[Reported] = []
         self.metrics: dict[str, Tensor] = {}
         self.fingerprints: dict[str, str] = {}
         self.stopped_at: Reported | None = None
+        self.validated_at: int | None = None
         self.interrupted = False
 
     def replay(self, reports: Iterable[Reported]) -> None:
@@ -66,6 +71,9 @@ class Watch(Checkpoint):
                 return
             if report.phase == "val":
                 self._val_names |= set(report.metrics)
+                self.validated_at = report.step
+            else:
+                self._train_names |= set(report.metrics)
             self._tell(report)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -75,13 +83,14 @@ class Watch(Checkpoint):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Note the names that training has logged by now."""
-        self._before = set(trainer.callback_metrics) - self._val_names
+        self._before = (set(trainer.callback_metrics) | self._train_names) - self._val_names
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Report what validation logged."""
         self._val_names |= set(trainer.callback_metrics) - self._before
         if trainer.sanity_checking:
             return
+        self.validated_at = trainer.global_step
         self._send(trainer, "val", self._val_names)
 
     def on_train_batch_end(
@@ -116,16 +125,21 @@ class Watch(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Report what training logged; end here if asked to, unless the run ends here anyway."""
         self._check_loss()
-        self._send(trainer, "train", set(trainer.callback_metrics) - self._val_names)
+        self._train_names |= set(trainer.callback_metrics) - self._val_names
+        self._send(trainer, "train", self._train_names)
         self.metrics = dict(trainer.callback_metrics)
         if self._asked_to_end() and not _is_over(trainer):
             self.interrupted = True
             end_after_this_epoch(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Refuse a run that never logged its objective."""
+        """Check the last loss, and note what was logged: a validation after the fit forgets it."""
         self._check_loss()
-        require_metric(self._metric, trainer.callback_metrics)
+        self._logged = set(trainer.callback_metrics)
+
+    def require_objective(self, trainer: Trainer) -> None:
+        """Raise SpecError if the run, which has ended, never logged its objective."""
+        require_metric(self._metric, self._logged | set(trainer.callback_metrics))
 
     def _see(self, name: str, batch: Any) -> None:
         """Fingerprint a batch, the first of its name."""
@@ -148,15 +162,14 @@ class Watch(Checkpoint):
         if not metrics:
             return
         objective = metrics.get(self._metric) if self._metric else None
-        self._tell(
-            Reported(
-                self._job, phase, trainer.global_step, trainer.current_epoch, metrics, objective
-            )
-        )
+        epoch = trainer.current_epoch
+        if trainer.state.fn == TrainerFn.VALIDATING:  # after the last epoch, or without any
+            epoch = max(epoch - 1, 0)
+        self._tell(Reported(self._job, phase, trainer.global_step, epoch, metrics, objective))
         if objective is not None and not math.isfinite(objective):
             raise Diverged(
                 f"diverged: {self._metric} is {objective} at step {trainer.global_step} "
-                f"(epoch {trainer.current_epoch})"
+                f"(epoch {epoch})"
             )
         if self.stopped_at is not None:
             end_after_this_epoch(trainer)

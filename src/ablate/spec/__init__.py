@@ -1,11 +1,11 @@
 """What to run: studies, configs, spaces and arms; pure, without torch or optuna."""
 
+from ablate.spec.designs import Arm
 from ablate.spec.files import dump_yaml, parse_yaml, read_yaml
 from ablate.spec.hashing import canonical_json, content_hash, derived_seed
 from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
 from ablate.spec.study import (
     AblationSpec,
-    Arm,
     Budget,
     Change,
     Component,

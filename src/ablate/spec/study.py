@@ -3,22 +3,22 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ablate.errors import SpecError, nearest
-from ablate.spec import paths
+from ablate.spec import designs, paths
+from ablate.spec.designs import Arm, Changes, Components, joined
 from ablate.spec.files import beside, find, read_yaml
 from ablate.spec.models import Strict, validate
 from ablate.spec.space import Parameter, Point, Space
 
+_LITERAL = "declared"
+_LAYOUT = ("design", "components", "to", "order", "base", "full", "arms", "published")
 Direction = Literal["minimize", "maximize"]
-Changes = Mapping[str, Any]
-"""Dotted path -> value: a declared difference."""
-
 STUDIES = "studies"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -122,29 +122,114 @@ class SearchSpec(_Spec):
     enqueue: tuple[str | Mapping[str, Any], ...] = ()
 
 
+def _one_or_many(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _known_designs(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in designs.DESIGNS:
+            raise ValueError(f"there is no design {name!r}: {nearest(name, designs.DESIGNS)}")
+    return names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
+Designs = Annotated[Names, Field(min_length=1), AfterValidator(_known_designs)]
+Figure = Annotated[float, Field(allow_inf_nan=False)]
+Figures = Annotated[
+    tuple[Figure, ...],
+    Field(min_length=1),
+    BeforeValidator(lambda value: value if isinstance(value, list | tuple) else (value,)),
+]
+
+
+class Published(Strict):
+    """Figures published elsewhere: by arm and metric, one or one per seed, with their source."""
+
+    source: str
+    values: Mapping[str, Mapping[str, Figures]]
+
+
 class AblationSpec(_Spec):
-    """An ablation: fixed arms, each replayed with each seed."""
+    """An ablation: fixed arms, each replayed with each seed.
+
+    The arms are declared one by one, or laid out by designs over components: those declared, or
+    the differences that lead to another config.
+    """
 
     kind: Literal["ablation"]
-    design: Literal["arms", "ladder"] = "arms"
+    design: Designs = ("arms",)
     provenance: Mapping[str, Any] = {}
-    arms: Annotated[Mapping[str, Changes], Field(min_length=1)]
+    components: Mapping[str, Changes] = {}
+    to: Names = ()
+    order: tuple[str, ...] = ()
+    base: str = designs.BASE
+    full: str = designs.FULL
+    arms: Mapping[str, Changes] = {}
     floor: Mapping[str, Changes] = {}
     reference: str | None = None
     seeds: Seeds
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
     objective: Objective | None = None
+    published: Published | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "AblationSpec":
-        twice = set(self.arms) & set(self.floor)
-        if twice:
-            raise ValueError(f"{sorted(twice)[0]!r} is both an arm and a floor")
-        if self.reference is not None and self.reference not in self.arms:
-            raise ValueError(
-                f"the reference {self.reference!r} is no arm: {nearest(self.reference, self.arms)}"
-            )
+        if self.components and self.to:
+            raise ValueError("give components, or to and let its differences be them")
+        if "path" in self.design and not self.to:
+            raise ValueError("design: a path needs to: the config that it leads to")
+        if self.order and not self.to:
+            raise ValueError("order: components come in the order they are written in")
+        if not self.to:
+            self.checked_arms(self.components)
         return self
+
+    def checked_arms(self, components: Components) -> tuple[Arm, ...]:
+        """Return the arms over some components, floors last; raise ValueError if they don't hold.
+
+        In a `ladder` without components every arm keeps the changes of the arms before it;
+        otherwise every declared arm changes the base config alone, as floors always do.
+        """
+        arms = self._laid_out(components) if components else self._declared()
+        arms = (*arms, *(Arm(name, changes, True) for name, changes in self.floor.items()))
+        names = [arm.name for arm in arms if not arm.floor]
+        for name in self.floor:
+            if name in names:
+                raise ValueError(f"{name!r} is both an arm and a floor")
+        if self.reference is not None and self.reference not in names:
+            raise ValueError(
+                f"the reference {self.reference!r} is no arm: {nearest(self.reference, names)}"
+            )
+        for name in self.published.values if self.published else ():
+            if name not in {arm.name for arm in arms}:
+                known = nearest(name, [arm.name for arm in arms])
+                raise ValueError(f"published.values: {name!r} is no arm: {known}")
+        return arms
+
+    def _declared(self) -> tuple[Arm, ...]:
+        if not self.arms:
+            raise ValueError("arms: declare at least one, or components")
+        if self.design not in {("arms",), ("ladder",)}:
+            raise ValueError(f"design: {', '.join(self.design)} needs components")
+        if unused := {"base", "full"} & self.model_fields_set:
+            raise ValueError(f"{sorted(unused)[0]}: there are no components")
+        arms: list[Arm] = []
+        kept: dict[str, Any] = {}
+        for name, changes in self.arms.items():
+            kept = joined(kept, changes) if self.design == ("ladder",) else dict(changes)
+            arms.append(Arm(name, kept))
+        return tuple(arms)
+
+    def _laid_out(self, components: Components) -> tuple[Arm, ...]:
+        arms = designs.expand(components, self.design, self.base, self.full)
+        for name in self.arms:
+            if name in {arm.name for arm in arms}:
+                raise ValueError(f"arms.{name}: the design has an arm of this name")
+        return (
+            *arms,
+            *(Arm(name, changes, design=_LITERAL) for name, changes in self.arms.items()),
+        )
 
     @property
     def decides(self) -> Objective:
@@ -165,19 +250,11 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One arm of an ablation: its name, its changes to the base config, whether it is a floor."""
-
-    name: str
-    changes: Changes
-    floor: bool = False
-
-
-@dataclass(frozen=True)
 class Study:
     """A study made ready: its spec, and the base config with profile and overrides applied.
 
-    `source` names the files the config was read from, for messages.
+    `source` names the files the config was read from, for messages. `differences` are the
+    components that lead to another config, where the study says to which.
     """
 
     name: str
@@ -187,6 +264,7 @@ class Study:
     source: str = ""
     changes: tuple[Change, ...] = ()
     enqueued: tuple[Point, ...] = ()
+    differences: Components = field(default_factory=dict)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -213,19 +291,16 @@ class Study:
         return Space(self.spec.space)
 
     @property
-    def arms(self) -> tuple[Arm, ...]:
-        """The arms of an ablation in declared order, floors last.
-
-        In a `ladder` every arm keeps the changes of the arms before it; elsewhere every arm
-        changes the base config alone. Floors always change the base config alone.
-        """
+    def components(self) -> Components:
+        """The components of an ablation: those declared, or what leads to another config."""
         assert isinstance(self.spec, AblationSpec)  # noqa: S101
-        arms: list[Arm] = []
-        kept: dict[str, Any] = {}
-        for name, changes in self.spec.arms.items():
-            kept = _later(kept, changes) if self.spec.design == "ladder" else dict(changes)
-            arms.append(Arm(name, kept))
-        return (*arms, *(Arm(name, changes, True) for name, changes in self.spec.floor.items()))
+        return self.differences or self.spec.components
+
+    @property
+    def arms(self) -> tuple[Arm, ...]:
+        """The arms of an ablation in the order of its designs, declared ones next, floors last."""
+        assert isinstance(self.spec, AblationSpec)  # noqa: S101
+        return self.spec.checked_arms(self.components)
 
     def configured(self, changes: Changes, seed: int) -> dict[str, Any]:
         """Return the base config with `changes` applied and the run's seed set."""
@@ -243,10 +318,12 @@ class Study:
 
     def definition(self) -> dict[str, Any]:
         """Return everything that defines the study as plain data, to be stored and compared."""
-        body = self.spec.model_dump(mode="json", by_alias=True, exclude={"profiles", "config"})
+        left_out = {"profiles", "config", *_LAYOUT}
+        body = self.spec.model_dump(mode="json", by_alias=True, exclude=left_out)
         objective = self.objective.model_dump(mode="json")
         return {
             **body,
+            **(self._layout() if isinstance(self.spec, AblationSpec) else {}),
             "objective": objective,
             "config": self.config,
             "profile": self.profile,
@@ -258,10 +335,28 @@ class Study:
             **({"budget": self.budget.model_dump()} if isinstance(self.spec, SearchSpec) else {}),
         }
 
+    def _layout(self) -> dict[str, Any]:
+        """Return the arms as plain data; with components, all of them as changes to the base."""
+        assert isinstance(self.spec, AblationSpec)  # noqa: S101
+        include = {"arms", "published"} if self.spec.published else {"arms"}
+        body = self.spec.model_dump(mode="json", include=include)
+        if not self.components:
+            return {**body, "design": self.spec.design[0]}
+        arms = [arm for arm in self.arms if not arm.floor]
+        return {
+            **body,
+            "design": list(self.spec.design),
+            "components": {name: dict(changes) for name, changes in self.components.items()},
+            "arms": {arm.name: dict(arm.changes) for arm in arms},
+            "layout": {
+                arm.name: {"design": arm.design, "components": list(arm.components)} for arm in arms
+            },
+        }
+
 
 def identity(definition: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of a search's definition that its trials depend on."""
-    free = {"budget", "enqueue", "limits", "profile_changes"}
+    free = {"budget", "enqueue", "limits", "profile_changes", "published"}
     return {key: value for key, value in definition.items() if key not in free}
 
 
@@ -295,7 +390,7 @@ class StudyFile:
             _apply(config, source, where)
             if isinstance(self.spec, SearchSpec):
                 _refuse_searched(source, self.spec.space, where)
-            changes = _later(changes, source)
+            changes = joined(changes, source)
         study = Study(
             name=self.name,
             spec=self.spec,
@@ -303,6 +398,7 @@ class StudyFile:
             profile=profile,
             source=" + ".join(map(str, self.configs())),
             changes=tuple(Change(p, _old(before, p), value) for p, value in changes.items()),
+            differences=self._differences(before),
         )
         if isinstance(self.spec, AblationSpec):
             for arm in study.arms:
@@ -314,6 +410,18 @@ class StudyFile:
             raise SpecError(f"{self.path}: {error}") from None
         points = tuple(self._point(entry, space, study, changes) for entry in self.spec.enqueue)
         return replace(study, enqueued=points)
+
+    def _differences(self, config: dict[str, Any]) -> Components:
+        """Return what leads from the written config to the one that the study names, if any."""
+        if not isinstance(self.spec, AblationSpec) or not self.spec.to:
+            return {}
+        end = merged([read_yaml(beside(self.path, name)) for name in self.spec.to])
+        try:
+            found = designs.between(config, end, self.spec.order)
+            self.spec.checked_arms(found)
+        except ValueError as error:
+            raise SpecError(f"{self.path}: {error}") from None
+        return found
 
     def _point(
         self, entry: str | Mapping[str, Any], space: Space, study: Study, changes: Changes
@@ -360,7 +468,7 @@ def read_study(name: str, folder: str = STUDIES) -> StudyFile:
 def _all_changes(spec: SearchSpec | AblationSpec) -> list[Changes]:
     changes = [profile.changes for profile in spec.profiles.values()]
     if isinstance(spec, AblationSpec):
-        return [*changes, *spec.arms.values(), *spec.floor.values()]
+        return [*changes, *spec.components.values(), *spec.arms.values(), *spec.floor.values()]
     return [*changes, spec.space]
 
 
@@ -395,11 +503,6 @@ def _apply(config: dict[str, Any], changes: Changes, where: str) -> None:
             paths.put(config, path, paths.fresh(value))
         except SpecError as error:
             raise SpecError(f"{where}: {error}") from None
-
-
-def _later(changes: Changes, more: Changes) -> dict[str, Any]:
-    """Join changes; a path that is changed again is changed last."""
-    return {**{path: value for path, value in changes.items() if path not in more}, **more}
 
 
 def _refuse_searched(changes: Changes, space: Mapping[str, Any], where: str) -> None:

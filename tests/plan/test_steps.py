@@ -1,0 +1,89 @@
+"""The step planner: the figures of known recipes, and Lightning's own count."""
+
+import math
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from lightning.pytorch import LightningModule, Trainer
+from torch import nn, zeros
+from torch.optim import SGD
+from torch.utils.data import DataLoader, TensorDataset
+
+from ablate.plan import optimizer_steps, train_records
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+counts = st.integers(1, 60)
+
+
+@pytest.mark.parametrize(
+    ("collected", "eval_share", "recipe", "steps"),
+    [
+        (184, 0.1, (2, 4, 3), 63),
+        (950, 0.15, (2, 8, 15), 765),
+        (1346, 0.15, (2, 8, 15), 1080),
+        (1346, 0.1, (2, 8, 15), 1140),
+    ],
+)
+def test_known_recipes_make_their_known_number_of_steps(collected, eval_share, recipe, steps):
+    records = train_records(collected, eval_share)
+    assert optimizer_steps(records, *recipe) == steps
+
+
+@pytest.mark.parametrize(
+    ("records", "eval_share", "left"), [(184, 0.1, 165), (1346, 0.15, 1144), (10, 0.0, 10)]
+)
+def test_the_share_that_is_held_out_is_rounded_up(records, eval_share, left):
+    assert train_records(records, eval_share) == left
+
+
+class Line(LightningModule):
+    """The smallest module that is fitted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def training_step(self, batch, index):
+        return self.layer(batch[0]).mean()
+
+    def configure_optimizers(self):
+        self.estimated = self.trainer.estimated_stepping_batches
+        return SGD(self.parameters(), lr=0.0)
+
+
+@example(records=3, batch_size=2, accumulate=1, epochs=1, drop_last=False)
+@example(records=3, batch_size=2, accumulate=1, epochs=1, drop_last=True)
+@settings(max_examples=15, deadline=None)
+@given(counts, st.integers(1, 9), st.integers(1, 5), st.integers(1, 3), st.booleans())
+def test_lightning_makes_as_many_steps(records, batch_size, accumulate, epochs, drop_last):
+    batch_size = min(batch_size, records)
+    trainer = Trainer(
+        max_epochs=epochs,
+        accumulate_grad_batches=accumulate,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    module = Line()
+    data = TensorDataset(zeros(records, 1))
+    trainer.fit(module, DataLoader(data, batch_size=batch_size, drop_last=drop_last))
+    planned = optimizer_steps(records, batch_size, accumulate, epochs, drop_last=drop_last)
+    assert (planned, planned) == (trainer.global_step, module.estimated)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_a_count_below_one_is_refused_by_name(place):
+    arguments = [8, 2, 2, 2]
+    arguments[place] = 0
+    name = ("records", "batch_size", "accumulate", "epochs")[place]
+    with pytest.raises(ValueError, match=f"{name} must be at least 1, not 0"):
+        optimizer_steps(*arguments)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, math.nan])
+def test_a_share_that_leaves_nothing_is_refused(share):
+    with pytest.raises(ValueError, match=r"eval_share must lie in \[0, 1\)"):
+        train_records(10, share)
