@@ -10,6 +10,7 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.noise import noise_floor, replicates_of, with_effects
 from ablate.analysis.points import at_best, at_last, scores
 from ablate.analysis.search import best_so_far, best_trial, trials_table
 
@@ -27,8 +28,11 @@ __all__ = [
     "load",
     "metric_names",
     "metrics_frame",
+    "noise_floor",
+    "replicates_of",
     "run_list",
     "runs_frame",
     "scores",
     "trials_table",
+    "with_effects",
 ]

@@ -34,6 +34,10 @@ Workers = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="CODE", help="Accept what the audit finds; repeatable."),
+]
 AllowImport = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,12 +1,14 @@
 """`ablate replay`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ablate.cli import options, output
+from ablate.cli.findings import inspector
 from ablate.cli.progress import Live
 from ablate.cli.requests import make_request
 
@@ -36,6 +38,7 @@ def replay(
         float | None,
         typer.Option("--tolerance", min=0, help="With --verify: the relative difference allowed."),
     ] = None,
+    allow: options.Allow = None,
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
     as_json: options.Json = False,
@@ -45,7 +48,9 @@ def replay(
     changes = options.parse_overrides(overrides)
     chosen = options.parse_seeds(seeds)
     from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
+    from ablate.audit.codes import check_codes  # noqa: PLC0415
 
+    check_codes(allow or ())
     with Live(quiet) as live:
         request = make_request(
             live,
@@ -55,6 +60,7 @@ def replay(
             changes=changes,
             workers=workers,
         )
+        request = replace(request, inspect=inspector(request, allow or ()))
         if check:
             verdict = studies.verify(study, request, tolerance, allow_import or ())
             _print_verdict(verdict, as_json)

@@ -1,13 +1,22 @@
 """The report of an ablation."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import Cell, Frames, arms_table, curves, leaders
-from ablate.report import figures, numbers, parts
+from ablate.analysis import (
+    Cell,
+    Frames,
+    arms_table,
+    curves,
+    leaders,
+    replicates_of,
+    with_effects,
+)
+from ablate.report import audit, figures, numbers, parts, published
+from ablate.report.audit import Audit
 from ablate.report.blocks import (
     Block,
     Bullets,
@@ -23,31 +32,48 @@ from ablate.report.blocks import (
     table,
     text,
 )
+from ablate.store import FindingRow
 
 ARMS = ("arm", "undeclared")
 FLOORS = ("floor",)
 GROUPS = {"arm": "", "undeclared": "No longer declared", "floor": "Floor: trivial predictors"}
 
 
-def compare(frames: Frames) -> pd.DataFrame:
-    """Return the arms table of the study's declared metrics and objective."""
-    return arms_table(frames, frames.definition["metrics"], frames.definition["objective"])
+def compare(frames: Frames, findings: Iterable[FindingRow] = ()) -> pd.DataFrame:
+    """Return the arms table of the study's metrics, with effects beside their noise floor.
+
+    Of `findings` those count that say which arms are the same function.
+    """
+    table = arms_table(frames, frames.definition["metrics"], frames.definition["objective"])
+    reference = frames.definition.get("reference")
+    return with_effects(table, replicates_of(reference, findings) if reference else ())
 
 
-def document(frames: Frames, directories: Mapping[int, str]) -> Document:
+def document(
+    frames: Frames,
+    directories: Mapping[int, str],
+    audited: Audit,
+    pictures: tuple[Section, ...] = (),
+) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id."""
-    compared = compare(frames)
+    compared = compare(frames, audited.findings)
     metrics = frames.definition["metrics"]
     sections = [
         *(_metric_section(frames, compared, metric) for metric in metrics),
+        *published.sections(frames),
+        *audit.sections(audited),
+        *pictures,
         _changes_section(frames),
         parts.profile_section(frames),
         parts.runs_section(frames, directories),
         parts.failures_section(frames),
         parts.environment_section(frames),
-        _method_section(frames),
+        _method_section(
+            frames, replicates_of(frames.definition.get("reference") or "", audited.findings)
+        ),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]
+    lead.append(audit.summary(audited, frames.record.name))
     if remark := _not_counted(compared):
         lead.append(remark)
     return Document(f"Ablation: {frames.record.name}", tuple(lead), tuple(sections))
@@ -62,6 +88,7 @@ def _facts(frames: Frames) -> Paragraph:
         words.append(numbers.plural(floors, "floor"))
     words.append(f"{numbers.plural(len(seeds), 'seed')} ({', '.join(map(str, seeds))})")
     design = definition.get("design", "arms")
+    design = design if isinstance(design, str) else ", ".join(design)
     return text(
         f"{numbers.listing(words)}, design ",
         Code(design),
@@ -153,18 +180,26 @@ def _not_counted(compared: pd.DataFrame) -> Bullets | None:
 
 def _metric_section(frames: Frames, compared: pd.DataFrame, metric: str) -> Section:
     rows = compared[compared["metric"] == metric]
-    blocks: list[Block] = [_arms(rows, leaders(compared, metric, ARMS)["arm"].tolist())]
+    best = leaders(compared, metric, ARMS)["arm"].tolist()
+    layout = frames.definition.get("layout") or {}
+    effects = bool(frames.definition.get("reference"))
+    blocks: list[Block] = [_arms(rows, best, layout, effects=effects)]
     figure = _curves_figure(frames, rows, metric)
     if figure is not None:
         blocks.append(figure)
     return Section(f"{metric} ({rows['direction'].iloc[0]})", tuple(blocks))
 
 
-def _arms(rows: pd.DataFrame, best: list[str]) -> Table:
+def _arms(
+    rows: pd.DataFrame, best: list[str], layout: Mapping[str, Any], *, effects: bool
+) -> Table:
     seeds = sorted({cell.seed for cells in rows["cells"] for cell in cells})
-    names = ("n", "mean", "sd", *(f"seed {seed}" for seed in seeds))
+    names: tuple[str, ...] = ("n", "mean", "sd")
+    names = (*names, "effect", "noise floor") if effects else names
+    names = (*names, *(f"seed {seed}" for seed in seeds))
     names = (*names, "best epoch", "last epoch", "parameters")
-    heads = [Column("arm"), *(Column(name, numeric=True) for name in names)]
+    labels = [Column("arm"), Column("design")] if layout else [Column("arm")]
+    heads = [*labels, *(Column(name, numeric=True) for name in names)]
     groups = []
     records = rows.to_dict("records")
     for kind, label in GROUPS.items():
@@ -173,14 +208,17 @@ def _arms(rows: pd.DataFrame, best: list[str]) -> Table:
             if row["kind"] != kind:
                 continue
             name = f"{row['arm']} (reference)" if row["reference"] else row["arm"]
+            made = layout.get(row["arm"], {}).get("design", "")
             mean = numbers.statistic(row["mean"])
             by_seed = {cell.seed: cell for cell in row["cells"]}
             lines.append(
                 (
                     Code(name) if not row["reference"] else Strong(name),
+                    *((made,) if layout else ()),
                     f"{row['n']} of {row['runs']}",
                     Strong(mean) if row["arm"] in best else mean,
                     numbers.statistic(row["sd"]),
+                    *(_effect(row) if effects else ()),
                     *(_cell(by_seed.get(seed)) for seed in seeds),
                     numbers.span(row["best_epochs"]),
                     numbers.span(row["last_epochs"]),
@@ -189,6 +227,13 @@ def _arms(rows: pd.DataFrame, best: list[str]) -> Table:
             )
         groups.append((label, tuple(lines)))
     return Table(tuple(heads), tuple(groups))
+
+
+def _effect(row: Mapping[Any, Any]) -> tuple[Inline, Inline]:
+    """Write an effect, standing out if it is beyond the noise floor, and the floor."""
+    effect, floor = row["effect"], row["noise_floor"]
+    shown = ("+" if effect > 0 else "") + numbers.statistic(effect)
+    return Strong(shown) if abs(effect) > floor else shown, numbers.statistic(floor)
 
 
 def _cell(cell: Cell | None) -> str:
@@ -238,27 +283,48 @@ def _pairs(series: "pd.Series[float]") -> list[tuple[float, float]]:
 
 def _changes_section(frames: Frames) -> Section:
     definition = frames.definition
-    ladder = definition.get("design") == "ladder"
+    floors = definition.get("floor") or {}
+    if layout := definition.get("layout"):
+        blocks: tuple[Block, ...] = (
+            text("Arms are sets of components; each changes the base configuration alone."),
+            _layout_table(layout),
+            text("What each component changes:"),
+            _changes_table({"component": definition["components"], "floor": floors}),
+        )
+        return Section("What each arm changes", blocks)
     said = (
         "Each arm keeps the changes of the arms above it."
-        if ladder
-        else ("Each arm changes the base configuration alone.")
+        if definition.get("design") == "ladder"
+        else "Each arm changes the base configuration alone."
     )
+    changes = _changes_table({"arm": definition.get("arms") or {}, "floor": floors})
+    return Section("What each arm changes", (text(said), changes))
+
+
+def _layout_table(layout: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Show how each arm came about and which components it has."""
+    rows: list[tuple[Inline, ...]] = [
+        (Code(arm), made["design"], ", ".join(made["components"]) or numbers.NOTHING)
+        for arm, made in layout.items()
+    ]
+    return table(["arm", "design", "components"], rows)
+
+
+def _changes_table(groups: Mapping[str, Mapping[str, Mapping[str, Any] | None]]) -> Table:
+    """List the changes by role and name."""
     rows: list[tuple[Inline, ...]] = []
-    for group, role in (("arms", "arm"), ("floor", "floor")):
-        for arm, changes in (definition.get(group) or {}).items():
-            named: tuple[Inline, Inline] = (Code(arm), role)
+    for role, members in groups.items():
+        for name, changes in members.items():
+            named: tuple[Inline, Inline] = (Code(name), role)
             for path, value in (changes or {}).items():
                 rows.append((*named, Code(path), Code(numbers.plain(value))))
                 named = ("", "")
             if not changes:
                 rows.append((*named, "no changes", ""))
-    return Section(
-        "What each arm changes", (text(said), table(["name", "role", "path", "value"], rows))
-    )
+    return table(["name", "role", "path", "value"], rows)
 
 
-def _method_section(frames: Frames) -> Section:
+def _method_section(frames: Frames, same: Iterable[str]) -> Section:
     objective: Mapping[str, Any] = frames.definition["objective"]
     name, best = Code(objective["metric"]), objective.get("at") != "last"
     where = (
@@ -278,6 +344,26 @@ def _method_section(frames: Frames) -> Section:
         ("Epochs count from 0, as in the logs of Lightning.",),
         ("For each arm and seed the newest run under the current definition of the arm is read.",),
         ("Mean and standard deviation (sd, with n-1) are taken over the values that count.",),
+        *_noise_item(frames, same),
         ("No statistical test was made: a highest mean alone does not say that an arm is better.",),
     )
     return Section("How it was computed", (Bullets(items),))
+
+
+def _noise_item(frames: Frames, same: Iterable[str]) -> tuple[tuple[Inline, ...], ...]:
+    """Say what an effect and the noise floor are, if there is a reference."""
+    reference = frames.definition.get("reference")
+    if not reference:
+        return ()
+    others = sorted(set(same) - {reference})
+    arms: list[Inline] = [Code(reference)]
+    for name in others:
+        arms += [", ", Code(name)]
+    said: tuple[Inline, ...] = (
+        "The effect of an arm is its mean less that of the reference, over the seeds that count "
+        "for both. The noise floor is how far apart the two lie by chance alone in 95 of 100 "
+        "cases (Welch), by the spread of the arm's own runs and of those of ",
+        *arms,
+        "; only an effect beyond it stands out.",
+    )
+    return (said,)

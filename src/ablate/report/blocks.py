@@ -64,7 +64,24 @@ class Figure:
     caption: str
 
 
-Block: TypeAlias = Paragraph | Bullets | Table | Figure
+@dataclass(frozen=True)
+class Picture:
+    """A picture of pixels, with the file it is also stored in."""
+
+    file: str
+    mimetype: str
+    content: bytes
+    caption: str
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side."""
+
+    items: tuple[Picture, ...]
+
+
+Block: TypeAlias = Paragraph | Bullets | Table | Figure | Pictures
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,11 @@ import pandas as pd
 
 from ablate.analysis import Frames, curves, load, metric_names, run_list, trials_table
 from ablate.errors import RequestError
-from ablate.report import ablation, html, markdown, search
-from ablate.report.blocks import Document, Figure
-from ablate.store import Store, mask
+from ablate.report import ablation, html, markdown, pictures, published, search
+from ablate.report.audit import Audit
+from ablate.report.blocks import Document, Figure, Pictures, Section
+from ablate.store import FindingRow, Store, mask
+from ablate.store.artifacts import FOLDER
 
 
 @dataclass(frozen=True)
@@ -30,30 +32,40 @@ class ReportFiles:
     figures: tuple[Path, ...]
 
 
-def build(store: Store, study: str, out_dir: Path) -> ReportFiles:
+def build(
+    store: Store,
+    study: str,
+    out_dir: Path,
+    artifacts: Path = Path("results", FOLDER),
+    check: Callable[[Frames], Sequence[FindingRow]] = lambda _: (),
+) -> ReportFiles:
     """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
 
-    Equal contents of the store give equal files; each file is replaced as a whole. Raises
+    `artifacts` is the folder that keeps the files of runs, of which pictures are shown; `check`
+    looks at the runs before they are compared, and what it finds is shown with the audit. Equal
+    contents of it and of the store give equal files; each file is replaced as a whole. Raises
     NotFoundError for an unknown study and RequestError if `out_dir` can't be written.
     """
     frames = load(store, study)
-    composed = compose(frames, out_dir, store.active_seconds(study))
-    drawings = [
-        block
-        for section in composed.sections
-        for block in section.blocks
-        if isinstance(block, Figure)
-    ]
+    shown = pictures.sections(frames, store, artifacts)
+    before = store.audit(frames.record.definition_id)
+    audited = Audit(before is not None, (*(before.findings if before else ()), *check(frames)))
+    composed = compose(frames, out_dir, store.active_seconds(study), audited, shown)
+    blocks = [block for section in composed.sections for block in section.blocks]
+    drawings = [block for block in blocks if isinstance(block, Figure)]
+    photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
-        **tables(frames, out_dir),
+        **tables(frames, out_dir, audited.findings),
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for name, content in texts.items():
-            _replace(out_dir / name, mask(content))
+            _replace(out_dir / name, mask(content).encode())
+        for picture in photos:
+            _replace(out_dir / picture.file, picture.content)
     except OSError as error:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
@@ -63,19 +75,27 @@ def build(store: Store, study: str, out_dir: Path) -> ReportFiles:
         markdown=out_dir / "report.md",
         html=out_dir / "report.html",
         tables=tuple(out_dir / name for name in texts if name.endswith(".csv")),
-        figures=tuple(out_dir / figure.file for figure in drawings),
+        figures=tuple(
+            out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
+        ),
     )
 
 
-def compose(frames: Frames, out_dir: Path, seconds: float) -> Document:
+def compose(
+    frames: Frames,
+    out_dir: Path,
+    seconds: float,
+    audited: Audit,
+    shown_pictures: tuple[Section, ...] = (),
+) -> Document:
     """Compose the report of a study that will lie in `out_dir`."""
     shown = _directories(frames, out_dir)
     if frames.record.kind == "search":
-        return search.document(frames, shown, seconds)
-    return ablation.document(frames, shown)
+        return search.document(frames, shown, seconds, audited, shown_pictures)
+    return ablation.document(frames, shown, audited, shown_pictures)
 
 
-def tables(frames: Frames, out_dir: Path) -> dict[str, str]:
+def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -> dict[str, str]:
     """Return the CSV tables of a study by file name, numbers at full precision."""
     runs = run_list(frames)
     shown = _directories(frames, out_dir)
@@ -86,11 +106,15 @@ def tables(frames: Frames, out_dir: Path) -> dict[str, str]:
     }
     if frames.record.kind == "search":
         return {"trials.csv": _trials_csv(frames), **found}
-    return {"arms.csv": _arms_csv(frames), **found}
+    compared = published.compare(frames)
+    if not compared.empty:
+        rows = compared.itertuples(index=False, name=None)
+        found["published.csv"] = _csv(list(compared.columns), rows)
+    return {"arms.csv": _arms_csv(frames, findings), **found}
 
 
-def _arms_csv(frames: Frames) -> str:
-    compared = ablation.compare(frames)
+def _arms_csv(frames: Frames, findings: Sequence[FindingRow]) -> str:
+    compared = ablation.compare(frames, findings)
     seeds = sorted({cell.seed for cells in compared["cells"] for cell in cells})
     rows: list[dict[str, Any]] = []
     for row in compared.to_dict("records"):
@@ -176,11 +200,11 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _replace(path: Path, content: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write a file as a whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
         Path(name).chmod(0o644)
         Path(name).replace(path)

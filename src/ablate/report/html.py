@@ -1,18 +1,19 @@
 """Reports as one HTML file that needs nothing else."""
 
+from base64 import b64encode
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from ablate.report.blocks import Code, Document, Inline, Strong
+from ablate.report.blocks import Code, Document, Inline, Picture, Strong
 
 FOLDED_FROM = 30
 """Tables with more rows than this start folded."""
 
 
 def render(document: Document) -> str:
-    """Write a report as HTML; every text is escaped, figures are inlined."""
+    """Write a report as HTML; every text is escaped, figures and pictures are inlined."""
     return _template().render(document=document, folded_from=FOLDED_FROM) + "\n"
 
 
@@ -34,6 +35,10 @@ def _drawing(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704
 
 
+def _data_uri(picture: Picture) -> str:
+    return f"data:{picture.mimetype};base64,{b64encode(picture.content).decode()}"
+
+
 @cache
 def _template() -> Template:
     environment = Environment(
@@ -43,5 +48,5 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, kind=_kind, drawing=_drawing)
+    environment.filters.update(inline=inline, kind=_kind, drawing=_drawing, data_uri=_data_uri)
     return environment.get_template("report.html.j2")

@@ -10,6 +10,7 @@ from ablate.report.blocks import (
     Figure,
     Inline,
     Paragraph,
+    Pictures,
     Strong,
     Table,
 )
@@ -49,6 +50,8 @@ def _block(block: Block) -> str:
             return "\n".join("- " + "".join(map(inline, item)) for item in items)
         case Figure(file, _, caption):
             return f"![{inline(caption)}]({file})"
+        case Pictures(items):
+            return "\n\n".join(f"![{inline(item.caption)}]({item.file})" for item in items)
         case Table():
             return _table(block)
 

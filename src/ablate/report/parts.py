@@ -1,5 +1,6 @@
 """Sections that the reports of both kinds of study share."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -101,6 +102,7 @@ def environment_section(frames: Frames) -> Section:
     devices = sorted(frames.runs["device"].unique())
     blocks: list[Block] = [
         Paragraph(("Code version: ", *_codes(versions), ". Device: ", *_codes(devices), ".")),
+        text("Written by ", Code(f"ablate report {shlex.quote(frames.record.name)}"), "."),
     ]
     bodies = {key[:HASH_LENGTH]: body for key, body in (frames.environments or {}).items()}
     flat = {key: paths.flatten(dict(body)) for key, body in bodies.items()}

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ablate.analysis import Frames, best_so_far, best_trial, curves, trials_table
-from ablate.report import figures, numbers, parts
+from ablate.report import audit, figures, numbers, parts
+from ablate.report.audit import Audit
 from ablate.report.blocks import (
     Block,
     Bullets,
@@ -27,7 +28,13 @@ SHOWN = 100
 STATES = ("complete", "pruned", "failed", "running", "waiting")
 
 
-def document(frames: Frames, directories: Mapping[int, str], seconds: float) -> Document:
+def document(
+    frames: Frames,
+    directories: Mapping[int, str],
+    seconds: float,
+    audited: Audit,
+    pictures: tuple[Section, ...] = (),
+) -> Document:
     """Compose the report of a search; `directories` are what to show by run id.
 
     `seconds` is the time spent on the study by all sessions.
@@ -36,6 +43,8 @@ def document(frames: Frames, directories: Mapping[int, str], seconds: float) -> 
     best = best_trial(frames)
     sections = [
         _best_section(best),
+        *audit.sections(audited),
+        *pictures,
         _history_section(frames, trials),
         _trials_section(frames, trials, best),
         parts.profile_section(frames),

@@ -3,7 +3,10 @@
 from ablate.store.batch import Batch, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.store.database import Store
 from ablate.store.records import (
+    ArtifactRecord,
+    AuditRecord,
     DefinitionRecord,
+    FindingRow,
     MetricRow,
     RunRecord,
     StudyRecord,
@@ -14,8 +17,11 @@ from ablate.store.records import (
 from ablate.store.urls import mask
 
 __all__ = [
+    "ArtifactRecord",
+    "AuditRecord",
     "Batch",
     "DefinitionRecord",
+    "FindingRow",
     "MetricRow",
     "NewRun",
     "RunEnd",

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateTable
 
 from ablate.errors import StorageError
 from ablate.store import tables
+from ablate.store.artifacts import read_records
 from ablate.store.batch import Batch
 from ablate.store.dialects import insert
 from ablate.store.engines import (
@@ -35,9 +36,12 @@ from ablate.store.optuna_side import (
     read_past,
     read_trials,
 )
-from ablate.store.plain import ordered_hash
+from ablate.store.plain import ordered_hash, storable
 from ablate.store.records import (
+    ArtifactRecord,
+    AuditRecord,
     DefinitionRecord,
+    FindingRow,
     MetricRow,
     RunRecord,
     StudyRecord,
@@ -45,7 +49,7 @@ from ablate.store.records import (
 )
 from ablate.store.run_tables import RunTables, check_ends, speaks_of_runs
 from ablate.store.trial_tables import TrialRows, TrialTables
-from ablate.store.urls import parse_url, show_url, sqlite_path
+from ablate.store.urls import mask, parse_url, show_url, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -65,6 +69,7 @@ class Store:
         path = sqlite_path(url)
         self._url = url if path is None else url.set(database=str(path))
         self._optuna_found = contents.optuna
+        self._complete = contents.complete
         self._busy_seconds = busy_seconds
         self._engine = make_engine(self._url, busy_seconds)
         self._run_tables = RunTables(self._engine.dialect.name, self.url_shown)
@@ -74,7 +79,7 @@ class Store:
 
     @classmethod
     def open(cls, url: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Self:
-        """Open the database at `url`, adding ablate's tables if `create` is set.
+        """Open the database at `url`, adding what is missing of ablate's tables if `create` is set.
 
         `busy_seconds` is how long a write waits for the write of another process.
 
@@ -100,7 +105,7 @@ class Store:
                     f"{error.strerror}; name another one with --storage"
                 ) from None
         store = cls(parsed, contents, busy_seconds)
-        if contents.version is None:
+        if create and not contents.complete:
             try:
                 store._create()
             except StorageError:
@@ -232,6 +237,27 @@ class Store:
                 self._run_tables.write(connection, batch, now)
         known |= ids
 
+    def record_audit(self, definition_id: int, findings: Sequence[FindingRow]) -> None:
+        """Record that a definition was audited, with what was found, passwords masked."""
+        with self._writing() as connection:
+            result = connection.execute(
+                tables.audits.insert().values(definition_id=definition_id, created_at=_now())
+            )
+            key = result.inserted_primary_key
+            assert key is not None  # noqa: S101 - an INSERT of one row returns its key
+            rows = [
+                {
+                    name: mask(storable(value)) if isinstance(value, str) else value
+                    for name, value in found._asdict().items()
+                }
+                for found in findings
+            ]
+            if rows:
+                connection.execute(
+                    tables.findings.insert(),
+                    [{"audit_id": key[0], "place": n, **row} for n, row in enumerate(rows)],
+                )
+
     def start_session(self, study: str) -> int:
         """Record that this process works on `study` from now on and return the session's id."""
         now = _now()
@@ -303,6 +329,31 @@ class Store:
                 .order_by(columns.id)
             ).all()
         return [DefinitionRecord(*row) for row in rows]
+
+    def audit(self, definition_id: int) -> AuditRecord | None:
+        """Return the latest audit of a definition, or None if it was not audited."""
+        if not self._complete:
+            return None
+        audits, findings = tables.audits.c, tables.findings.c
+        with self._reading() as connection:
+            latest = connection.execute(
+                select(audits.id, audits.created_at)
+                .where(audits.definition_id == definition_id)
+                .order_by(audits.id.desc())
+                .limit(1)
+            ).one_or_none()
+            if latest is None:
+                return None
+            rows = connection.execute(
+                select(*(findings[name] for name in FindingRow._fields))
+                .where(findings.audit_id == latest.id)
+                .order_by(findings.place)
+            ).all()
+        found = (
+            FindingRow(*row)._replace(arms=tuple(row.arms), allowed=bool(row.allowed))
+            for row in rows
+        )
+        return AuditRecord(definition_id, latest.created_at, tuple(found))
 
     def runs(self, study: str, *, with_config: bool = False) -> list[RunRecord]:
         """Return the runs of a study by trial, seed and attempt."""
@@ -388,6 +439,16 @@ class Store:
         """Return the trials of the Optuna study of this name by number, as Optuna reads them."""
         return read_past(self.optuna, study) if self._has_optuna() else []
 
+    def artifacts(self, study: str, trials: Collection[int]) -> list[ArtifactRecord]:
+        """Return the artifacts of some trials of the Optuna study of this name, by trial and name.
+
+        The list is empty when there is no such study.
+        """
+        if not self._has_optuna():
+            return []
+        with self._reading() as connection:
+            return read_records(connection, study, trials)
+
     # --- inside --------------------------------------------------------------------------
 
     def _has_optuna(self) -> bool:
@@ -406,6 +467,7 @@ class Store:
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
             self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
+        self._complete = True
 
     def _no_run(self, run_id: int) -> StorageError:
         return StorageError(f"there is no run {run_id} in {self.url_shown}")

@@ -42,10 +42,14 @@ _REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no passw
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a database holds: ablate's schema version if any, and whether Optuna's tables."""
+    """What a database holds: ablate's schema version if any, and whether Optuna's tables.
+
+    `complete` says that all tables of ablate are there, those of later additions too.
+    """
 
     version: int | None
     optuna: bool
+    complete: bool = False
 
 
 def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
@@ -213,7 +217,7 @@ def _contents(connection: Connection, url: URL) -> Contents:
             f"the storage {show_url(url)} belongs to something else (its tables: {some}); "
             "name another database"
         )
-    return Contents(version, optuna)
+    return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())
 
 
 def _read(engine: Engine, url: URL) -> Contents:

@@ -85,6 +85,37 @@ class TrialRecord:
     end: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class ArtifactRecord:
+    """A file kept of a trial's runs; `id` names it in the artifact store."""
+
+    trial: int
+    name: str
+    id: str
+
+
+class FindingRow(NamedTuple):
+    """One finding of an audit: severity error, warning or note; stage static, probe or runs."""
+
+    code: str
+    severity: str
+    arms: tuple[str, ...]
+    what: str
+    where: str
+    advice: str
+    allowed: bool
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An audit of one definition of a study, with all that it found."""
+
+    definition_id: int
+    created_at: datetime
+    findings: tuple[FindingRow, ...]
+
+
 def count_states(trials: Iterable[TrialRecord]) -> dict[str, int]:
     """Count trials by state, in the order in which the states first occur."""
     return dict(Counter(trial.state for trial in trials))

@@ -156,3 +156,26 @@ sessions = Table(
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
 )
+
+audits = Table(
+    "ablate_audits",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("definition_id", Integer, ForeignKey("ablate_definitions.id"), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+findings = Table(
+    "ablate_findings",
+    metadata,
+    Column("audit_id", Integer, ForeignKey("ablate_audits.id"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    Column("code", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("arms", PlainData, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("where", Text, nullable=False),
+    Column("advice", Text, nullable=False),
+    Column("allowed", Integer, nullable=False),
+    Column("stage", Text, nullable=False),
+)

@@ -28,6 +28,7 @@ from ablate.run import (
 )
 from ablate.spec import Objective, Study, content_hash
 from ablate.store import NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.store.artifacts import FOLDER, RunFiles
 from ablate.study.record import Recorder
 
 _TICK = 0.25
@@ -90,6 +91,7 @@ class _Trial:
     attempt: int = 0
     failures: int = 0
     key: RunKey | None = None
+    directory: Path | None = None
     job: int = 0
     config: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
@@ -357,6 +359,7 @@ class Coordinator:
         resume = trial.attempt > 1 and (known is None or known.code_version == context.code_version)
         if not resume:
             shutil.rmtree(directory, ignore_errors=True)
+        trial.directory = directory
         trial.key = RunKey(plan.number, trial.seed, trial.attempt)
         self._recorder.start_run(
             NewRun(
@@ -455,10 +458,23 @@ class Coordinator:
         self, trial: _Trial, status: str, reason: str | None, event: Finished | None = None
     ) -> None:
         if trial.key is not None:
+            if status in ("complete", "pruned"):
+                self._keep_files(trial)
             epochs, steps = (event.epochs, event.steps) if event else (None, None)
             end = RunEnd(status, reason, epochs, steps)
             self._recorder.end_run(trial.key, end, event.fingerprints if event else {})
             trial.key = None
+
+    def _keep_files(self, trial: _Trial) -> None:
+        """Have the files of the trial's latest run kept, once: no attempt of it follows."""
+        if trial.directory is None:
+            return
+        prefix = f"seed-{trial.seed}/" if len(trial.plan.seeds) > 1 else ""
+        context, number = self._context, trial.plan.number
+        kept_in = context.results / FOLDER
+        run = RunFiles(context.study.name, number, trial.directory, prefix, kept_in)
+        self._recorder.keep_files(run)
+        trial.directory = None
 
     def _retry(self, trial: _Trial, reason: str, error: str | None = None) -> None:
         """Make a new attempt, unless enough have failed or the same error came twice."""
@@ -485,6 +501,8 @@ class Coordinator:
 
     def _end(self, trial: _Trial, status: str, reason: str | None) -> None:
         number = trial.plan.number
+        if status == "failed":
+            self._keep_files(trial)
         value = sum(trial.values) / len(trial.values) if status == "complete" else None
         system_attrs = self._source.finish(number, _STATES[status], value)
         attrs = {"state": status, **({"reason": reason} if reason else {})}

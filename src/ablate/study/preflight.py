@@ -1,12 +1,12 @@
 """Try every configuration before anything is written or any budget burnt."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import RunError, SpecError, nearest
-from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Probed, Ready, Resolved
+from ablate.run import Event, Finished, Job, Launcher, Lost, Probed, Resolved
+from ablate.run.jobs import do_all
 from ablate.spec import AblationSpec, SearchSpec, Study, paths
 
 
@@ -21,8 +21,6 @@ class Probe:
 
 
 Progress = Callable[[str], None]
-
-_ATTEMPTS = 3
 
 
 def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
@@ -56,7 +54,10 @@ def check_search(study: Study, launcher: Launcher, progress: Progress) -> Probe:
 
 
 def check_ablation(study: Study, launcher: Launcher, progress: Progress) -> dict[str, Probe]:
-    """Check an ablation: every arm resolves, runs on one batch and logs the declared metrics."""
+    """Check an ablation: every arm resolves and runs on one batch.
+
+    Every arm logs the deciding metric, and every other metric is logged by one arm at least.
+    """
     assert isinstance(study.spec, AblationSpec)  # noqa: S101
     seed = study.seeds[0]
     names = [arm.name for arm in study.arms]
@@ -73,14 +74,24 @@ def check_ablation(study: Study, launcher: Launcher, progress: Progress) -> dict
             raise SpecError(f"{study.name}: arms.{name}: {outcome}")
         configs[f"{study.name}: arms.{name}"] = outcome
     probes = _probe(launcher, configs, study.objective.metric)
-    for name, probe in zip(names, probes, strict=True):
-        for metric in study.spec.metrics:
-            if metric not in probe.metrics:
+    for metric in study.spec.metrics:
+        missing = [n for n, probe in zip(names, probes, strict=True) if metric not in probe.metrics]
+        if len(missing) == len(names):
+            logged = {name for probe in probes for name in probe.metrics}
+            raise SpecError(
+                f"{study.name}: metrics.{metric}: no arm ever logs it: {nearest(metric, logged)}"
+            )
+        if missing:
+            progress(f"{metric} is not logged by {', '.join(missing)}")
+    by_name = dict(zip(names, probes, strict=True))
+    for arm, figures in (study.spec.published.values if study.spec.published else {}).items():
+        for metric in figures:
+            if metric not in by_name[arm].metrics:
                 raise SpecError(
-                    f"{study.name}: metrics.{metric}: the arm {name!r} never logs it: "
-                    f"{nearest(metric, probe.metrics)}"
+                    f"{study.name}: published.values.{arm}: the arm never logs {metric!r}: "
+                    f"{nearest(metric, by_name[arm].metrics)}"
                 )
-    return dict(zip(names, probes, strict=True))
+    return by_name
 
 
 def resolve_all(
@@ -88,7 +99,7 @@ def resolve_all(
 ) -> list[dict[str, Any] | SpecError]:
     """Resolve configs on the launcher's workers, in order; a refused one gives its error."""
     jobs = [Job(number, "resolve", dict(config)) for number, config in enumerate(configs)]
-    outcomes = _do(launcher, jobs)
+    outcomes = do_all(launcher, jobs)
     return [
         next((event.config for event in events if isinstance(event, Resolved)), None)
         or SpecError(_reason(events))
@@ -102,7 +113,7 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
         for number, config in enumerate(configs.values())
     ]
     probes = []
-    for where, job, events in zip(configs, jobs, _do(launcher, jobs), strict=True):
+    for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
             raise SpecError(f"{where}: {_reason(events)}")
@@ -110,33 +121,6 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
             Probe(job.config, probed.parameters, tuple(probed.metrics), probed.max_epochs)
         )
     return probes
-
-
-def _do(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
-    """Do independent jobs and return the events of each, in the order of the jobs.
-
-    A job whose worker dies is done again, a few times.
-    """
-    events: dict[int, list[Event]] = {job.id: [] for job in jobs}
-    losses: Counter[int] = Counter()
-    ended: set[int] = set()
-    queue = list(jobs)
-
-    def handle(event: Event) -> Decision:
-        assert not isinstance(event, Ready)  # noqa: S101 - the launcher keeps those
-        events[event.job].append(event)
-        losses[event.job] += isinstance(event, Lost)
-        if isinstance(event, Lost) and losses[event.job] < _ATTEMPTS:
-            queue.extend(job for job in jobs if job.id == event.job)
-        elif isinstance(event, (Finished, Lost)):
-            ended.add(event.job)
-        return "continue"
-
-    while len(ended) < len(jobs):
-        while queue and launcher.free:
-            launcher.submit([queue.pop(0)])
-        launcher.poll(handle, 1.0)
-    return [events[job.id] for job in jobs]
 
 
 def _reason(events: Sequence[Event]) -> str:

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ablate.errors import AblateError, RunError, StorageError, Unavailable
 from ablate.run import Reported
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.store.artifacts import RunFiles, keep
 from ablate.study.asker import Past
 
 _PAUSE = 0.2
@@ -39,6 +40,7 @@ class Recorder:
         self._session = store.start_session(study)
         self._touched = time.monotonic()
         self._noted = Batch(study)
+        self._files: list[RunFiles] = []
         self._guard = threading.Condition()
         self._busy = False
         self._closing = False
@@ -82,6 +84,11 @@ class Recorder:
         """Note a trial's intermediate value."""
         self._note(lambda batch: batch.intermediate.setdefault(number, {}).update({step: value}))
 
+    def keep_files(self, run: RunFiles) -> None:
+        """Note that a run is over: its files are copied and recorded before what is noted later."""
+        with self._guard:
+            self._files.append(run)
+
     def end_run(self, key: RunKey, end: RunEnd, fingerprints: Mapping[str, str]) -> None:
         """Note how a run ended and what data it saw."""
 
@@ -115,7 +122,7 @@ class Recorder:
         deadline = time.monotonic() + _PATIENCE
         with self._guard:
             self._guard.notify_all()
-            while (self._busy or not self._noted.empty) and self._failure is None:
+            while (self._busy or self._pending) and self._failure is None:
                 if not self._guard.wait(0.1) and time.monotonic() > deadline:
                     raise RunError(
                         "the storage is still away, so the latest results are not recorded; "
@@ -130,6 +137,10 @@ class Recorder:
             self._guard.notify_all()
         self._thread.join(timeout=_PAUSE * 10)
 
+    @property
+    def _pending(self) -> bool:
+        return bool(self._files) or not self._noted.empty
+
     def _note(self, change: Callable[[Batch], Any]) -> None:
         with self._guard:
             change(self._noted)
@@ -139,11 +150,15 @@ class Recorder:
         while True:
             with self._guard:
                 self._guard.wait(pause)
-                if self._closing and self._noted.empty:
+                if self._closing and not self._pending:
                     return
                 batch, self._noted = self._noted, Batch(self._study)
+                files, self._files = self._files, []
                 self._busy = True
             try:
+                for run in files:
+                    if attributes := keep(run, self._say):
+                        batch.system_attrs.setdefault(run.trial, {}).update(attributes)
                 self._write(batch)
                 pause = _PAUSE
             except Unavailable as error:

@@ -18,7 +18,7 @@ from ablate.spec import (
     content_hash,
     read_study,
 )
-from ablate.store import RunRecord, Store
+from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.coordinator import Coordinator, Plan, known_runs
 from ablate.study.imports import check_imports
 from ablate.study.preflight import Probe, check_ablation
@@ -90,7 +90,11 @@ def replay(
         else:
             study = Study(file.name, file.spec, config, launcher.facts()["profile"], name)
         probes = check_ablation(study, launcher, request.say)
-        return _replay(study, probes, launcher, request, afresh=afresh)
+        found = None
+        if request.inspect is not None and config is None:  # a single trial is compared with none
+            resolved = {arm: probe.config for arm, probe in probes.items()}
+            found = request.inspect(study, resolved, launcher)
+        return _replay(study, probes, launcher, request, found, afresh=afresh)
 
 
 def _recorded(
@@ -120,6 +124,7 @@ def _replay(
     probes: Mapping[str, Probe],
     launcher: Launcher,
     request: Request,
+    found: Sequence[FindingRow] | None,
     *,
     afresh: bool,
 ) -> ReplayResult:
@@ -130,6 +135,8 @@ def _replay(
     }
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, "ablation", study.definition(), study.profile)
+        if found is not None:
+            store.record_audit(definition_id, found)
         with recording(store, study, request.say) as recorder:
             store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
             numbers, done = _enqueue(wanted, recorder, afresh=afresh)

@@ -1,6 +1,6 @@
 """What a search and a replay have in common before their first run."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +11,20 @@ import optuna
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
 from ablate.spec import Study, StudyFile, identity, paths
-from ablate.store import Store, StudyRecord
+from ablate.store import FindingRow, Store, StudyRecord
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url
 from ablate.study.coordinator import Context, Snapshot
 from ablate.study.record import Recorder
 
 DEFAULT_STORAGE = "sqlite:///results/ablate.db"
+
+
+Inspect = Callable[[Study, Mapping[str, dict[str, Any]], Launcher], Sequence[FindingRow]]
+"""Looks at an ablation and its resolved configurations by arm before anything is written.
+
+What it returns is recorded with the study; an AblateError that it raises stops the command.
+"""
 
 
 def _silent(_: Any) -> None:
@@ -36,6 +43,7 @@ class Request:
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
     launcher: Callable[[int], Launcher] = LocalLauncher
+    inspect: Inspect | None = None
 
     @contextmanager
     def launched(self) -> Iterator[Launcher]:
