@@ -7,6 +7,7 @@ AblateError                 something ablate can explain
 │   └── StorageError        the database can't be reached, read or trusted
 │       └── Unavailable     it can't be reached right now; trying again may help
 ├── RunError                a run failed; the study goes on (exit 1 at its end)
+├── AuditError              arms may not be compared; nothing was written (exit 1)
 └── Interrupted             stopped by a signal; the same command resumes (exit 130)
 
 Every message says what is wrong, where (file and key) and what to do.
@@ -46,6 +47,10 @@ class Unavailable(StorageError):  # noqa: N818 - a state, not a mistake
 
 class RunError(AblateError):
     """A run failed."""
+
+
+class AuditError(AblateError):
+    """The audit found that arms may not be compared: nothing was written."""
 
 
 class Interrupted(AblateError):  # noqa: N818 - a state, not a mistake

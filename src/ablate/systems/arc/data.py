@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -215,6 +215,16 @@ class ArcDataModule(LightningDataModule):
             ),
         }
 
+    def example_keys(self, split: Literal["train", "val"]) -> Iterator[str]:
+        """Yield the content of every query of a split as a hash."""
+        for query in self._split(split):
+            yield _key(query.pair)
+
+    def contexts(self, split: Literal["train", "val"]) -> Iterator[tuple[str, list[str]]]:
+        """Yield the key of every query of a split and the keys of the pairs shown with it."""
+        for query in self._split(split):
+            yield _key(query.pair), [_key(pair) for pair in query.context]
+
     def manifest(self) -> dict[str, int]:
         """Count the examples kept and dropped by each filter, as "train_kept", "val_dropped_cells".
 
@@ -227,6 +237,9 @@ class ArcDataModule(LightningDataModule):
         return counts
 
     # Parts
+
+    def _split(self, split: Literal["train", "val"]) -> Sequence[Query]:
+        return self.train_queries if split == "train" else self.val_queries
 
     def _obtain(self) -> dict[str, list[Pair]]:
         extra = self.val_samples_per_task if self.validation == "examples" else 0
@@ -296,6 +309,10 @@ def _require_at_least(bound: int, **arguments: int | None) -> None:
     for name, value in arguments.items():
         if value is not None and value < bound:
             raise ValueError(f"{name}: must be at least {bound}, got {value}")
+
+
+def _key(pair: Pair) -> str:
+    return hashlib.sha256(pair.content).hexdigest()
 
 
 def _identified(query: Query, pair: Pair) -> bytes:

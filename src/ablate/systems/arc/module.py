@@ -1,6 +1,9 @@
 """The Lightning module of the ARC system: one arm, its loss and its metrics."""
 
-from collections.abc import Sized
+import math
+from collections.abc import Callable, Sized
+from dataclasses import replace
+from functools import partial
 
 import torch
 from lightning.pytorch import LightningModule
@@ -25,6 +28,12 @@ from ablate.systems.arc.metrics import (
 from ablate.systems.arc.models.build import ARMS, Arch, Flavour, Parts, Sizes, build_network
 from ablate.systems.arc.models.network import Scores
 from ablate.systems.arc.models.transformer import LeakyDecoderOnly
+from ablate.systems.arc.predictors import Predictor
+from ablate.systems.arc.properties import (
+    colours_commute,
+    coordinates_are_true,
+    every_cell_is_predicted,
+)
 from ablate.systems.arc.sequences import examples, merge
 from ablate.systems.arc.tasks import CATEGORIES, category_index_of_task
 
@@ -189,6 +198,45 @@ class ArcModule(LightningModule):
             self._log("val_cell_accuracy_pooled", total["correct_cells"] / total["cells"])
         if self.per_category:
             self._log_categories(names, sums, counts)
+
+    # What the module says of itself, to be tested
+
+    def example_losses(self, batch: ArcBatch) -> Tensor:
+        """Return the mean cross-entropy over each example's own scored positions, (B,)."""
+        scores = self.network.objective(batch)[0]
+        return example_cross_entropy(scores.logits_BTV, scores.labels_BT)
+
+    def chance_loss(self, batch: ArcBatch) -> float:
+        """Return the cross-entropy of a uniform guess."""
+        return math.log(self(batch).shape[-1])
+
+    def autoregression(self, batch: ArcBatch) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the cells to be predicted, (B, T), and the logits for them given other cells.
+
+        Cells that the convention gives away are not among them.
+        """
+        first = self.network.convention.first_cell
+        given_BT = batch.target_BT[:, :first]
+
+        def logits(cells_BT: Tensor) -> Tensor:
+            altered: Tensor = self(replace(batch, target_BT=torch.cat([given_BT, cells_BT], 1)))
+            return altered[:, -cells_BT.shape[1] :]
+
+        return batch.target_BT[:, first:], logits
+
+    def properties(self) -> dict[str, Callable[[], str | None]]:
+        """Return the tests of what the parts are named for."""
+        network = self.network
+        if isinstance(network, Predictor):
+            return {}
+        tests: dict[str, Callable[[], str | None]] = {
+            "every cell is predicted": partial(every_cell_is_predicted, network)
+        }
+        if self.parts.grid2d:
+            tests["coordinates"] = partial(coordinates_are_true, network)
+        if self.parts.perminv:
+            tests["colour equivariance"] = partial(colours_commute, network)
+        return tests
 
     def _skips(self, batch: ArcBatch) -> bool:
         """Return whether the published arm has nothing to predict here, and knows it."""

@@ -1,0 +1,174 @@
+"""Audit a prepared study: its configurations, and the behaviour of what they build."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ablate.audit.codes import CODES, finding
+from ablate.audit.differences import Config, flat
+from ablate.audit.evidence import Evidence
+from ablate.audit.findings import Finding, ordered
+from ablate.audit.static import check_ablation, check_search
+from ablate.errors import RunError, SpecError
+from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
+from ablate.run.jobs import do_all
+from ablate.spec import AblationSpec, Choice, Study
+from ablate.store import FindingRow
+
+_EXAMINE = "ablate.audit.probes:examine"
+_SAME = ("same-config", "same-function")
+
+
+def _silent(_: str) -> None:
+    """Show nothing."""
+
+
+def audit(
+    study: Study,
+    launcher: Launcher,
+    say: Callable[[str], None] = _silent,
+    *,
+    resolved: Mapping[str, Config] | None = None,
+    recorded: Mapping[str, Config] | None = None,
+    probes: bool = True,
+) -> list[Finding]:
+    """Return all that stands against comparing the arms of a study, the worst first.
+
+    `resolved` are the arms' configurations with every default, if they are known already;
+    `recorded` those that the study names as the origin of its values. Without `probes` nothing
+    is built. Raises SpecError if a configuration does not resolve.
+    """
+    configs = dict(resolved or _resolve(study, launcher))
+    found: list[Finding] = []
+    evidence: dict[str, Evidence] = {}
+    if probes and False:
+        evidence, found = _examine(study, configs, launcher, say)
+    if isinstance(study.spec, AblationSpec):
+        static = check_ablation(study, configs, recorded or {})
+    else:
+        static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
+    return ordered(_without_repeats([*static, *found]))
+
+
+def as_rows(findings: list[Finding]) -> list[FindingRow]:
+    """Return findings as they are stored and reported, with the stage that found them."""
+    return [
+        FindingRow(
+            code=item.code,
+            severity=item.severity,
+            arms=item.arms,
+            what=item.what,
+            where=item.where,
+            advice=item.advice,
+            allowed=item.allowed,
+            stage=CODES[item.code].stage,
+        )
+        for item in findings
+    ]
+
+
+def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
+    """Fill in every default of each arm's configuration; of the config itself for a search."""
+    seed = study.seeds[0]
+    if isinstance(study.spec, AblationSpec):
+        wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
+    else:
+        wanted = {study.name: study.configured({}, seed)}
+    jobs = [Job(number, "resolve", config) for number, config in enumerate(wanted.values())]
+    resolved: dict[str, Config] = {}
+    for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
+        answer = next((event for event in events if isinstance(event, Resolved)), None)
+        if answer is None:
+            raise SpecError(f"{study.name}: {name}: {_reason(events[-1])}")
+        resolved[name] = answer.config
+    return resolved
+
+
+def _examine(
+    study: Study,
+    configs: Mapping[str, Config],
+    launcher: Launcher,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Evidence], list[Finding]]:
+    """Build and try every arm on real batches, and say what that shows."""
+    names = list(configs)
+    say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
+    request = {"keys": _values(study, configs), "metrics": _metrics(study)}
+    jobs = [
+        Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
+        for number, config in enumerate(configs.values())
+    ]
+    evidence: dict[str, Evidence] = {}
+    found: list[Finding] = []
+    for name, events in zip(names, do_all(launcher, jobs), strict=True):
+        answer = next((event for event in events if isinstance(event, Answered)), None)
+        if answer is not None:
+            evidence[name] = Evidence.of(answer.result)
+        else:
+            found.append(_not_examined(name, events[-1]))
+    return evidence, found
+
+
+def _not_examined(arm: str, last: Event) -> Finding:
+    return finding(
+        "probe-not-run",
+        [arm],
+        f"the arm could not be examined: {_last_words(last)}",
+        "every probe",
+        "see that the arm trains on a few batches in a process of its own",
+    )
+
+
+def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]:
+    """Return the keys that a study changes or searches, with the values that they take."""
+    if not isinstance(study.spec, AblationSpec):
+        return {
+            path: [parameter.value(label) for label in parameter.labels]
+            if isinstance(parameter, Choice)
+            else list(parameter.ends)
+            for path, parameter in study.space.items()
+        }
+    leaves = [flat(config) for config in configs.values()]
+    values: dict[str, list[Any]] = {}
+    for leaf in dict.fromkeys(leaf for mine in leaves for leaf in mine):
+        taken: list[Any] = []
+        for mine in leaves:
+            if leaf in mine and mine[leaf] not in taken:
+                taken.append(mine[leaf])
+        if len(taken) > 1:
+            values[leaf] = taken
+    return values
+
+
+def _metrics(study: Study) -> list[str]:
+    named = list(study.spec.metrics) if isinstance(study.spec, AblationSpec) else []
+    return list(dict.fromkeys([*named, study.objective.metric]))
+
+
+def _batches_matter(evidence: Mapping[str, Evidence]) -> bool:
+    """Say whether the batch size may change a metric: unless a probe has shown that it does not."""
+    return not evidence or any(
+        "batch invariance" in seen.skipped
+        or any(fault.code == "metric-depends-on-batch" for fault in seen.faults)
+        for seen in evidence.values()
+    )
+
+
+def _without_repeats(findings: list[Finding]) -> list[Finding]:
+    """Leave out arms that are the same function where they have the same configuration."""
+    copies = [set(item.arms) for item in findings if item.code == _SAME[0]]
+    return [
+        item
+        for item in findings
+        if item.code != _SAME[1] or not any(set(item.arms) <= arms for arms in copies)
+    ]
+
+
+def _reason(last: Event) -> str:
+    if isinstance(last, Lost):
+        raise RunError(f"a worker died while trying a configuration: {last.reason}")
+    return _last_words(last)
+
+
+def _last_words(last: Event) -> str:
+    reason = last.reason if isinstance(last, (Finished, Lost)) else None
+    return reason or "it gives no reason"

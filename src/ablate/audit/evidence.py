@@ -1,0 +1,105 @@
+"""What the probes saw of one arm, as plain data that travels between processes."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+Reading = Literal["read", "dead", "unknown"]
+
+
+@dataclass(frozen=True)
+class Component:
+    """A child module: its trainable parameters, and FLOPs of one example's validation step."""
+
+    path: str
+    kind: str
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class DropoutUse:
+    """The dropout within a component: rates in order, and how many of its modules have weights."""
+
+    component: str
+    rates: tuple[float, ...]
+    layers: int
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The standard deviation of a tensor's initial values."""
+
+    name: str
+    shape: tuple[int, ...]
+    std: float
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one split; what the probes could not see is None.
+
+    `digest` is over the content of the examples looked at, `order` over that of the first batches
+    of the first epoch. `longest` and `mean_length` are of the first dimension behind the batch.
+    """
+
+    examples: int | None = None
+    digest: str | None = None
+    order: str | None = None
+    longest: int | None = None
+    mean_length: float | None = None
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something wrong with one arm alone; `metric` is the one concerned, if it is about one."""
+
+    code: str
+    what: str
+    where: str
+    metric: str | None = None
+    slight: bool = False
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything that the probes saw of one arm with one seed.
+
+    `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
+    without dropout; `trace` those of three optimizer steps from canonical weights, with it.
+    `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
+    without the model. `metrics` are those of an arm that has nothing to train. `skipped` names
+    the probes that could not run, with the reason.
+    """
+
+    parameters: int = 0
+    flops: int | None = None
+    components: tuple[Component, ...] = ()
+    dropouts: tuple[DropoutUse, ...] = ()
+    tree: str = ""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    scales: tuple[Scale, ...] = ()
+    responses: tuple[dict[str, float], ...] = ()
+    trace: tuple[dict[str, float], ...] = ()
+    config: str = ""
+    elsewhere: str = ""
+    train: Split = field(default_factory=Split)
+    val: Split = field(default_factory=Split)
+    keys: dict[str, Reading] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+    skipped: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, to be sent or stored as JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def of(data: dict[str, Any]) -> "Evidence":
+        """Read what `as_dict` gave, also after a journey through JSON."""
+        return _READER.validate_python(data)
+
+
+_READER = TypeAdapter(Evidence)
