@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ablate.spec import read_study
+from ablate.spec import paths, read_study, read_yaml
+from ablate.spec.study import merged
 from ablate.systems.arc import ArcModule
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +68,26 @@ def test_the_faithful_ladder_has_the_published_parameter_counts(
             module = ArcModule(**study.configured(arm.changes, 307)["model"]["init_args"])
             counts[arm.name] = sum(parameter.numel() for parameter in module.parameters())
     assert counts == PUBLISHED
+
+
+def test_the_ladder_ends_in_the_production_recipe_but_for_logging_and_validation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    study = read_study("worldmodel-ladder").prepare("cuda")
+    (arm,) = [arm for arm in study.arms if arm.name == study.spec.full]
+    folder = ROOT / "configs" / "worldmodel"
+    recipe = merged([read_yaml(folder / f"{name}.yaml") for name in ("development", "production")])
+    reached, published = (
+        paths.flatten(config) for config in (study.configured(arm.changes, 42), recipe)
+    )
+    free = ("data.init_args.eval_batch_size", "trainer.log_every_n_steps", "trainer.callbacks")
+    differing = {
+        path
+        for path in reached.keys() | published.keys()
+        if reached.get(path) != published.get(path)
+    }
+    assert {path for path in differing if not path.startswith(free)} == set()
 
 
 @pytest.mark.long

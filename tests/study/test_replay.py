@@ -127,6 +127,22 @@ def test_a_wrong_ablation_is_refused_with_nothing_written(
     assert project.files() == before
 
 
+def test_a_metric_that_one_arm_does_not_log_is_no_mistake(project: Project) -> None:
+    (project.folder / "extra.py").write_text(
+        "from toy import Toy\n"
+        "class Extra(Toy):\n"
+        "    def on_validation_epoch_end(self):\n"
+        "        self.log('val_extra', 1.0)\n"
+    )
+    arms = {"plain": {}, "extra": {"model": {"class_path": "extra.Extra"}}}
+    metrics = {"val_loss": "minimize", "val_extra": "minimize"}
+    project.study("pair", ABLATION, arms=arms, reference="plain", floor={}, metrics=metrics)
+    said: list[str] = []
+    result = replay("pair", project.request(say=said.append))
+    assert result.counts == {"complete": 4}
+    assert "val_extra is not logged by plain" in said
+
+
 def test_a_trial_of_a_search_is_replayed_exactly(project: Project) -> None:
     project.study("s", SEARCH)
     found = search("s", project.request())

@@ -282,9 +282,9 @@ class Answers(Trained):
         super().__init__(**arguments)
         self.asked: list[int] = []
 
-    def scores(self, batch: Any) -> dict[str, Tensor]:
+    def scores(self, batch: Any, longest: int) -> dict[str, Tensor]:
         self.asked.append(self.trainer.global_step)
-        return super().scores(batch)
+        return super().scores(batch, longest)
 
 
 def asked(probe: str, **arguments: Any) -> tuple[Answers, Trainer]:

@@ -142,15 +142,17 @@ class WorldModelModule(WeightedAccumulation):
             loss, count = next_token_loss(self(batch.ids_BT), batch.labels_BT)
             self._log({"val_loss": loss}, int(count))
         elif self._probes():
-            self._log(self.scores(batch), len(batch.prompt_BT))
+            # A development run asks whether it works, which one byte tells.
+            longest = 1 if self.trainer.fast_dev_run else self.max_new_tokens  # type: ignore[attr-defined]
+            self._log(self.scores(batch, longest), len(batch.prompt_BT))
 
-    def scores(self, batch: ProbeBatch) -> dict[str, Tensor]:
-        """Answer prompts and return the mean scores, named as they are logged."""
+    def scores(self, batch: ProbeBatch, longest: int) -> dict[str, Tensor]:
+        """Answer prompts in `longest` bytes at most; return the mean scores as they are logged."""
         answers_BN = generate(
             self.model,
             batch.prompt_BT,
             batch.keep_BT,
-            max_new_tokens=self.max_new_tokens,
+            max_new_tokens=longest,
             temperature=self.temperature,
             generator=self.chances,
         )
