@@ -25,7 +25,6 @@ from ablate.systems.arc.examples import Limits, Pair, context_numbers, load_real
 from ablate.systems.arc.generation import (
     GenerationError,
     Recipe,
-    cache_root,
     generate_example,
     obtain_task,
     obtain_tasks,
@@ -39,6 +38,7 @@ from ablate.systems.arc.tasks import (
     task_categories,
     task_split,
 )
+from ablate.systems.common.caching import cache_root
 
 FAST = "9172f3a0"  # its generator makes a thousand small examples per second
 FAST_TOO = "2281f1f4"

@@ -20,8 +20,9 @@ from ablate.systems.arc.examples import (
     make_queries,
     select,
 )
-from ablate.systems.arc.generation import Recipe, cache_root, obtain_tasks
+from ablate.systems.arc.generation import Recipe, obtain_tasks
 from ablate.systems.arc.tasks import EVALUATION_OFFSET, TASK_IDS, TaskSet, task_split
+from ablate.systems.common.caching import cache_root
 
 Validation = Literal["tasks", "examples", "arc-agi-1-training", "arc-agi-1-evaluation"]
 

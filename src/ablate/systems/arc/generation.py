@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections import Counter
@@ -31,6 +30,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ablate.systems.arc.examples import Pair, missing_dependency
+from ablate.systems.common.caching import replacing
 
 log = logging.getLogger(__name__)
 
@@ -144,16 +144,6 @@ def generate_example(recipe: Recipe, task: str, index: int) -> Pair:
     )
 
 
-def cache_root(cache_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Return the cache folder: the one given, $ABLATE_CACHE, $XDG_CACHE_HOME/ablate, ~/.cache."""
-    if cache_dir is not None:
-        return Path(cache_dir).expanduser()
-    if chosen := os.environ.get("ABLATE_CACHE"):
-        return Path(chosen).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ablate"
-
-
 def task_file(root: Path, recipe: Recipe, task: str) -> Path:
     """Return where the examples of a task are cached."""
     return root / "arc" / recipe.key()[:16] / f"{task}.npz"
@@ -171,22 +161,10 @@ def write_task(path: Path, recipe: Recipe, task: str, pairs: Sequence[Pair]) -> 
         [grid.ravel() for pair in pairs for grid in (pair.input, pair.output)], dtype=np.uint8
     )
     digest = _digest(recipe.key(), task, sizes.tobytes(), cells.tobytes())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{task}-", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file, sizes=sizes, cells=cells, digest=np.frombuffer(digest, dtype=np.uint8)
-            )
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp allows its owner only; a shared cache is read by others too.
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        np.savez_compressed(
+            file, sizes=sizes, cells=cells, digest=np.frombuffer(digest, dtype=np.uint8)
+        )
 
 
 def read_task(path: Path, recipe: Recipe, task: str) -> list[Pair]:
