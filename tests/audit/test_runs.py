@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.audit.runs import Recorded, Result, check_runs, collapse_epoch, too_good
+from ablate.audit.curves import collapse_epoch, too_good
+from ablate.audit.recorded import Recorded, Result
+from ablate.audit.runs import check_runs
 from ablate.audit.trials import check_trials, edge_of
 from ablate.spec import FloatRange, IntRange
 from ablate.store import RunRecord, TrialRecord
@@ -157,7 +159,9 @@ def test_without_fingerprints_of_the_data_the_first_batches_speak():
 
 
 def test_data_drawn_by_the_seed_is_the_same_for_every_arm():
-    assert check_runs(with_fingerprints("val", {r.id: f"v{r.seed}" for r in RUNS})) == []
+    (item,) = check_runs(with_fingerprints("val", {r.id: f"v{r.seed}" for r in RUNS}))
+    assert (item.code, item.severity, item.arms) == ("data-of-its-own", "note", ())
+    assert "'val'" in item.what
 
 
 def test_lengths_that_one_stopping_rule_made_are_a_note():

@@ -92,6 +92,7 @@ def test_a_replay_is_stopped_by_an_error_before_anything_is_written(project: Pro
     assert project.files() == before
 
 
+@pytest.mark.long
 def test_an_allowed_replay_runs_and_its_report_keeps_the_finding(project: Project) -> None:
     allow = ("--allow", "undeclared-difference")
     url = f"sqlite:///{project.folder}/allowed.db"
@@ -116,6 +117,7 @@ def test_an_allowed_replay_runs_and_its_report_keeps_the_finding(project: Projec
     assert "uncommitted-code" in rows(after)
 
 
+@pytest.mark.long
 def test_a_recorded_trial_alone_is_not_audited(project: Project) -> None:
     url = f"sqlite:///{project.folder}/trial.db"
     done = ablate(

@@ -1,6 +1,7 @@
 """What the stored runs say: pure functions from frames to tables."""
 
-from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders
+from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
+from ablate.analysis.confirmed import confirmed_table, contenders, interval
 from ablate.analysis.frames import (
     Frames,
     curves,
@@ -23,7 +24,10 @@ __all__ = [
     "at_last",
     "best_so_far",
     "best_trial",
+    "confirmed_table",
+    "contenders",
     "curves",
+    "interval",
     "leaders",
     "load",
     "metric_names",
@@ -34,5 +38,6 @@ __all__ = [
     "runs_frame",
     "scores",
     "trials_table",
+    "tuned_arms",
     "with_effects",
 ]

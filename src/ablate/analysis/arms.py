@@ -17,7 +17,7 @@ UNDECLARED = "undeclared"
 NOT_RUN = "not run"
 COLUMNS = [
     *("metric", "direction", "arm", "kind", "reference", "cells", "runs", "n", "mean", "sd"),
-    *("parameters", "best_epochs", "last_epochs", "failed", "diverged", "outdated"),
+    *("parameters", "best_epochs", "last_epochs", "failed", "diverged", "outdated", "tuned"),
 ]
 
 
@@ -44,18 +44,26 @@ def arm_kinds(frames: Frames) -> dict[str, str]:
     return {**arms, **dict.fromkeys(found, UNDECLARED), **floors}
 
 
+def tuned_arms(frames: Frames) -> dict[str, str]:
+    """Map every arm that runs with its own best values to the declared arm it comes from."""
+    found: Mapping[str, Mapping[str, Any]] = frames.definition.get("tuned") or {}
+    return {str(facts["arm"]): arm for arm, facts in found.items() if facts.get("arm")}
+
+
 def arms_table(
     frames: Frames, metrics: Mapping[str, str], objective: Mapping[str, Any]
 ) -> pd.DataFrame:
     """Compare the arms of an ablation: one row per metric and arm, in declared order.
 
-    Columns: metric, direction, arm, kind ("arm", "floor", "undeclared"), reference,
-    cells (a tuple of `Cell` by seed), runs (cells in all, also those not run yet), n (cells
-    that count), mean, sd (of n - 1; NaN below two), parameters, best_epochs (where the value
-    was read) and last_epochs (tuples, counted cells only), failed, diverged, outdated (runs
-    under an earlier definition of the arm, in none of the other columns). No value enters or
-    leaves the mean without its cell saying so.
+    Columns: metric, direction, arm, kind ("arm", "floor", "undeclared"), reference (the tuned
+    reference is one, too), cells (a tuple of `Cell` by seed), runs (cells in all, also those not
+    run yet), n (cells that count), mean, sd (of n - 1; NaN below two), parameters, best_epochs
+    (where the value was read) and last_epochs (tuples, counted cells only), failed, diverged,
+    outdated (runs under an earlier definition of the arm, in none of the other columns), tuned
+    (whether it runs with its own best values). No value enters or leaves the mean without its
+    cell saying so.
     """
+    tuned = tuned_arms(frames)
     table = scores(frames, metrics, objective)
     parameters = frames.current.dropna(subset="parameters").groupby("arm")["parameters"].unique()
     outdated = frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"]
@@ -72,7 +80,7 @@ def arms_table(
                     "direction": direction,
                     "arm": arm,
                     "kind": kind,
-                    "reference": arm == frames.definition.get("reference"),
+                    "reference": tuned.get(arm, arm) == frames.definition.get("reference"),
                     "cells": cells,
                     "runs": len(cells),
                     "n": len(counted),
@@ -84,6 +92,7 @@ def arms_table(
                     "failed": sum(cell.why.startswith("failed") for cell in cells),
                     "diverged": sum(cell.why.startswith("diverged") for cell in cells),
                     "outdated": int((outdated == arm).sum()),
+                    "tuned": arm in tuned,
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -50,12 +50,18 @@ def replicates_of(reference: str, findings: Iterable[FindingRow]) -> frozenset[s
 def with_effects(table: pd.DataFrame, same: Collection[str]) -> pd.DataFrame:
     """Add the columns effect and noise_floor to an arms table.
 
-    The effect is the arm's mean less the reference's, over the seeds that count for both. The
-    runs of all arms in `same`, the reference and those that are the same function, measure its
-    noise floor together with the arm's own. Both are NaN where there is nothing to compare.
+    The effect is the arm's mean less the reference's, over the seeds that count for both; a tuned
+    arm is compared with the tuned reference, if there is one. The runs of all arms in `same`, the
+    reference and those that are the same function, measure its noise floor together with the
+    arm's own. Both are NaN where there is nothing to compare.
     """
-    metrics = {name: _Metric(rows, same) for name, rows in table.groupby("metric", sort=False)}
-    pairs = [metrics[row["metric"]].compare(row) for row in table.to_dict("records")]
+    names = set(table.loc[table["reference"] & table["tuned"], "arm"])
+    metrics = {}
+    for metric, rows in table.groupby("metric", sort=False):
+        inherited = _Metric(rows[~rows["tuned"]], same)
+        metrics[metric, False] = inherited
+        metrics[metric, True] = _Metric(rows[rows["tuned"]], names) if names else inherited
+    pairs = [metrics[row["metric"], row["tuned"]].compare(row) for row in table.to_dict("records")]
     return table.assign(
         effect=[effect for effect, _ in pairs], noise_floor=[floor for _, floor in pairs]
     )

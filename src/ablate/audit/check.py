@@ -3,8 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ablate.audit.codes import CODES, finding
-from ablate.audit.differences import Config, flat
+from ablate.audit.codes import finding
+from ablate.audit.compare import Declared, compare
+from ablate.audit.components import check_components
+from ablate.audit.differences import Config, declared_leaves, flat
 from ablate.audit.evidence import Evidence
 from ablate.audit.findings import Finding, ordered
 from ablate.audit.static import check_ablation, check_search
@@ -12,10 +14,8 @@ from ablate.errors import RunError, SpecError
 from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
 from ablate.run.jobs import do_all
 from ablate.spec import AblationSpec, Choice, Study
-from ablate.store import FindingRow
 
 _EXAMINE = "ablate.audit.probes:examine"
-_SAME = ("same-config", "same-function")
 
 
 def _silent(_: str) -> None:
@@ -40,30 +40,32 @@ def audit(
     configs = dict(resolved or _resolve(study, launcher))
     found: list[Finding] = []
     evidence: dict[str, Evidence] = {}
-    if probes and False:
+    if probes:
         evidence, found = _examine(study, configs, launcher, say)
     if isinstance(study.spec, AblationSpec):
         static = check_ablation(study, configs, recorded or {})
     else:
         static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
-    return ordered(_without_repeats([*static, *found]))
+    return ordered([*static, *found])
 
 
-def as_rows(findings: list[Finding]) -> list[FindingRow]:
-    """Return findings as they are stored and reported, with the stage that found them."""
-    return [
-        FindingRow(
-            code=item.code,
-            severity=item.severity,
-            arms=item.arms,
-            what=item.what,
-            where=item.where,
-            advice=item.advice,
-            allowed=item.allowed,
-            stage=CODES[item.code].stage,
-        )
-        for item in findings
-    ]
+def declared(study: Study) -> Declared:
+    """Return what a study says of its arms, and the best published values of trained arms."""
+    objective = study.objective
+    metrics = {objective.metric: objective.direction}
+    if not isinstance(study.spec, AblationSpec):
+        return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
+    metrics = {**study.spec.metrics, **metrics}
+    trained = [arm.name for arm in study.arms if not arm.floor]
+    published = study.spec.published.values if study.spec.published else {}
+    reached: dict[str, float] = {}
+    for metric, direction in metrics.items():
+        best = max if direction == "maximize" else min
+        values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
+        if values:
+            reached[metric] = best(values)
+    changes = {arm.name: tuple(declared_leaves(arm.changes)) for arm in study.arms}
+    return Declared(changes=changes, metrics=metrics, reached=reached)
 
 
 def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
@@ -92,7 +94,8 @@ def _examine(
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
-    request = {"keys": _values(study, configs), "metrics": _metrics(study)}
+    metrics = list(declared(study).metrics)
+    request = {"keys": _values(study, configs), "metrics": metrics}
     jobs = [
         Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
         for number, config in enumerate(configs.values())
@@ -105,7 +108,8 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
-    return evidence, found
+    shown = [*compare(evidence, declared(study)), *check_components(evidence)]
+    return evidence, [*shown, *found]
 
 
 def _not_examined(arm: str, last: Event) -> Finding:
@@ -139,11 +143,6 @@ def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]
     return values
 
 
-def _metrics(study: Study) -> list[str]:
-    named = list(study.spec.metrics) if isinstance(study.spec, AblationSpec) else []
-    return list(dict.fromkeys([*named, study.objective.metric]))
-
-
 def _batches_matter(evidence: Mapping[str, Evidence]) -> bool:
     """Say whether the batch size may change a metric: unless a probe has shown that it does not."""
     return not evidence or any(
@@ -151,16 +150,6 @@ def _batches_matter(evidence: Mapping[str, Evidence]) -> bool:
         or any(fault.code == "metric-depends-on-batch" for fault in seen.faults)
         for seen in evidence.values()
     )
-
-
-def _without_repeats(findings: list[Finding]) -> list[Finding]:
-    """Leave out arms that are the same function where they have the same configuration."""
-    copies = [set(item.arms) for item in findings if item.code == _SAME[0]]
-    return [
-        item
-        for item in findings
-        if item.code != _SAME[1] or not any(set(item.arms) <= arms for arms in copies)
-    ]
 
 
 def _reason(last: Event) -> str:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ablate.audit.findings import Finding, Severity
 from ablate.errors import NotFoundError, nearest
+from ablate.store import FindingRow
 
 Stage = Literal["static", "probe", "runs"]
 
@@ -58,6 +59,7 @@ CODES: dict[str, Code] = {
     "unequal-initial-scale": Code("warning", "arms start from different scales", "probe"),
     "unequal-dropout": Code("warning", "arms apply dropout differently", "probe"),
     "unequal-parameters": Code("note", "arms differ in size", "probe"),
+    "unequal-components": Code("note", "arms of one size have it in other parts", "probe"),
     "nondeterministic": Code("warning", "the same seed gives other losses", "probe"),
     "seed-has-no-effect": Code("warning", "another seed changes nothing", "probe"),
     "property-violated": Code("error", "a component lacks a property it declares", "probe"),
@@ -73,6 +75,7 @@ CODES: dict[str, Code] = {
     "unequal-run-lengths": Code("warning", "compared runs have different lengths", "runs"),
     "other-examples": Code("error", "runs were scored on other examples", "runs"),
     "other-training-data": Code("warning", "runs were trained on other data", "runs"),
+    "data-of-its-own": Code("note", "every seed has data of its own", "runs"),
     "unpaired-order": Code("note", "seeds do not pair the order of the data", "runs"),
     "mixed-configs": Code("error", "an arm's runs have different configurations", "runs"),
     "mixed-code": Code("warning", "compared runs are of different code", "runs"),
@@ -101,6 +104,23 @@ def finding(
 ) -> Finding:
     """Make a finding of a known code, as severe as its code says unless `severity` is given."""
     return Finding(code, severity or CODES[code].severity, tuple(arms), what, where, advice)
+
+
+def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
+    """Return findings as they are stored and reported, with the stage that found them."""
+    return [
+        FindingRow(
+            code=item.code,
+            severity=item.severity,
+            arms=item.arms,
+            what=item.what,
+            where=item.where,
+            advice=item.advice,
+            allowed=item.allowed,
+            stage=CODES[item.code].stage,
+        )
+        for item in findings
+    ]
 
 
 def check_codes(names: Iterable[str]) -> None:

@@ -82,8 +82,7 @@ class Comparison:
 
     def _declared(self) -> Iterator[str]:
         for side in (self.other, self.side):
-            for path, value in side.arm.changes.items():
-                yield from _declared(path, value)
+            yield from declared_leaves(side.arm.changes)
 
 
 def compare(other: Side, side: Side) -> Comparison:
@@ -154,6 +153,15 @@ def flat(config: Config) -> dict[str, Any]:
     return leaves
 
 
+def declared_leaves(changes: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the paths to which changes give a value; a list is one value."""
+    for path, value in changes.items():
+        if isinstance(value, dict) and value:
+            yield from declared_leaves({f"{path}.{key}": item for key, item in value.items()})
+        else:
+            yield path
+
+
 def stem(leaf: str) -> str:
     """Name a leaf without its place in a list: two betas are one thing."""
     return leaf.partition("[")[0]
@@ -164,15 +172,6 @@ def listed(leaves: Iterable[str], most: int = 6) -> str:
     names = list(leaves)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _declared(path: str, value: Any) -> Iterator[str]:
-    """Yield the paths to which a change gives a value; a list is one value."""
-    if isinstance(value, dict) and value:
-        for key, item in value.items():
-            yield from _declared(f"{path}.{key}", item)
-    else:
-        yield path
 
 
 def _touches(declared: str, leaf: str) -> bool:

@@ -53,12 +53,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something wrong with one arm alone; `metric` is the one concerned, if it is about one."""
+    """Something wrong with one arm alone; a slight one weighs less than its code says."""
 
     code: str
     what: str
     where: str
-    metric: str | None = None
     slight: bool = False
 
 
@@ -66,6 +65,7 @@ class Fault:
 class Evidence:
     """Everything that the probes saw of one arm with one seed.
 
+    `settings` is what the module says of itself in `extra_repr`, which no weight may show.
     `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
@@ -78,6 +78,7 @@ class Evidence:
     components: tuple[Component, ...] = ()
     dropouts: tuple[DropoutUse, ...] = ()
     tree: str = ""
+    settings: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
     scales: tuple[Scale, ...] = ()
     responses: tuple[dict[str, float], ...] = ()

@@ -6,6 +6,7 @@ import typer
 
 from ablate import __version__
 from ablate.cli.audit import audit
+from ablate.cli.confirm import confirm
 from ablate.cli.dashboard import dashboard
 from ablate.cli.freeze import freeze
 from ablate.cli.replay import replay
@@ -39,7 +40,7 @@ def _root(
     """Every run is a trial, every difference is declared, every claim is computed."""
 
 
-for _command in (search, audit, replay, status, report, freeze, dashboard):
+for _command in (search, audit, replay, confirm, status, report, freeze, dashboard):
     app.command()(_command)
 
 

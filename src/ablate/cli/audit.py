@@ -27,7 +27,7 @@ def audit(
     """Say whether the arms of a study may be compared; write nothing."""
     changes = options.parse_overrides(overrides)
     from ablate.audit import check  # noqa: PLC0415
-    from ablate.audit.codes import check_codes  # noqa: PLC0415
+    from ablate.audit.codes import as_rows, check_codes  # noqa: PLC0415
     from ablate.audit.findings import allow as allowing  # noqa: PLC0415
     from ablate.audit.findings import blocking, ordered  # noqa: PLC0415
     from ablate.spec import read_study  # noqa: PLC0415
@@ -49,7 +49,7 @@ def audit(
             found = check.audit(prepared, launcher, live.say, recorded=recorded, probes=not static)
     found = allowing(ordered([*found, *findings.of_stored(storage, prepared)]), allow or ())
     if as_json:
-        rows = [row._asdict() for row in check.as_rows(found)]
+        rows = [row._asdict() for row in as_rows(found)]
         output.print_json({"study": file.name, "profile": prepared.profile, "findings": rows})
     else:
         findings.show(found)

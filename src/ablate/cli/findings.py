@@ -22,7 +22,8 @@ def inspector(request: "Request", allowed: Collection[str]) -> "Inspect":
     def inspect(
         study: "Study", resolved: Mapping[str, dict[str, Any]], launcher: "Launcher"
     ) -> "Sequence[FindingRow]":
-        from ablate.audit.check import as_rows, audit  # noqa: PLC0415
+        from ablate.audit.check import audit  # noqa: PLC0415
+        from ablate.audit.codes import as_rows  # noqa: PLC0415
         from ablate.audit.findings import allow, blocking  # noqa: PLC0415
 
         recorded = origins(request.storage, study)
@@ -93,7 +94,7 @@ def after_runs(store: "Store", frames: "Frames") -> "list[Finding]":
 
 def _recorded(store: "Store", frames: "Frames") -> Any:
     from ablate import analysis  # noqa: PLC0415
-    from ablate.audit.runs import Recorded, Result  # noqa: PLC0415
+    from ablate.audit.recorded import Recorded, Result  # noqa: PLC0415
 
     definition, study = frames.definition, frames.record.name
     current = set(frames.current["run_id"].tolist())

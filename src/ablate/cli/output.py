@@ -55,6 +55,13 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
 
 
+def clock(seconds: float) -> str:
+    """Write seconds as minutes:seconds, from an hour on as hours:minutes:seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def dashboard_hint(storage: str, default: str) -> str:
     """Say how to open the dashboard on a storage."""
     return "ablate dashboard" + ("" if storage == default else f" --storage {storage}")

@@ -4,6 +4,8 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from ablate.cli import output
+
 if TYPE_CHECKING:
     from ablate.study import Snapshot
 
@@ -64,13 +66,7 @@ def _line(snapshot: "Snapshot", *, running: bool) -> str:
     if snapshot.best is not None:
         number, value = snapshot.best
         parts.append(f"best {snapshot.metric} {value:.4g} (trial {number})")
-    parts.append(f"{_clock(snapshot.elapsed)} so far")
+    parts.append(f"{output.clock(snapshot.elapsed)} so far")
     if snapshot.left is not None:
-        parts.append(f"about {_clock(snapshot.left)} left")
+        parts.append(f"about {output.clock(snapshot.left)} left")
     return " | ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -9,8 +9,10 @@ import typer
 
 from ablate.cli import options, output
 from ablate.cli.findings import inspector
+from ablate.cli.matrix import show_matrix
 from ablate.cli.progress import Live
 from ablate.cli.requests import make_request
+from ablate.errors import RequestError
 
 if TYPE_CHECKING:
     from ablate.study import ReplayResult, Verification
@@ -38,6 +40,10 @@ def replay(
         float | None,
         typer.Option("--tolerance", min=0, help="With --verify: the relative difference allowed."),
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be run and for how long; run nothing."),
+    ] = False,
     allow: options.Allow = None,
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
@@ -50,6 +56,8 @@ def replay(
     from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
     from ablate.audit.codes import check_codes  # noqa: PLC0415
 
+    if check and dry_run:
+        raise RequestError("--verify runs the trial, --dry-run runs nothing: give one of them")
     check_codes(allow or ())
     with Live(quiet) as live:
         request = make_request(
@@ -60,6 +68,9 @@ def replay(
             changes=changes,
             workers=workers,
         )
+        if dry_run:
+            show_matrix(studies.matrix(study, request, chosen, allow_import or ()), as_json)
+            return
         request = replace(request, inspect=inspector(request, allow or ()))
         if check:
             verdict = studies.verify(study, request, tolerance, allow_import or ())

@@ -16,7 +16,7 @@ def report(
     as_json: options.Json = False,
 ) -> None:
     """Write the comparison report of a study: Markdown, HTML and CSV."""
-    from ablate.audit.check import as_rows  # noqa: PLC0415
+    from ablate.audit.codes import as_rows  # noqa: PLC0415
     from ablate.report import build  # noqa: PLC0415 - pandas and matplotlib when used
     from ablate.store import Store  # noqa: PLC0415
     from ablate.store.artifacts import FOLDER  # noqa: PLC0415

@@ -15,7 +15,7 @@ from ablate.analysis import (
     replicates_of,
     with_effects,
 )
-from ablate.report import audit, figures, numbers, parts, published
+from ablate.report import audit, confirmed, figures, numbers, parts, published, tuned
 from ablate.report.audit import Audit
 from ablate.report.blocks import (
     Block,
@@ -59,7 +59,9 @@ def document(
     compared = compare(frames, audited.findings)
     metrics = frames.definition["metrics"]
     sections = [
+        *confirmed.sections(frames),
         *(_metric_section(frames, compared, metric) for metric in metrics),
+        *tuned.sections(frames),
         *published.sections(frames),
         *audit.sections(audited),
         *pictures,
@@ -73,7 +75,8 @@ def document(
         ),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]
-    lead.append(audit.summary(audited, frames.record.name))
+    if audited.made or not confirmed.compare(frames).size:  # trials are no arms to be audited
+        lead.append(audit.summary(audited, frames.record.name))
     if remark := _not_counted(compared):
         lead.append(remark)
     return Document(f"Ablation: {frames.record.name}", tuple(lead), tuple(sections))

@@ -14,7 +14,16 @@ import pandas as pd
 
 from ablate.analysis import Frames, curves, load, metric_names, run_list, trials_table
 from ablate.errors import RequestError
-from ablate.report import ablation, html, markdown, pictures, published, search
+from ablate.report import (
+    ablation,
+    confirmed,
+    html,
+    markdown,
+    pictures,
+    published,
+    search,
+    tuned,
+)
 from ablate.report.audit import Audit
 from ablate.report.blocks import Document, Figure, Pictures, Section
 from ablate.store import FindingRow, Store, mask
@@ -50,7 +59,9 @@ def build(
     shown = pictures.sections(frames, store, artifacts)
     before = store.audit(frames.record.definition_id)
     audited = Audit(before is not None, (*(before.findings if before else ()), *check(frames)))
-    composed = compose(frames, out_dir, store.active_seconds(study), audited, shown)
+    confirmation = _confirmation(store, frames)
+    seconds = store.active_seconds(study)
+    composed = compose(frames, out_dir, seconds, audited, shown, confirmation=confirmation)
     blocks = [block for section in composed.sections for block in section.blocks]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
@@ -81,17 +92,34 @@ def build(
     )
 
 
+def _confirmation(store: Store, frames: Frames) -> Frames | None:
+    """Read the study that confirms a search, if there is one."""
+    name = f"{frames.record.name}-confirm"
+    if frames.record.kind != "search" or store.study(name) is None:
+        return None
+    found = load(store, name)
+    provenance = found.definition.get("provenance") or {}
+    return found if provenance.get("study") == frames.record.name else None
+
+
 def compose(
     frames: Frames,
     out_dir: Path,
     seconds: float,
     audited: Audit,
     shown_pictures: tuple[Section, ...] = (),
+    *,
+    confirmation: Frames | None = None,
 ) -> Document:
-    """Compose the report of a study that will lie in `out_dir`."""
+    """Compose the report of a study that will lie in `out_dir`.
+
+    `confirmation` is the study that confirms a search.
+    """
     shown = _directories(frames, out_dir)
     if frames.record.kind == "search":
-        return search.document(frames, shown, seconds, audited, shown_pictures)
+        return search.document(
+            frames, shown, seconds, audited, shown_pictures, confirmation=confirmation
+        )
     return ablation.document(frames, shown, audited, shown_pictures)
 
 
@@ -106,10 +134,9 @@ def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -
     }
     if frames.record.kind == "search":
         return {"trials.csv": _trials_csv(frames), **found}
-    compared = published.compare(frames)
-    if not compared.empty:
-        rows = compared.itertuples(index=False, name=None)
-        found["published.csv"] = _csv(list(compared.columns), rows)
+    for name, compared in _COMPARED.items():
+        if not (rows := compared(frames)).empty:
+            found[f"{name}.csv"] = _csv(list(rows.columns), rows.itertuples(index=False, name=None))
     return {"arms.csv": _arms_csv(frames, findings), **found}
 
 
@@ -134,6 +161,11 @@ def _arms_csv(frames: Frames, findings: Sequence[FindingRow]) -> str:
     return _csv(columns, ([row.get(name) for name in columns] for row in rows))
 
 
+_COMPARED = {
+    "confirmed": confirmed.compare,
+    "published": published.compare,
+    "tuned": tuned.compare,
+}
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from ablate.analysis import Frames, best_so_far, best_trial, curves, trials_table
-from ablate.report import audit, figures, numbers, parts
+from ablate.report import audit, confirmed, figures, numbers, parts
 from ablate.report.audit import Audit
 from ablate.report.blocks import (
     Block,
@@ -34,15 +34,19 @@ def document(
     seconds: float,
     audited: Audit,
     pictures: tuple[Section, ...] = (),
+    *,
+    confirmation: Frames | None = None,
 ) -> Document:
     """Compose the report of a search; `directories` are what to show by run id.
 
-    `seconds` is the time spent on the study by all sessions.
+    `seconds` is the time spent on the study by all sessions; `confirmation` is the study that
+    confirms its best trials, if there is one.
     """
     trials = trials_table(frames)
     best = best_trial(frames)
     sections = [
         _best_section(best),
+        *(confirmed.sections(confirmation) if confirmation else ()),
         *audit.sections(audited),
         *pictures,
         _history_section(frames, trials),

@@ -2,7 +2,7 @@
 
 from ablate.spec.designs import Arm
 from ablate.spec.files import dump_yaml, parse_yaml, read_yaml
-from ablate.spec.hashing import canonical_json, content_hash, derived_seed
+from ablate.spec.hashing import canonical_json, content_hash, derived_seed, fresh_seeds
 from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
 from ablate.spec.study import (
     AblationSpec,
@@ -13,6 +13,7 @@ from ablate.spec.study import (
     SearchSpec,
     Study,
     StudyFile,
+    Tune,
     identity,
     read_study,
 )
@@ -32,10 +33,12 @@ __all__ = [
     "Space",
     "Study",
     "StudyFile",
+    "Tune",
     "canonical_json",
     "content_hash",
     "derived_seed",
     "dump_yaml",
+    "fresh_seeds",
     "identity",
     "parse_yaml",
     "read_study",

@@ -122,6 +122,11 @@ _DESIGNS = {
 DESIGNS = tuple(_DESIGNS)
 
 
+def label(design: str) -> str:
+    """Return what arms that a design lays out are called, such as `cumulative`."""
+    return _DESIGNS[design].label
+
+
 def joined(changes: Changes, more: Changes) -> dict[str, Any]:
     """Join changes; a path that is changed again is changed last."""
     return {**{path: value for path, value in changes.items() if path not in more}, **more}
@@ -186,17 +191,11 @@ def _check_apart(components: Components, design: str) -> None:
     for (one, mine), (other, theirs) in combinations(components.items(), 2):
         for path in mine:
             for second in theirs:
-                if _overlap(path, second):
+                if paths.overlap(path, second):
                     raise ValueError(
                         f"the components {one!r} and {other!r} both change {second}, so a "
                         f"{design} design can't tell them apart: make them one component"
                     )
-
-
-def _overlap(one: str, other: str) -> bool:
-    """Say whether two paths are equal or one leads into the other."""
-    short, long = sorted((one, other), key=len)
-    return long == short or long.startswith((f"{short}.", f"{short}["))
 
 
 def between(

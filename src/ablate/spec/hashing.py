@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Collection
+from itertools import count
 from typing import Any
 
 
@@ -19,3 +21,14 @@ def derived_seed(*parts: object) -> int:
     """Derive a 32-bit seed from named parts, the same on every machine and Python."""
     digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def fresh_seeds(amount: int, taken: Collection[int], *parts: object) -> tuple[int, ...]:
+    """Derive seeds from named parts that are not `taken`; more of them begin with the fewer."""
+    numbers = count()
+    seeds: dict[int, None] = {}
+    while len(seeds) < amount:
+        seed = derived_seed(*parts, next(numbers))
+        if seed not in taken:
+            seeds[seed] = None
+    return tuple(seeds)

@@ -56,6 +56,12 @@ def has(config: Any, path: str) -> bool:
     return True
 
 
+def overlap(one: str, other: str) -> bool:
+    """Say whether two paths are equal or one leads into the other."""
+    short, long = sorted((one, other), key=len)
+    return long == short or long.startswith((f"{short}.", f"{short}["))
+
+
 def fresh(value: Any) -> Any:
     """Copy plain data so that no part of it is shared, not even what a YAML alias repeats."""
     if isinstance(value, dict):

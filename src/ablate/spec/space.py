@@ -244,14 +244,20 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
             if not self.active(path, point):
                 raise SpecError(f"{where}: {path} is set but its condition does not hold")
 
+    def settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what `point` sets: its values, parents first, each label as what it stands for."""
+        return {
+            path: paths.fresh(parameter.value(point[path]))
+            if isinstance(parameter, Choice)
+            else point[path]
+            for path, parameter in self.items()
+            if path in point
+        }
+
     def apply(self, point: Mapping[str, Any], config: dict[str, Any]) -> None:
         """Write the values of `point` into `config` in place."""
-        for path, parameter in self.items():
-            if path in point:
-                value = point[path]
-                if isinstance(parameter, Choice):
-                    value = paths.fresh(parameter.value(value))
-                paths.put(config, path, value)
+        for path, value in self.settings(point).items():
+            paths.put(config, path, value)
 
     def locate(self, config: Mapping[str, Any], where: str) -> Point:
         """Read the point at which `config` lies; raise SpecError if it lies outside the space."""

@@ -9,15 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ablate.errors import SpecError, nearest
+from ablate.errors import NotFoundError, SpecError, nearest
 from ablate.spec import designs, paths
 from ablate.spec.designs import Arm, Changes, Components, joined
 from ablate.spec.files import beside, find, read_yaml
+from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Strict, validate
 from ablate.spec.space import Parameter, Point, Space
+from ablate.spec.tuning import tuned_name
 
 _LITERAL = "declared"
-_LAYOUT = ("design", "components", "to", "order", "base", "full", "arms", "published")
+_TUNED = "tuned"
+_LAYOUT = ("design", "components", "to", "order", "base", "full", "arms", "published", "tune")
+_NAMES_A_STUDY = re.compile(r"[\w.+-]+", re.ASCII)
 Direction = Literal["minimize", "maximize"]
 STUDIES = "studies"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -150,6 +154,29 @@ class Published(Strict):
     values: Mapping[str, Mapping[str, Figures]]
 
 
+class Tune(Strict):
+    """A search for every arm before it is replayed, with the same budget, space and seeds.
+
+    The space is written here, or is that of another search study, whose sampler and pruner are
+    taken over too where none is named, and where in a run the objective is read.
+    """
+
+    trials: int = Field(ge=1)
+    study: str | None = None
+    space: Mapping[str, Parameter] = {}
+    seeds: Seeds | None = None
+    seed: Seed = 0
+    window: int = Field(default=4, ge=1)
+    sampler: Component | None = None
+    pruner: Component | None = None
+
+    @model_validator(mode="after")
+    def _one_space(self) -> "Tune":
+        if bool(self.space) == bool(self.study):
+            raise ValueError("give either space or study, the search study that has it")
+        return self
+
+
 class AblationSpec(_Spec):
     """An ablation: fixed arms, each replayed with each seed.
 
@@ -172,6 +199,7 @@ class AblationSpec(_Spec):
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
     objective: Objective | None = None
     published: Published | None = None
+    tune: Tune | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "AblationSpec":
@@ -197,6 +225,8 @@ class AblationSpec(_Spec):
         for name in self.floor:
             if name in names:
                 raise ValueError(f"{name!r} is both an arm and a floor")
+        if self.tune is not None:
+            _check_tunable([arm.name for arm in arms], names)
         if self.reference is not None and self.reference not in names:
             raise ValueError(
                 f"the reference {self.reference!r} is no arm: {nearest(self.reference, names)}"
@@ -240,6 +270,21 @@ class AblationSpec(_Spec):
         return Objective(metric=metric, direction=direction)
 
 
+def _check_tunable(names: Sequence[str], tuned: Sequence[str]) -> None:
+    """Raise ValueError unless every tuned arm gives names that are its own."""
+    for arm in tuned:
+        if not _NAMES_A_STUDY.fullmatch(arm):
+            raise ValueError(
+                f"tune: the arm {arm!r} can't be part of a study's name: "
+                "use letters, digits, _, -, + and ."
+            )
+        if tuned_name(arm) in names:
+            raise ValueError(
+                f"tune: {tuned_name(arm)!r} is what {arm!r} with its best values is called; "
+                "give the arm of this name another one"
+            )
+
+
 @dataclass(frozen=True)
 class Change:
     """One declared difference: the value at a path before and after."""
@@ -254,7 +299,9 @@ class Study:
     """A study made ready: its spec, and the base config with profile and overrides applied.
 
     `source` names the files the config was read from, for messages. `differences` are the
-    components that lead to another config, where the study says to which.
+    components that lead to another config, where the study says to which. `tuning` is the search
+    that every arm of an ablation gets, its space not yet restricted to the arm's own; `tuned`
+    says by arm what its search found, the best `values` among it.
     """
 
     name: str
@@ -265,6 +312,8 @@ class Study:
     changes: tuple[Change, ...] = ()
     enqueued: tuple[Point, ...] = ()
     differences: Components = field(default_factory=dict)
+    tuning: SearchSpec | None = None
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -298,9 +347,21 @@ class Study:
 
     @property
     def arms(self) -> tuple[Arm, ...]:
-        """The arms of an ablation in the order of its designs, declared ones next, floors last."""
+        """The arms of an ablation: those of its designs, declared ones, tuned ones, floors."""
         assert isinstance(self.spec, AblationSpec)  # noqa: S101
-        return self.spec.checked_arms(self.components)
+        arms = self.spec.checked_arms(self.components)
+        own = [arm for arm in arms if not arm.floor]
+        tuned = [
+            replace(
+                arm,
+                name=tuned_name(arm.name),
+                changes=joined(arm.changes, self.tuned[arm.name]["values"]),
+                design=_TUNED,
+            )
+            for arm in own
+            if self.tuned.get(arm.name, {}).get("values")
+        ]
+        return (*own, *tuned, *(arm for arm in arms if arm.floor))
 
     def configured(self, changes: Changes, seed: int) -> dict[str, Any]:
         """Return the base config with `changes` applied and the run's seed set."""
@@ -339,19 +400,30 @@ class Study:
         """Return the arms as plain data; with components, all of them as changes to the base."""
         assert isinstance(self.spec, AblationSpec)  # noqa: S101
         include = {"arms", "published"} if self.spec.published else {"arms"}
-        body = self.spec.model_dump(mode="json", include=include)
-        if not self.components:
+        body = {**self.spec.model_dump(mode="json", include=include), **self._tuning()}
+        if not (self.components or self.tuned):
             return {**body, "design": self.spec.design[0]}
         arms = [arm for arm in self.arms if not arm.floor]
+        body["design"] = list(self.spec.design)
+        body["arms"] = {arm.name: dict(arm.changes) for arm in arms}
+        if not self.components:
+            return body
         return {
             **body,
-            "design": list(self.spec.design),
             "components": {name: dict(changes) for name, changes in self.components.items()},
-            "arms": {arm.name: dict(arm.changes) for arm in arms},
             "layout": {
                 arm.name: {"design": arm.design, "components": list(arm.components)} for arm in arms
             },
         }
+
+    def _tuning(self) -> dict[str, Any]:
+        """Return as plain data how the arms are tuned and what was found, if they are."""
+        if self.tuning is None:
+            return {}
+        left_out = {"kind", "config", "profiles", "limits", "enqueue"}
+        tune = self.tuning.model_dump(mode="json", by_alias=True, exclude=left_out)
+        found = {arm: dict(facts) for arm, facts in self.tuned.items()}
+        return {"tune": tune, **({"tuned": found} if found else {})}
 
 
 def identity(definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -403,7 +475,7 @@ class StudyFile:
         if isinstance(self.spec, AblationSpec):
             for arm in study.arms:
                 _apply(paths.fresh(config), arm.changes, f"{self.path}: arms.{arm.name}")
-            return study
+            return replace(study, tuning=self._tuning(self.spec, study))
         try:
             space = study.space
         except SpecError as error:
@@ -422,6 +494,42 @@ class StudyFile:
         except ValueError as error:
             raise SpecError(f"{self.path}: {error}") from None
         return found
+
+    def _tuning(self, spec: AblationSpec, study: Study) -> SearchSpec | None:
+        """Return the search that every arm gets, if the study asks for it."""
+        tune = spec.tune
+        if tune is None:
+            return None
+        given = tune.model_dump(exclude_none=True, include={"sampler", "pruner"})
+        space, objective = tune.space, study.objective
+        if tune.study is not None:
+            try:
+                other = read_study(tune.study, str(self.path.parent)).spec
+            except NotFoundError as error:
+                raise SpecError(f"{self.path}: tune.study: {error}") from None
+            if not isinstance(other, SearchSpec):
+                raise SpecError(f"{self.path}: tune.study: {tune.study!r} is no search")
+            space = other.space
+            objective = objective.model_copy(update={"at": other.objective.at})
+            given = {"sampler": other.sampler, "pruner": other.pruner, **given}
+        try:
+            Space(space)
+        except SpecError as error:
+            raise SpecError(f"{self.path}: tune.{error}") from None
+        profile = spec.profiles.get(study.profile)
+        budget = (profile and profile.budget) or Budget(trials=tune.trials)
+        return SearchSpec(
+            kind="search",
+            config=spec.config,
+            limits=spec.limits,
+            objective=objective,
+            space=space,
+            seeds=tune.seeds or fresh_seeds(1, study.seeds, "tune", self.name),
+            seed=tune.seed,
+            window=tune.window,
+            budget=budget,
+            **given,
+        )
 
     def _point(
         self, entry: str | Mapping[str, Any], space: Space, study: Study, changes: Changes
@@ -468,7 +576,9 @@ def read_study(name: str, folder: str = STUDIES) -> StudyFile:
 def _all_changes(spec: SearchSpec | AblationSpec) -> list[Changes]:
     changes = [profile.changes for profile in spec.profiles.values()]
     if isinstance(spec, AblationSpec):
-        return [*changes, *spec.components.values(), *spec.arms.values(), *spec.floor.values()]
+        searched = [spec.tune.space] if spec.tune else []
+        named = (spec.components, spec.arms, spec.floor)
+        return [*changes, *searched, *(own for group in named for own in group.values())]
     return [*changes, spec.space]
 
 

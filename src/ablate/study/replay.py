@@ -1,12 +1,12 @@
 """Replay a frozen study, or a trial of any study, across arms and seeds."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from ablate.errors import SpecError
 from ablate.run import Launcher
@@ -21,10 +21,11 @@ from ablate.spec import (
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.coordinator import Coordinator, Plan, known_runs
 from ablate.study.imports import check_imports
-from ablate.study.preflight import Probe, check_ablation
+from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import recorded_trial
 from ablate.study.setup import Request, recording, stored_study
+from ablate.study.tune import tune, tuned_configs
 
 
 @dataclass(frozen=True)
@@ -76,25 +77,51 @@ def replay(
     RequestError, with nothing written, if the request is wrong, and Interrupted when stopped by
     a signal.
     """
-    study_name, _, number = name.rpartition("/")
-    if study_name and number.isdigit() and not Path(name).exists():
-        file, config = _recorded(study_name, int(number), request, seeds, allowed)
-    else:
-        file, config = read_study(name), None
-    if not isinstance(file.spec, AblationSpec):
-        raise SpecError(f"{file.path} is a search; run it with: ablate search --study {name}")
-    stored_study(request.storage, file.name)
+    asked = Asked.of(name, request, seeds, allowed)
     with request.launched() as launcher:
-        if config is None:
-            study = request.prepare(file, launcher)
-        else:
-            study = Study(file.name, file.spec, config, launcher.facts()["profile"], name)
+        study = asked.prepare(request, launcher)
         probes = check_ablation(study, launcher, request.say)
+        configs = {arm: probe.config for arm, probe in probes.items()}
         found = None
-        if request.inspect is not None and config is None:  # a single trial is compared with none
-            resolved = {arm: probe.config for arm, probe in probes.items()}
-            found = request.inspect(study, resolved, launcher)
-        return _replay(study, probes, launcher, request, found, afresh=afresh)
+        if request.inspect is not None and asked.config is None:  # one trial is compared with none
+            found = request.inspect(study, configs, launcher)
+        if study.tuning is not None:
+            study = tune(study, configs, launcher, request)
+            configs |= tuned_configs(study, launcher)
+        return run(study, configs, launcher, request, found, afresh=afresh)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be replayed: a study as it is written, or a recorded trial with its `config`."""
+
+    name: str
+    file: StudyFile
+    config: dict[str, Any] | None
+
+    @classmethod
+    def of(
+        cls, name: str, request: Request, seeds: Sequence[int], allowed: Sequence[str]
+    ) -> "Asked":
+        """Find the ablation or the trial of this name; raise RequestError if it can't be run."""
+        study_name, _, number = name.rpartition("/")
+        file: StudyFile
+        config: dict[str, Any] | None
+        if study_name and number.isdigit() and not Path(name).exists():
+            file, config = _recorded(study_name, int(number), request, seeds, allowed)
+        else:
+            file, config = read_study(name), None
+        if not isinstance(file.spec, AblationSpec):
+            raise SpecError(f"{file.path} is a search; run it with: ablate search --study {name}")
+        stored_study(request.storage, file.name)
+        return cls(name, file, config)
+
+    def prepare(self, request: Request, launcher: Launcher) -> Study:
+        """Make the study ready to run."""
+        if self.config is None:
+            return request.prepare(self.file, launcher)
+        profile = launcher.facts()["profile"]
+        return Study(self.file.name, self.file.spec, self.config, profile, self.name)
 
 
 def _recorded(
@@ -119,20 +146,20 @@ def _recorded(
     ), recorded.config
 
 
-def _replay(
+def run(
     study: Study,
-    probes: Mapping[str, Probe],
+    configs: Mapping[str, dict[str, Any]],
     launcher: Launcher,
     request: Request,
-    found: Sequence[FindingRow] | None,
+    found: Sequence[FindingRow] | None = None,
     *,
-    afresh: bool,
+    afresh: bool = False,
 ) -> ReplayResult:
-    wanted = {
-        (arm.name, seed): {**probes[arm.name].config, "seed_everything": seed}
-        for arm in study.arms
-        for seed in study.seeds
-    }
+    """Run what has not been run of an ablation that was checked; `configs` are resolved, by arm.
+
+    `found` is what an audit said of it, to be recorded with it.
+    """
+    wanted = wanted_runs(study, configs)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, "ablation", study.definition(), study.profile)
         if found is not None:
@@ -175,6 +202,24 @@ def _replay(
         )
 
 
+def wanted_runs(
+    study: Study, configs: Mapping[str, dict[str, Any]]
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the configuration of every run by arm and seed, for the arms in `configs`."""
+    return {
+        (arm.name, seed): {**configs[arm.name], "seed_everything": seed}
+        for arm in study.arms
+        if arm.name in configs
+        for seed in study.seeds
+    }
+
+
+def known_trials(past: Iterable[FrozenTrial]) -> dict[tuple[Any, ...], FrozenTrial]:
+    """Return the latest trial of each arm, seed and hash of the configuration."""
+    keys = ("arm", "seed", "config_hash")
+    return {tuple(trial.user_attrs.get(key) for key in keys): trial for trial in past}
+
+
 def _enqueue(
     wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder, *, afresh: bool
 ) -> tuple[dict[tuple[str, int], int], dict[int, str]]:
@@ -183,10 +228,7 @@ def _enqueue(
     done: dict[int, str] = {}
     past = recorder.past()
     count = len(past)
-    known = {
-        tuple(trial.user_attrs.get(key) for key in ("arm", "seed", "config_hash")): trial
-        for trial in past
-    }
+    known = known_trials(past)
     for (arm, seed), config in wanted.items():
         config_hash = content_hash(config)
         trial = known.get((arm, seed, config_hash))

@@ -4,7 +4,6 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -12,10 +11,10 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ablate.errors import SpecError
 from ablate.run import Launcher
 from ablate.spec import Budget, SearchSpec, Study, canonical_json, derived_seed, read_study
-from ablate.store import Store, StudyRecord, TrialRecord, best_trial, count_states
+from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
 from ablate.study.coordinator import Coordinator, Plan, known_runs
-from ablate.study.preflight import check_search
+from ablate.study.preflight import Probe, check_search
 from ablate.study.record import Recorder, as_past
 from ablate.study.setup import Request, recording, refuse_changed, stored_study
 
@@ -121,12 +120,14 @@ def search(name: str, request: Request) -> SearchResult:
         study = request.prepare(file, launcher)
         if record is not None:
             refuse_changed(record, study)
-            if (done := _done(study, request)) is not None:
+            if (done := finished(study, request)) is not None:
                 return done
-        return _search(study, launcher, request, file.path, record)
+        probe = check(study, launcher, request, str(file.path))
+        return run(study, probe, launcher, request, str(file.path))
 
 
-def _done(study: Study, request: Request) -> SearchResult | None:
+def finished(study: Study, request: Request) -> SearchResult | None:
+    """Return how a stored search stands if its budget is met and nothing of it is unfinished."""
     with Store.open(request.storage, create=False) as store:
         trials = store.trials(study.name)
         unfinished = any(trial.state in ("running", "waiting") for trial in trials)
@@ -135,14 +136,21 @@ def _done(study: Study, request: Request) -> SearchResult | None:
         return summary(study, store, already_done=True)
 
 
-def _search(
-    study: Study, launcher: Launcher, request: Request, path: Path, record: StudyRecord | None
+def check(study: Study, launcher: Launcher, request: Request, where: str) -> Probe:
+    """Raise SpecError, with nothing written, unless a search can run; `where` is for messages."""
+    assert isinstance(study.spec, SearchSpec)  # noqa: S101
+    sampler_factory(study.spec.sampler, study.spec.seed, where)
+    pruner_factory(study.spec.pruner, None, where)
+    return check_search(study, launcher, request.say)
+
+
+def run(
+    study: Study, probe: Probe, launcher: Launcher, request: Request, where: str
 ) -> SearchResult:
+    """Run a search that was checked until its budget is met, continuing what is stored."""
     assert isinstance(study.spec, SearchSpec)  # noqa: S101
     spec = study.spec
-    sampler = sampler_factory(spec.sampler, spec.seed, str(path))
-    pruner_factory(spec.pruner, None, str(path))
-    probe = check_search(study, launcher, request.say)
+    sampler = sampler_factory(spec.sampler, spec.seed, where)
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, "search", study.definition(), study.profile)
@@ -159,7 +167,7 @@ def _search(
                 },
             )
             past = recorder.past()
-            if record is not None and past:
+            if past:
                 request.say(f"continuing: {len(past)} trials are stored")
             asker = Asker(
                 name=study.name,
@@ -167,7 +175,7 @@ def _search(
                 direction=spec.objective.direction,
                 window=spec.window,
                 sampler=sampler,
-                pruner=pruner_factory(spec.pruner, resource, str(path)),
+                pruner=pruner_factory(spec.pruner, resource, where),
                 enqueued=study.enqueued,
                 past=[as_past(trial) for trial in past],
             )

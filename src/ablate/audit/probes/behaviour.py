@@ -1,19 +1,20 @@
 """How outputs depend on what they must not depend on: neighbours, padding, later targets."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from torch import Tensor
 
 from ablate.audit.evidence import Fault
-from ablate.audit.probes.bench import Bench, Canonical, Values
+from ablate.audit.probes.bench import Bench, Canonical, Values, reason
 from ablate.audit.probes.content import tensors
 from ablate.audit.probes.served import Source
 
+HOOK = "example_losses"
 EXAMPLES = 9
 FLOOR_EXAMPLES = 2_000
 FLOOR_BATCH = 32
@@ -23,6 +24,7 @@ RELATIVE = 1e-4
 ABSOLUTE = 1e-6
 
 Skipped = dict[str, str]
+Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Seen:
 
     metrics: Values = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
-    shapes: list[tuple[tuple[int, ...], ...]] = field(default_factory=list)
+    shapes: list[Shapes] = field(default_factory=list)
+    trouble: str = ""
 
 
 def close(left: float, right: float) -> bool:
@@ -66,57 +69,68 @@ def by_example(sources: Sequence[Source]) -> bool:
     return bool(sources) and all(source.by_example for source in sources)
 
 
-def invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -> list[Fault]:
+def invariance(
+    bench: Bench, metrics: Sequence[str], *watches: Callback
+) -> tuple[list[Fault], Skipped]:
     """Validate the same examples in batches of several sizes: nothing may change.
 
-    Other callbacks may watch the examples alone. Raises ValueError for fewer than two examples.
+    Other callbacks may watch the examples alone. Returns also what could not be judged, and why.
+    Raises ValueError for fewer than two examples.
     """
     sources = bench.data.val
     several = sizes(max(len(source.spread(EXAMPLES)) for source in sources))
     if len(several) == 1:
         raise ValueError("it takes two validation examples")
     alone = _seen(bench, sources, 1, *watches)
-    others = [_seen(bench, sources, size) for size in several[1:]]
-    faults = [fault for seen in others[-1:] for fault in _neighbours(alone, seen)]
-    suspects = [
-        name
-        for name in alone.metrics
-        if any(not close(alone.metrics[name], seen.metrics.get(name, math.nan)) for seen in others)
-    ]
-    if suspects:
-        again = [_seen(bench, sources, size, number=2) for size in several]
-        other_seed = _seen(bench, sources, several[-1], seed=1)
-        suspects = [
-            name
-            for name in suspects
-            if not all(close(again[0].metrics[name], seen.metrics[name]) for seen in again)
-            and close(others[-1].metrics[name], other_seed.metrics[name])
-        ]
-    return faults + [
-        _metric_fault(name, several, [alone, *others], metrics, bool(faults)) for name in suspects
-    ]
+    seen = {1: alone, **{size: _seen(bench, sources, size) for size in several[1:]}}
+    faults = _neighbours(bench, sources, alone, seen[several[-1]])
+    moved, random = _unsteady(bench, sources, seen)
+    for name in (name for name in moved if name in metrics):
+        faults.append(_metric_fault(name, seen, any(f.where == HOOK for f in faults)))
+    if others := [name for name in moved if name not in metrics]:
+        what = f"metrics that the study does not report depend on it too: {', '.join(others)}"
+        faults.append(Fault("metric-depends-on-batch", what, "other metrics", slight=True))
+    why = "it is random: with other random numbers it changes in the same batches, too"
+    unsure = {f"batch invariance of {name}": why for name in random if name in metrics}
+    return faults, unsure | ({HOOK: alone.trouble} if alone.trouble else {})
 
 
-def _metric_fault(
-    name: str, several: Sequence[int], seen: Sequence[Seen], metrics: Sequence[str], moved: bool
-) -> Fault:
+def _unsteady(
+    bench: Bench, sources: Sequence[Source], seen: Mapping[int, Seen]
+) -> tuple[list[str], list[str]]:
+    """Name the metrics that change with the batch size, and those that change anyway.
+
+    What changes must do so with other weights, too: a single value may hang on a last digit.
+    """
+    suspects = [name for name in seen[1].metrics if not _steady(name, seen.values())]
+    if not suspects:
+        return [], []
+    again = [_seen(bench, sources, size, number=2) for size in seen]
+    largest = max(seen)
+    other_seed = _seen(bench, sources, largest, seed=1)
+    random = [name for name in suspects if not _steady(name, [seen[largest], other_seed])]
+    moved = [name for name in suspects if name not in random and not _steady(name, again)]
+    return moved, random
+
+
+def _steady(name: str, seen: Collection[Seen]) -> bool:
+    first, *others = (each.metrics.get(name, math.nan) for each in seen)
+    return all(close(first, other) for other in others)
+
+
+def _metric_fault(name: str, seen: Mapping[int, Seen], moved: bool) -> Fault:
     values = ", ".join(
         f"{each.metrics.get(name, math.nan):.6g} in batches of {size}"
-        for size, each in zip(several, seen, strict=True)
+        for size, each in seen.items()
     )
     if moved:
         why = "outputs depend on the batch"
-    elif seen[0].losses:
+    elif seen[1].losses:
         why = "each example's loss stays the same: the fault is in how values are averaged"
     else:
         why = "either the outputs or their average depend on the batch"
-    return Fault(
-        "metric-depends-on-batch",
-        f"the same {several[-1]} examples score {values}; {why}",
-        f"metric {name}",
-        metric=name,
-        slight=name not in metrics,
-    )
+    what = f"the same {max(seen)} examples score {values}; {why}"
+    return Fault("metric-depends-on-batch", what, f"metric {name}")
 
 
 def _seen(
@@ -127,10 +141,13 @@ def _seen(
     number: int = 1,
     seed: int = 0,
 ) -> Seen:
-    losses = _Losses()
     batches = [batched(source, size) for source in sources]
-    weights = Canonical(number, seed=seed)
-    losses.seen.metrics = bench.validate(weights, losses, *watches, batches=batches)
+    return _seen_in(bench, batches, Canonical(number, seed=seed), *watches)
+
+
+def _seen_in(bench: Bench, batches: list[list[Any]], *watches: Callback) -> Seen:
+    losses = _Losses()
+    losses.seen.metrics = bench.validate(*watches, losses, batches=batches)
     return losses.seen
 
 
@@ -148,39 +165,74 @@ class _Losses(Callback):
         *_: Any,
     ) -> None:
         offer = getattr(pl_module, "example_losses", None)
-        if not callable(offer):
+        if not callable(offer) or self.seen.trouble:
             return
-        losses: Tensor = offer(batch)
+        try:
+            losses: Tensor = offer(batch)
+        except Exception as error:  # noqa: BLE001 - a hook may fail in any way
+            self.seen.trouble = reason(error)
+            return
         shape = tuple(tuple(tensor.shape[1:]) for tensor in tensors(batch))
         self.seen.losses += losses.detach().double().flatten().tolist()
         self.seen.shapes += [shape] * len(losses)
 
 
-def _neighbours(alone: Seen, together: Seen) -> list[Fault]:
+def _neighbours(
+    bench: Bench, sources: Sequence[Source], alone: Seen, together: Seen
+) -> list[Fault]:
     """Compare each example's loss alone with that among neighbours."""
-    pairs = list(zip(alone.losses, together.losses, strict=True))
-    moved = [number for number, (a, b) in enumerate(pairs) if not close(a, b)]
-    unpadded = [n for n in moved if alone.shapes[n] == together.shapes[n]]
-    padded = [n for n in moved if n not in unpadded]
-    return [
-        Fault(
-            code,
-            f"the loss of {len(numbers)} of {len(pairs)} examples changes {how}, of one by "
-            f"{max(abs(pairs[n][0] - pairs[n][1]) for n in numbers):.3g}",
-            "example_losses",
-        )
-        for code, numbers, how in (
-            ("padding-matters", padded, "when longer ones are in the batch"),
-            ("neighbours-matter", unpadded, "with the others in the batch, without any padding"),
-        )
-        if numbers
-    ]
+    if alone.trouble or together.trouble:
+        return []
+    gaps = _gaps(alone.losses, together.losses)
+    if not gaps:
+        return []
+    unpadded = _beside_shorter(bench, sources[0], alone) if len(sources) == 1 else {}
+    code, how = "padding-matters", "when longer ones are in the batch"
+    if unpadded:
+        gaps, code, how = unpadded, "neighbours-matter", "with a neighbour that brings no padding"
+    what = (
+        f"the loss of {len(gaps)} of {len(alone.losses)} examples changes {how}, of one by "
+        f"{max(gaps.values()):.3g}"
+    )
+    return [Fault(code, what, HOOK)]
+
+
+def _gaps(alone: Sequence[float], together: Sequence[float]) -> dict[int, float]:
+    pairs = enumerate(zip(alone, together, strict=True))
+    return {number: abs(a - b) for number, (a, b) in pairs if not close(a, b)}
+
+
+def _beside_shorter(bench: Bench, source: Source, alone: Seen) -> dict[int, float]:
+    """Put each example beside one that is nowhere longer; return how much its loss changes."""
+    picks = source.spread(EXAMPLES)
+    numbers = range(len(picks))
+    beside = {
+        n: next((m for m in numbers if m != n and _fits(alone.shapes[m], alone.shapes[n])), None)
+        for n in numbers
+    }
+    pairs = {n: m for n, m in beside.items() if m is not None}
+    if not pairs:
+        return {}
+    batches = [source.fetch([picks[n], picks[m]]) for n, m in pairs.items()]
+    seen = _seen_in(bench, [batches], Canonical())
+    gaps = _gaps([alone.losses[n] for n in pairs], seen.losses[::2])
+    return {list(pairs)[place]: gap for place, gap in gaps.items()}
+
+
+def _fits(shorter: Shapes, longer: Shapes) -> bool:
+    """Say whether no tensor of one example is longer than the same of another."""
+    return [len(shape) for shape in shorter] == [len(shape) for shape in longer] and all(
+        a <= b
+        for left, right in zip(shorter, longer, strict=True)
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 class Promises(Callback):
-    """Tests what a module declares of itself: its causality and its properties."""
+    """Tests what modules declare of themselves: causality, and properties of model and data."""
 
-    def __init__(self) -> None:
+    def __init__(self, data: LightningDataModule | None = None) -> None:
+        self._data = data
         self.faults: list[Fault] = []
         self.skipped: Skipped = {}
         self._sequences = 0
@@ -197,7 +249,8 @@ class Promises(Callback):
         """Test the module on one batch."""
         if not self._asked:
             self._asked = True
-            self._ask(pl_module)
+            for owner in (pl_module, self._data):
+                self._ask(owner)
         offer = getattr(pl_module, "autoregression", None)
         if callable(offer) and self._sequences < SEQUENCES:
             try:
@@ -224,8 +277,8 @@ class Promises(Callback):
                 )
             )
 
-    def _ask(self, module: LightningModule) -> None:
-        offer = getattr(module, "properties", None)
+    def _ask(self, owner: Any) -> None:
+        offer = getattr(owner, "properties", None)
         if not callable(offer):
             return
         try:
@@ -275,9 +328,3 @@ def altered(targets: Tensor) -> Tensor:
         return torch.where(targets > 0, targets - 1, targets + 1)
     following: Tensor = values[(place + 1) % len(values)]
     return following
-
-
-def reason(error: BaseException) -> str:
-    """Name an error in one line."""
-    first = (str(error).strip() or "no message").splitlines()[0]
-    return f"{type(error).__name__}: {first}"

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,13 +41,15 @@ Values = dict[str, float]
 class Bench:
     """One configuration and its data; every run begins with the module as the seed makes it.
 
-    Runs are in full precision on one device, without the configured callbacks and loggers. A
-    training run makes three optimizer steps, one per epoch.
+    Runs are in full precision on one device, without the configured callbacks and loggers; what
+    the module writes goes below `directory`. A training run makes three optimizer steps, one per
+    epoch.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], directory: Path | None = None) -> None:
+        self.directory = directory
         self._config = config
-        self._cli = build_short(config)
+        self._cli = build_short(config, directory)
         self._random = randomness()
         self.data = Data(self._cli.datamodule)
         self._validates = False
@@ -79,7 +82,7 @@ class Bench:
             "check_val_every_n_epoch": 1 if self._validates else steps,
         }
         # Its optimizer belongs to a module: a copy has none.
-        cli = build_short(self._config if config is None else config)
+        cli = build_short(self._config if config is None else config, self.directory)
         trainer = _trainer(cli, [*callbacks, _Stop(steps)], more)
         try:
             self._run(trainer.fit, cli.model)
@@ -111,12 +114,12 @@ class Bench:
             do(model, datamodule=self.data.module)
 
 
-def build_short(config: dict[str, Any]) -> LightningCLI:
+def build_short(config: dict[str, Any], directory: Path | None = None) -> LightningCLI:
     """Build the module and the data of a config, with a trainer for runs of a few steps."""
     with quiet():
         return build(
             short(config),
-            None,
+            directory,
             [],
             logger=False,
             enable_checkpointing=False,
@@ -168,6 +171,12 @@ def numbers(metrics: dict[str, Any]) -> Values:
     return {name: float(value) for name, value in metrics.items()}
 
 
+def reason(error: BaseException) -> str:
+    """Name an error in one line."""
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {first}"
+
+
 def trainable(model: nn.Module) -> bool:
     """Say whether a module has anything to train."""
     return any(parameter.requires_grad for parameter in model.parameters())
@@ -208,7 +217,7 @@ class Trace(Callback):
             numbers(trainer.callback_metrics)
             | ({"loss": float(loss.detach())} if isinstance(loss, Tensor) else {})
             | {f"lr[{number}]": float(group["lr"]) for number, group in enumerate(groups)}
-            | {"weights": _norm(pl_module)}
+            | {"weights": norm(pl_module)}
         )
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -223,7 +232,8 @@ class Trace(Callback):
         epochs = trainer.max_epochs
         steps = UNKNOWN_LENGTH if epochs in {None, -1} else min(int(epochs or 0), SCHEDULE_STEPS)
         for number, each in enumerate(trainer.lr_scheduler_configs):
-            self.steps[-1][f"schedule[{number}]"] = sum(_later_rates(each.scheduler, steps))
+            if rates := _later_rates(each.scheduler, steps):
+                self.steps[-1][f"schedule[{number}]"] = sum(rates)
 
 
 def _later_rates(scheduler: Any, count: int) -> list[float]:
@@ -236,7 +246,8 @@ def _later_rates(scheduler: Any, count: int) -> list[float]:
     return found
 
 
-def _norm(module: nn.Module) -> float:
+def norm(module: nn.Module) -> float:
+    """Return the length of the vector of all parameters."""
     with torch.no_grad():
         squares = [p.detach().double().square().sum() for p in module.parameters()]
     return math.sqrt(sum(float(square) for square in squares))
@@ -284,7 +295,10 @@ class Canonical(Callback):
 
 @torch.no_grad()
 def fill(module: nn.Module, number: int) -> None:
-    """Fill in seeded weights: matrices ~ N(0, 1 / fan-in), vectors uniform in [0.5, 1.5)."""
+    """Fill in seeded weights: matrices ~ N(0, 1 / fan-in), vectors uniform in [0.5, 1.5).
+
+    The vector of a padding index stays zero.
+    """
     generator = torch.Generator().manual_seed(number)
     for parameter in module.parameters():
         if not parameter.is_floating_point():
@@ -295,6 +309,9 @@ def fill(module: nn.Module, number: int) -> None:
         else:
             values = torch.rand(parameter.shape, generator=generator) + 0.5
         parameter.copy_(values)
+    for part in module.modules():
+        if isinstance(part, nn.Embedding | nn.EmbeddingBag) and part.padding_idx is not None:
+            part.weight[part.padding_idx] = 0
 
 
 def freeze(module: nn.Module) -> None:

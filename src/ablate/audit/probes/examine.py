@@ -1,8 +1,10 @@
 """Put one arm on the workbench and write down what it does."""
 
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule
@@ -15,6 +17,7 @@ from ablate.audit.probes.bench import (
     Signature,
     Trace,
     Values,
+    reason,
     signature,
     trainable,
 )
@@ -34,9 +37,9 @@ _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader o
 def examine(config: dict[str, Any], request: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Examine an arm by its resolved config; return `Evidence` as plain data.
 
-    The request may hold `keys` (declared path -> other values it takes in the study), `metrics`
-    (the names the study reports) and `seconds` (the time for trying keys). A probe that cannot
-    run is named in the evidence, with the reason.
+    The request may hold `keys` (declared path -> other values it takes in the study; without it
+    no key is tried), `metrics` (the names the study reports) and `seconds` (the time for trying
+    keys). A probe that cannot run is named in the evidence, with the reason.
     """
     return _Examination(config, dict(request or {})).evidence().as_dict()
 
@@ -48,7 +51,7 @@ class _Examination:
         seed = config.get("seed_everything")
         self.seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
         self.config = {**config, "seed_everything": self.seed}
-        self.declared: dict[str, Sequence[Any]] = request.get("keys") or {}
+        self.declared: dict[str, Sequence[Any]] | None = request.get("keys")
         self.metrics: Sequence[str] = request.get("metrics") or ()
         self.seconds = float(request.get("seconds", SECONDS_FOR_KEYS))
         self.found: dict[str, Any] = {
@@ -65,8 +68,8 @@ class _Examination:
     def evidence(self) -> Evidence:
         """Run every probe that suits the module."""
         started = time.monotonic()
-        with self._probing("every probe"):
-            self.bench = Bench(self.config)
+        with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
+            self.bench = Bench(self.config, Path(directory))
             if trainable(self.bench.model):
                 # Setting the data up may draw random numbers: only later runs are alike.
                 self.bench.fit(steps=1)
@@ -87,7 +90,7 @@ class _Examination:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - whatever the module does, it is noted
-            self.skipped[name] = behaviour.reason(error)
+            self.skipped[name] = reason(error)
 
     def _digest(self, *without: str) -> str:
         return content_hash({k: v for k, v in self.config.items() if k not in without})
@@ -95,10 +98,12 @@ class _Examination:
     def _probe(self) -> None:
         with self._probing("structure"):
             self._look_inside()
-        promises = behaviour.Promises()
+        promises = behaviour.Promises(self.bench.data.module)
         with self._probing("batch invariance"):
             if behaviour.by_example(self.bench.data.val):
-                self.faults += behaviour.invariance(self.bench, self.metrics, promises)
+                faults, unsure = behaviour.invariance(self.bench, self.metrics, promises)
+                self.faults += faults
+                self.skipped |= unsure
             else:
                 self.skipped["batch invariance"] = _OUT_OF_REACH
                 self.bench.validate(Canonical(), promises)
@@ -122,6 +127,8 @@ class _Examination:
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found["scales"] = beginning.scales
         self.faults += first_faults(first.steps, beginning)
+        if beginning.trouble:
+            self.skipped["chance_loss"] = beginning.trouble
 
     def _look_inside(self) -> None:
         model = self.model or self.bench.model
@@ -129,6 +136,7 @@ class _Examination:
             "parameters": structure.count(model),
             "dropouts": structure.dropouts(model),
             "tree": structure.tree(model),
+            "settings": model.extra_repr(),
             "shapes": structure.shapes(model),
             "components": structure.components(model, {}),
         }
@@ -150,7 +158,8 @@ class _Examination:
             self.faults += leakage.overlap(train, val)
         elif data.train is not None and data.val:
             self.skipped["leakage"] = _OUT_OF_REACH
-        self.faults += leakage.context(data, val)
+        with self._probing("contexts"):
+            self.faults += leakage.context(data, val)
 
     def _repeat(self, first: Trace) -> None:
         """Train again with the same seed, then with another."""
@@ -167,19 +176,20 @@ class _Examination:
         first, second = (signature(self.bench, number) for number in (1, 2))
         self.found["trace"] = tuple(self._stable(step) for step in first.trace)
         self.found["responses"] = tuple(self._stable(each.response) for each in (first, second))
-        with self._probing("dead keys"):
-            self.found["keys"] = self._keys(first)
+        if self.declared is not None:
+            with self._probing("dead keys"):
+                self.found["keys"] = self._keys(first, self.declared)
 
     def _stable(self, values: Values) -> Values:
         return {name: value for name, value in values.items() if name not in self.unstable}
 
-    def _keys(self, seen: Signature) -> dict[str, Reading]:
+    def _keys(self, seen: Signature, declared: Mapping[str, Sequence[Any]]) -> dict[str, Reading]:
         if "weights" in self.unstable:
             raise ValueError("equal runs differ, so unequal ones prove nothing")
-        wanted = keys.wanted(self.config, list(self.declared))
+        wanted = keys.wanted(self.config, list(declared))
         observer = keys.Observer(self.bench, self.config, seen, self.unstable)
         until = time.monotonic() + self.seconds
-        found, left = keys.read_keys(observer, wanted, self.declared, until)
+        found, left = keys.read_keys(observer, wanted, declared, until)
         if left:
             self.skipped["dead keys"] = f"{left} of {len(wanted)} keys were not tried: out of time"
         return found

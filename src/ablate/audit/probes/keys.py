@@ -13,6 +13,7 @@ from ablate.audit.probes.bench import (
     Signature,
     build_short,
     exact,
+    norm,
     signature,
     trainable,
 )
@@ -90,6 +91,7 @@ class Observer:
         self._unstable = unstable
         self._built = _structure(bench.model)
         self._seen = self._exact(seen)
+        self._followed = any(name.startswith("schedule[") for name in seen.trace[-1])
 
     def reading(self, path: str, alternatives: Sequence[Any]) -> Reading:
         """Try other values of a key until one is legal; a refused value proves nothing.
@@ -121,6 +123,8 @@ class Observer:
             return "unknown"
         except Exception:  # noqa: BLE001 - it builds but does not run: the key is read
             return "read"
+        if same and path.startswith("lr_scheduler") and not self._followed:
+            return "unknown"
         return "dead" if same else "read"
 
     def _exact(self, seen: Signature) -> list[dict[str, str]]:
@@ -128,7 +132,8 @@ class Observer:
 
 
 def _structure(model: LightningModule) -> tuple[Any, ...]:
-    return shapes(model), tree(model), trainable(model)
+    buffers = tuple(tuple(buffer.shape) for buffer in model.buffers())
+    return shapes(model), buffers, tree(model), trainable(model), norm(model).hex()
 
 
 def read_keys(

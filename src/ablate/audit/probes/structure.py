@@ -135,16 +135,26 @@ class Flops(Callback):
                 spent[path] = spent.get(path, 0) + counter.get_total_flops() - open_at[path]
 
             for path, part in parts(model).items():
-                before = part.register_forward_pre_hook(functools.partial(_call, enter, path))
-                after = part.register_forward_hook(functools.partial(_call, leave, path))
-                stack.callback(before.remove)
-                stack.callback(after.remove)
+                for each in _called(part):
+                    before = each.register_forward_pre_hook(functools.partial(_call, enter, path))
+                    after = each.register_forward_hook(functools.partial(_call, leave, path))
+                    stack.callback(before.remove)
+                    stack.callback(after.remove)
 
             def finish(examples: int) -> None:
                 self.total = counter.get_total_flops() // examples
                 self.parts = {path: flops // examples for path, flops in spent.items()}
 
             yield finish
+
+
+def _called(part: nn.Module) -> Iterator[nn.Module]:
+    """Yield what is called of a part: the modules within, if it is a mere container."""
+    if not isinstance(part, nn.ModuleList | nn.ModuleDict):
+        yield part
+        return
+    for child in part.children():
+        yield from _called(child)
 
 
 def _call(hook: Callable[..., None], path: str, *_: Any) -> None:

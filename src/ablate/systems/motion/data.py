@@ -6,9 +6,10 @@ Dimensions: B or N clips, T frames, E numbers of text, P = 20 numbers of motion.
 import hashlib
 from collections.abc import Iterator, Sequence
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -127,6 +128,7 @@ class MotionDataModule(LightningDataModule):
         self._train: MotionBatch | None = None
         self._val: MotionBatch | None = None
         self._fingerprint: dict[str, str] = {}
+        self._keys: dict[str, list[str]] = {}
 
     # Lightning's hooks
 
@@ -146,6 +148,7 @@ class MotionDataModule(LightningDataModule):
             self._tensors(made[name], numbers[name], scale) for name in ("train", "val")
         )
         self._fingerprint = {name: _hash(split) for name, split in made.items()}
+        self._keys = {name: list(_clip_keys(split)) for name, split in made.items()}
 
     def train_dataloader(self) -> DataLoader[MotionBatch]:
         """Serve the training batches in an order that depends on order seed and epoch."""
@@ -188,6 +191,14 @@ class MotionDataModule(LightningDataModule):
         """
         _ready(self._train)
         return dict(self._fingerprint)
+
+    def example_keys(self, split: Literal["train", "val"]) -> list[str]:
+        """Return a hash of what the fingerprint counts of each clip of a split, by number.
+
+        Raises RuntimeError before `setup`.
+        """
+        _ready(self._train)
+        return list(self._keys[split])
 
     # Parts
 
@@ -329,6 +340,17 @@ def _hash(split: Clips) -> str:
     digest = hashlib.sha256()
     for caption in split.captions:
         digest.update(caption.encode() + b"\n")
-    tenths_NTJ2 = np.rint(split.joints_NTJ2.astype(np.float64) * 1e4).astype("<i4")
-    digest.update(tenths_NTJ2.tobytes() + split.actions_NT.astype("<i8").tobytes())
+    digest.update(_tenths(split.joints_NTJ2).tobytes() + split.actions_NT.astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def _clip_keys(split: Clips) -> Iterator[str]:
+    rows = zip(split.captions, _tenths(split.joints_NTJ2), split.actions_NT, strict=True)
+    for caption, tenths_TJ2, actions_T in rows:
+        content = f"{caption}\n".encode() + tenths_TJ2.tobytes() + actions_T.tobytes()
+        yield hashlib.sha256(content).hexdigest()
+
+
+def _tenths(joints_NTJ2: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Return joints in tenths of a millimetre, as bytes that are the same on every machine."""
+    return np.rint(joints_NTJ2.astype(np.float64) * 1e4).astype("<i4")

@@ -5,7 +5,7 @@ of the model, A actions.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -48,6 +48,11 @@ class Prediction:
     position_B2: Tensor | None = None
     velocity_B2: Tensor | None = None
     environment_BV: Tensor | None = None
+
+    def only(self, clip: int) -> "Prediction":
+        """Return what is predicted of one clip, as a batch of its own."""
+        there = {name: value for name, value in vars(self).items() if value is not None}
+        return replace(self, **{name: value[clip : clip + 1] for name, value in there.items()})
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """The Lightning module of the motion system: its losses, its metrics and its pictures."""
 
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor
 
 from ablate.systems.common.accumulation import WeightedAccumulation
 from ablate.systems.common.blocks import FeedForward, Norm, Placement
-from ablate.systems.motion.data import MotionBatch
+from ablate.systems.motion.data import ClipDataset, MotionBatch
 from ablate.systems.motion.diffusion import Diffusion, Refiner
 from ablate.systems.motion.evaluation import (
     GIVEN,
@@ -38,6 +40,13 @@ from ablate.systems.motion.model import (
 )
 from ablate.systems.motion.pictures import animation, strip
 from ablate.systems.motion.predictors import BASELINES, Predictor
+from ablate.systems.motion.properties import (
+    caption_is_visible,
+    labels_are_hidden,
+    numbers_give_back_the_joints,
+    physics_is_least_at_the_truth,
+    positions_are_relative,
+)
 
 LAST = 10
 """Frames at the end of a generated clip over which its action is judged."""
@@ -120,7 +129,7 @@ class MotionModule(WeightedAccumulation):
         prefix_probability: Share of training clips that show only their first frames.
         longest_prefix: How many frames those show at most; at least 1.
         pictures: Validation clips drawn at the end of a run, true beside generated, into
-            `artifacts/` in the trainer's root directory.
+            `artifacts/` in the trainer's root directory; none if not all is validated.
 
     Raises:
         ValueError: Arguments do not hold; the message names all of them.
@@ -303,6 +312,66 @@ class MotionModule(WeightedAccumulation):
         """Draw what the last validation generated."""
         self._draw()
 
+    def extra_repr(self) -> str:
+        """Say what shows in no part: how much is drawn."""
+        return f"pictures={self.pictures}"
+
+    # What the module says of itself, to be tested
+
+    def example_losses(self, batch: MotionBatch) -> Tensor:
+        """Return the loss of each clip with all its frames shown, (B,)."""
+        prediction, clips = self(batch), ClipDataset(batch)
+        losses = (self._losses(prediction.only(clip), clips[[clip]]) for clip in range(len(clips)))
+        return torch.stack([self._weighted(own) for own in losses])
+
+    def autoregression(self, batch: MotionBatch) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return the poses to be predicted, (B, T, P), and what is said given other poses.
+
+        Frame by frame, the next pose and the action and physics of the frame before it.
+        """
+        first_B1P = batch.motion_BTP[:, :1]
+
+        def outputs(pose_BTP: Tensor) -> Tensor:
+            altered = batch._replace(motion_BTP=torch.cat([first_B1P, pose_BTP], 1))
+            said = self(altered)
+            heads = (said.pose_BTP, said.action_BTA, said.physics_BT6)
+            return torch.cat([head_BTX for head_BTX in heads if head_BTX is not None], -1)
+
+        return batch.motion_BTP[:, 1:], outputs
+
+    def properties(self) -> dict[str, Callable[[], str | None]]:
+        """Return the tests of what the parts are named for."""
+        tests: dict[str, Callable[[], str | None]] = {
+            "numbers give back the joints": numbers_give_back_the_joints
+        }
+        network = self.network
+        if network is None:
+            return tests
+        tests["action labels are hidden"] = partial(labels_are_hidden, network)
+        if network.architecture.text:
+            tests["the caption reaches every frame"] = partial(caption_is_visible, network)
+        if network.architecture.position == "rope":
+            tests["positions are relative"] = partial(positions_are_relative, network)
+        if self.weight["physics"] > 0:
+            tests["physics loss is least at the truth"] = partial(
+                physics_is_least_at_the_truth, self.physics
+            )
+        return tests
+
+    def untrained(self) -> list[str]:
+        """Name the parts of the network that no loss reaches: clip heads, heads of weight 0."""
+        if self.network is None:
+            return []
+        reached = {
+            "pose_head": self.weight["pose"] > 0 or self.weight["temporal"] > 0,
+            "action_head": self.weight["action"] > 0,
+            "physics_head": self.weight["physics"] > 0,
+        }
+        heads = ("position_head", "velocity_head", "environment_head", *reached)
+        return [f"network.{head}" for head in heads if not reached.get(head, False)]
+
+    # Parts
+
     def _random_given(self, batch: MotionBatch) -> Tensor:
         size, frames = batch.motion_BTP.shape[:2]
         short_B = torch.rand(size) < self.prefix_probability
@@ -351,7 +420,10 @@ class MotionModule(WeightedAccumulation):
         return gathered.sum(0)
 
     def _draw(self) -> None:
-        if not self.trainer.is_global_zero or self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+        limit = self.trainer.limit_val_batches
+        complete = isinstance(limit, float) and limit == 1.0
+        tried_out = self.trainer.fast_dev_run or not complete  # type: ignore[attr-defined]
+        if tried_out or not self.trainer.is_global_zero:
             return
         folder = Path(self.trainer.default_root_dir) / ARTIFACTS
         for number, clip in enumerate(self.drawn, start=1):

@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ablate.systems.worldmodel.problems import LONGEST_PROMPT, REQUIRES, Problem
+from ablate.systems.worldmodel.properties import prompts_have_no_loss, targets_close_all_tags
 from ablate.systems.worldmodel.records import (
     IGNORED,
     Record,
@@ -60,7 +62,8 @@ class WorldModelDataModule(LightningDataModule):
 
     Args:
         records: Records in all; 184 and 1,346 are the sizes of the published data.
-        eval_share: Share of the records, at the end of their sequence, held out for evaluation.
+        eval_share: Share of the records, at the end of their sequence, held out for evaluation;
+            of these, records with the prompt of a training record are dropped.
         batch_size: Training records per batch.
         eval_batch_size: Held-out records per batch.
         probe_batch_size: Probe prompts per batch.
@@ -141,7 +144,10 @@ class WorldModelDataModule(LightningDataModule):
     # Lightning's hooks
 
     def setup(self, stage: str | None = None) -> None:  # noqa: ARG002
-        """Draw, split and clip the records, and draw the probe prompts."""
+        """Draw, split and clip the records, and draw the probe prompts.
+
+        Raises ValueError if no record held out has a prompt of its own.
+        """
         if self._train:
             return
         if self._order_seed is None:
@@ -150,7 +156,14 @@ class WorldModelDataModule(LightningDataModule):
         training = training_count(self.records, self.eval_share)
         self._probes = probe_problems(self.probe_prompts, self.test_seed, records[:training])
         clipped = [record.clipped(self.max_length) for record in records]
-        self._train, self._val = clipped[:training], clipped[training:]
+        known = {record.prompt for record in records[:training]}
+        held_out = [record for record in clipped[training:] if record.prompt not in known]
+        if not held_out:
+            raise ValueError(
+                f"eval_share: all {self.records - training} records held out have the prompt of a "
+                "training record; hold out more"
+            )
+        self._train, self._val = clipped[:training], held_out
 
     def train_dataloader(self) -> DataLoader[LmBatch]:
         """Serve the training batches in an order that depends on the run's seed and the epoch."""
@@ -210,14 +223,40 @@ class WorldModelDataModule(LightningDataModule):
         return hashes | {"probe": _hash(repr((p.prompt, p.value)) for p in self.probes)}
 
     def manifest(self) -> dict[str, int]:
-        """Count records and probe prompts, and the records that were truncated and clipped."""
+        """Count records and probe prompts, and the records that were truncated and clipped.
+
+        Records held out are counted as "val_dropped" if their prompt is in training; "truncated"
+        counts those, too.
+        """
         records = [*self.train_records, *self.val_records]
         return {
             "train_records": len(self.train_records),
             "val_records": len(self.val_records),
+            "val_dropped": self.records - len(records),
             "probe_prompts": len(self.probes),
             "truncated": len(truncated_indices(self.records, self.seed, self.truncated)),
             "clipped": sum(record.answer[-1] != END for record in records),
+        }
+
+    # What the data module says of itself, to be tested
+
+    def example_keys(self, split: Literal["train", "val"]) -> Iterator[str]:
+        """Yield a hash of the prompt of every record of a split, and of every probe for "val"."""
+        if split == "train":
+            prompts = [record.prompt for record in self.train_records]
+        else:
+            prompts = [record.prompt for record in self.val_records]
+            prompts += [tuple(encode(problem.prompt)) for problem in self.probes]
+        for prompt in prompts:
+            yield hashlib.sha256(bytes(prompt)).hexdigest()
+
+    def properties(self) -> dict[str, Callable[[], str | None]]:
+        """Return the tests of what the records are named for."""
+        records = [*self.train_records, *self.val_records]
+        labels_BT = self._collate(records).labels_BT
+        return {
+            "targets end with all three closing tags": partial(targets_close_all_tags, labels_BT),
+            "no loss on prompts": partial(prompts_have_no_loss, records, labels_BT),
         }
 
     # Parts

@@ -1,11 +1,15 @@
 """The Lightning module of the world model system: fine-tuning, its loss and its probe."""
 
+import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
+from torch.nn import functional
 
 from ablate.systems.common.accumulation import WeightedAccumulation
 from ablate.systems.worldmodel.base import BaseRecipe, pretrained
@@ -13,7 +17,14 @@ from ablate.systems.worldmodel.data import LmBatch, ProbeBatch
 from ablate.systems.worldmodel.generation import generate
 from ablate.systems.worldmodel.model import LanguageModel, Sizes, next_token_loss
 from ablate.systems.worldmodel.problems import REQUIRES
+from ablate.systems.worldmodel.properties import (
+    empty_answers_score_nothing,
+    perfect_answers_score_fully,
+    steps_predict_as_the_whole,
+)
+from ablate.systems.worldmodel.records import IGNORED
 from ablate.systems.worldmodel.scores import Scorer, score
+from ablate.systems.worldmodel.tokenizer import VOCABULARY
 
 Probe = Literal["every", "last"]
 
@@ -167,6 +178,60 @@ class WorldModelModule(WeightedAccumulation):
             for name in names
         }
 
+    def extra_repr(self) -> str:
+        """Say what shows in no part: where the weights begin, how answers are made and scored."""
+        names = (
+            "base_steps",
+            "base_seed",
+            "token_weighted",
+            "probe",
+            "max_new_tokens",
+            "temperature",
+            "scorer",
+            "probe_seed",
+        )
+        return ", ".join(f"{name}={self.hparams[name]!r}" for name in names)
+
+    # What the module says of itself, to be tested
+
+    def example_losses(self, batch: LmBatch | ProbeBatch) -> Tensor:
+        """Return the mean loss of each record's labels, of each prompt's own bytes, (B,)."""
+        if isinstance(batch, LmBatch):
+            labels_BT = batch.labels_BT
+        else:
+            # Nothing predicts the first byte: before it there is padding.
+            inner_BT = batch.keep_BT & functional.pad(batch.keep_BT[:, :-1], (1, 0))
+            labels_BT = batch.prompt_BT.masked_fill(~inner_BT, IGNORED)
+        logits_BTV = self.model(*_read(batch))
+        rows = zip(logits_BTV.unbind(), labels_BT.unbind(), strict=True)
+        return torch.stack([next_token_loss(out[None], due[None])[0] for out, due in rows])
+
+    def chance_loss(self, batch: LmBatch) -> float:  # noqa: ARG002
+        """Return the cross-entropy of a uniform guess; NaN if a base model knows better."""
+        return math.nan if self.base else math.log(VOCABULARY)
+
+    def autoregression(
+        self, batch: LmBatch | ProbeBatch
+    ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Return all bytes but the first, (B, T), and the logits for them given other bytes."""
+        ids_BT, keep_BT = _read(batch)
+
+        def logits(next_BT: Tensor) -> Tensor:
+            altered: Tensor = self.model(torch.cat([ids_BT[:, :1], next_BT], 1), keep_BT)
+            return altered[:, :-1]
+
+        return ids_BT[:, 1:], logits
+
+    def properties(self) -> dict[str, Callable[[], str | None]]:
+        """Return the tests of what the parts are named for."""
+        return {
+            "a perfect answer scores 3 of 3": partial(perfect_answers_score_fully, self.scorer),
+            "an empty answer scores 0": partial(empty_answers_score_nothing, self.scorer),
+            "steps predict as the whole": partial(steps_predict_as_the_whole, self.model),
+        }
+
+    # Parts
+
     def _probes(self) -> bool:
         """Say whether this validation answers prompts."""
         trainer = self.trainer
@@ -186,6 +251,13 @@ class WorldModelModule(WeightedAccumulation):
                 add_dataloader_idx=False,
                 sync_dist=True,
             )
+
+
+def _read(batch: LmBatch | ProbeBatch) -> tuple[Tensor, Tensor | None]:
+    """Return the bytes that the model reads, and which of them it may attend to if not all."""
+    if isinstance(batch, LmBatch):
+        return batch.ids_BT, None
+    return batch.prompt_BT, batch.keep_BT
 
 
 def _check(**arguments: tuple[object, bool, str]) -> None:

@@ -1,0 +1,86 @@
+"""How the best trials of a search do with fresh seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+import pandas as pd
+
+from ablate.analysis.frames import Frames
+from ablate.analysis.noise import CONFIDENCE
+from ablate.analysis.points import COUNTED, scores
+
+COLUMNS = [
+    *("trial", "arm", "found", "found_seeds", "runs", "n", "mean", "sd", "low", "high"),
+    *("luck", "rank_found", "rank"),
+]
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return Student's 95 % confidence interval of a mean; NaN for fewer than two values."""
+    if len(values) < 2:
+        return math.nan, math.nan
+    from scipy.stats import t  # noqa: PLC0415 - slow to import
+
+    quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    half = quantile * stdev(values) / math.sqrt(len(values))
+    return fmean(values) - half, fmean(values) + half
+
+
+def confirmed_table(frames: Frames) -> pd.DataFrame:
+    """Return one row per trial of a study that confirms a search, the best of the search first.
+
+    Columns: trial, arm, found (its value in the search), found_seeds (a tuple of the seeds
+    there), runs (asked for), n (that count), mean, sd (of n - 1), low and high (the 95 %
+    interval of the mean), luck (how much better the found value is than the mean), rank_found
+    and rank (by mean, NA without one). No row if the study confirms nothing.
+    """
+    provenance: Mapping[str, Any] = frames.definition.get("provenance") or {}
+    confirms: Mapping[str, Any] = provenance.get("confirms") or {}
+    objective = frames.definition["objective"]
+    found = scores(frames, [objective["metric"]] if confirms else [], objective)
+    sign = 1 if objective["direction"] == "minimize" else -1
+    rows = []
+    for place, (arm, facts) in enumerate(confirms.items(), start=1):
+        mine = found[found["arm"] == arm]
+        values = mine.loc[mine["why"] == COUNTED, "value"].tolist()
+        mean = fmean(values) if values else math.nan
+        low, high = interval(values)
+        rows.append(
+            {
+                "trial": facts["trial"],
+                "arm": arm,
+                "found": facts["value"],
+                "found_seeds": tuple(facts["seeds"]),
+                "runs": len({*frames.definition["seeds"], *mine["seed"].tolist()}),
+                "n": len(values),
+                "mean": mean,
+                "sd": stdev(values) if len(values) > 1 else math.nan,
+                "low": low,
+                "high": high,
+                "luck": sign * (mean - facts["value"]),
+                "rank_found": place,
+            }
+        )
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    ranks = table["mean"].astype(float).rank(method="min", ascending=sign > 0)
+    return table.assign(rank=ranks.astype("Int64"))
+
+
+def contenders(table: pd.DataFrame) -> list[int]:
+    """Return the trials that may be the best: the one with the best mean comes first.
+
+    The others are those whose interval overlaps its own, or of which one value or none is known.
+    """
+    known = table.dropna(subset="mean").sort_values(["rank", "rank_found"])
+    if known.empty:
+        return []
+    rows = known.to_dict("records")
+    unknown = table[table["mean"].isna()].to_dict("records")
+    return [int(row["trial"]) for row in [*rows, *unknown] if not _apart(row, rows[0])]
+
+
+def _apart(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+    """Say whether two intervals share no value; an interval that is not known shares all."""
+    return bool(one["high"] < other["low"] or other["high"] < one["low"])
