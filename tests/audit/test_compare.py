@@ -16,7 +16,6 @@ NET = Evidence(
     flops=1000,
     components=(Component("net", "Linear", 100, 1000),),
     dropouts=(DropoutUse("net", (0.1, 0.1), 2),),
-    tree="t",
     shapes=((10, 10),),
     scales=(Scale("net.weight", (10, 10), 0.1),),
     responses=({"loss": 1.5, "val_loss": 2.0}, {"loss": 1.6, "val_loss": 2.1}),

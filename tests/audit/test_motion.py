@@ -9,6 +9,7 @@ import torch
 from ablate.audit.compare import Declared, compare
 from ablate.audit.probes import behaviour, keys
 from ablate.audit.probes.bench import Bench, signature
+from ablate.audit.probes.training import Beginning
 from ablate.run.lightning_cli import resolve
 from ablate.systems.common import blocks
 from ablate.systems.motion import MotionDataModule, MotionModule, properties
@@ -35,6 +36,13 @@ class Published(MotionModule):
 
     def __init__(self, *, num_actions: int = 64, timesteps: int = 1000, **arguments) -> None:
         super().__init__(num_actions=46, **arguments)
+
+
+class Failing(MotionModule):
+    """Its hook raises."""
+
+    def untrained(self) -> list[str]:
+        raise ZeroDivisionError("nobody knows")
 
 
 def config(model: str = "ablate.systems.motion.MotionModule", **arguments):
@@ -106,6 +114,13 @@ def test_trying_the_module_out_draws_nothing(tmp_path):
     bench = Bench(config(), tmp_path)
     bench.fit(validates=True)
     assert list(Path(tmp_path).rglob("motion.*")) == []
+
+
+def test_a_hook_that_fails_is_noted_and_stops_no_training(tmp_path):
+    beginning = Beginning()
+    Bench(config(f"{__name__}.Failing"), tmp_path).fit(beginning, steps=1)
+    assert beginning.trouble == {"untrained": "ZeroDivisionError: nobody knows"}
+    assert "some" in beginning.gradients.values()
 
 
 # What the module says of itself

@@ -151,6 +151,11 @@ def test_other_examples_are_a_warning_where_the_data_is_what_differs():
     assert codes(check_runs(recorded)) == {"other-examples": "warning"}
 
 
+def test_the_first_batch_speaks_where_the_data_names_no_scored_examples():
+    other = with_fingerprints("first validation batch", {2: "x", 3: "x"}, drop={"val"})
+    assert [item.code for item in check_runs(other)] == ["other-examples"]
+
+
 def test_without_fingerprints_of_the_data_the_first_batches_speak():
     own = ("train", "val")
     assert check_runs(with_fingerprints("", {}, drop=own)) == []

@@ -145,12 +145,20 @@ def _agree(left: Sequence[Mapping[str, float]], right: Sequence[Mapping[str, flo
     return bool(pairs) and all(_close(a, b) for a, b in pairs)
 
 
+def _start_alike(left: Sequence[Scale], right: Sequence[Scale]) -> bool:
+    """Say whether tensors in the same order have standard deviations that chance may tell apart."""
+    return len(left) == len(right) and all(
+        math.isclose(a.std, b.std, rel_tol=5 / math.sqrt(math.prod(a.shape)), abs_tol=SAME)
+        for a, b in zip(left, right, strict=True)
+    )
+
+
 def same_function(left: Evidence, right: Evidence) -> bool:
     """Say whether two arms compute the same and are trained alike, given the same weights.
 
-    They say the same of themselves. Their parameters have equal shapes in the same order; so have
-    the losses and metrics with two
-    sets of canonical weights, and those of the first steps of training, random numbers included.
+    They say the same of themselves. Their parameters have equal shapes in the same order and start
+    at about equal scales. The losses and metrics with two sets of canonical weights agree, and
+    those of the first steps of training, random numbers included.
     """
     return (
         bool(left.shapes)
@@ -158,6 +166,7 @@ def same_function(left: Evidence, right: Evidence) -> bool:
         and left.elsewhere == right.elsewhere
         and left.config != right.config
         and left.settings == right.settings
+        and _start_alike(left.scales, right.scales)
         and left.train.digest == right.train.digest
         and left.val.digest == right.val.digest
         and _agree(left.responses, right.responses)

@@ -77,7 +77,6 @@ class Evidence:
     flops: int | None = None
     components: tuple[Component, ...] = ()
     dropouts: tuple[DropoutUse, ...] = ()
-    tree: str = ""
     settings: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
     scales: tuple[Scale, ...] = ()

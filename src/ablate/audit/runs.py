@@ -130,13 +130,19 @@ def _mixed_environments(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
+def _scored(name: str) -> bool:
+    """Say whether a fingerprint is of the examples that are scored."""
+    return "val" in name.lower() or "test" in name.lower()
+
+
 def _data(recorded: Recorded) -> Iterator[Finding]:
     """Compare the fingerprints of arms with the same seed: a seed may draw its own data."""
     prints = recorded.fingerprints
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
     own = [name for name in names if not name.startswith(_FIRST)]
-    for name in own or [f"{_FIRST}validation batch"]:
-        scored = "val" in name.lower() or "test" in name.lower()
+    batch = f"{_FIRST}validation batch"
+    for name in own if any(map(_scored, own)) else [*own, batch]:
+        scored = _scored(name)
         runs = recorded.runs if scored else recorded.compared
         apart = _apart(runs, prints, name)
         if not apart:
@@ -152,7 +158,7 @@ def _data(recorded: Recorded) -> Iterator[Finding]:
                 f"{by_name} with the same seed",
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
-                severity="warning" if declared or not own else None,
+                severity="warning" if declared or name == batch else None,
             )
         else:
             yield finding(

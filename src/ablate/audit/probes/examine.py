@@ -127,15 +127,13 @@ class _Examination:
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found["scales"] = beginning.scales
         self.faults += first_faults(first.steps, beginning)
-        if beginning.trouble:
-            self.skipped["chance_loss"] = beginning.trouble
+        self.skipped |= beginning.trouble
 
     def _look_inside(self) -> None:
         model = self.model or self.bench.model
         self.found |= {
             "parameters": structure.count(model),
             "dropouts": structure.dropouts(model),
-            "tree": structure.tree(model),
             "settings": model.extra_repr(),
             "shapes": structure.shapes(model),
             "components": structure.components(model, {}),

@@ -5,7 +5,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ ORDER_EXAMPLES = 64
 INDEX_LIMIT = 100_000
 
 
-Randomness = tuple[Any, Any, torch.Tensor]
+Randomness = tuple[Any, Any, torch.Tensor, list[torch.Tensor]]
 
 
 def randomness() -> Randomness:
     """Return the state of the random numbers of Python, NumPy and torch."""
-    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return random.getstate(), np.random.get_state(), torch.get_rng_state(), devices
 
 
 def restore(state: Randomness) -> None:
@@ -37,6 +38,8 @@ def restore(state: Randomness) -> None:
     random.setstate(state[0])
     np.random.set_state(state[1])
     torch.set_rng_state(state[2])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state[3])
 
 
 @contextmanager
@@ -93,14 +96,14 @@ class Source:
         for indices in self._lists or ():
             yield list(indices)
 
-    def order(self) -> list[Any]:
-        """Return the indices of an epoch as they come, at most the first hundred thousand."""
+    @cached_property
+    def _order(self) -> list[Any]:
         with seeded(0):
             return list(itertools.islice(itertools.chain.from_iterable(self.lists()), INDEX_LIMIT))
 
     def spread(self, count: int) -> list[Any]:
         """Return the indices of examples spread evenly over an epoch, at most `count`."""
-        order = self.order()
+        order = self._order
         wanted = min(count, len(order))
         return [order[number * len(order) // wanted] for number in range(wanted)]
 

@@ -32,7 +32,7 @@ class Beginning(Callback):
         self.chance: float | None = None
         self.gradients: dict[str, Gradient] = {}
         self.untrained: tuple[str, ...] = ()
-        self.trouble = ""
+        self.trouble: dict[str, str] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Measure the initial weights and watch the gradients from here on."""
@@ -40,7 +40,11 @@ class Beginning(Callback):
         self.scales = scales(pl_module)
         self.gradients = {}
         offer = getattr(pl_module, "untrained", None)
-        self.untrained = tuple(offer()) if callable(offer) else ()
+        if callable(offer):
+            try:
+                self.untrained = tuple(offer())
+            except Exception as error:  # noqa: BLE001 - a hook may fail in any way
+                self.trouble["untrained"] = reason(error)
         for name, parameter in pl_module.named_parameters():
             if parameter.requires_grad:
                 self.gradients[name] = "none"
@@ -62,7 +66,7 @@ class Beginning(Callback):
                     self.chance = float(offer(batch))
             except Exception as error:  # noqa: BLE001 - a hook may fail in any way
                 self.chance = math.nan
-                self.trouble = reason(error)
+                self.trouble["chance_loss"] = reason(error)
 
     def _note(self, name: str, parameter: Tensor) -> None:
         gradient = parameter.grad
