@@ -70,6 +70,7 @@ def test_equal_responses_and_equal_training_make_two_arms_one_function():
         {"responses": ()},
         {"trace": ({"loss": 1.5, "weights": 3.0}, {"loss": 1.4, "weights": 3.2})},
         {"elsewhere": "another optimizer"},
+        {"scales": (Scale("net.weight", (10, 10), 0.3),)},
         {"train": Split(80, "other data", "order", 9, 5.0)},
         {"config": NET.config},
         {"responses": ({"loss": math.nan}, {"loss": math.nan})},
