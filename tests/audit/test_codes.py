@@ -63,3 +63,20 @@ def test_allowed_errors_do_not_block(found, codes):
     assert {item.code for item in blocking(marked)} == {
         item.code for item in found if item.severity == "error"
     } - codes
+
+
+def test_what_a_study_allows_is_allowed_for_the_arms_it_names_only():
+    def leak(*arms):
+        return Finding("sees-the-future", "error", arms, "w", "model", "a")
+
+    declared = {"sees-the-future": ("shows", "tells")}
+    for arms, blocked in [
+        (("shows",), False),
+        (("shows", "tells"), False),
+        (("shows", "sound"), True),
+        (("sound",), True),
+        ((), True),
+    ]:
+        assert bool(blocking(allow([leak(*arms)], (), declared))) is blocked
+    other = Finding("train-val-overlap", "error", ("shows",), "w", "data", "a")
+    assert blocking(allow([other], (), declared)) == [other]

@@ -96,6 +96,7 @@ def test_probes_of_training_records_are_found(monkeypatch):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("heads", 4),
         ("base_steps", 1),
         ("base_seed", 1),
         ("token_weighted", False),

@@ -24,6 +24,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made.config(LOSSY, "lossy")
     made.study("clean", ABLATION, seeds=[1, 2, 3])
     made.study("unfair", ABLATION, config="../configs/lossy.yaml", arms=ARMS)
+    made.study(
+        "admitted",
+        ABLATION,
+        config="../configs/lossy.yaml",
+        arms=ARMS,
+        allow={"undeclared-difference": ["forgetful", "wide"]},
+    )
+    made.study("mistyped", ABLATION, allow={"undeclared-diference": "wide"})
     made.study("s", SEARCH)
     return made
 
@@ -55,6 +63,24 @@ def test_an_allowed_error_ends_with_0_and_stays_in_the_list(project: Project) ->
     assert done.returncode == 0, done.stderr
     assert "error, allowed: undeclared-difference (forgetful, wide): dropout is" in done.stdout
     assert done.stdout.rstrip().endswith("(1 allowed)")
+
+
+def test_what_a_study_itself_allows_stops_nothing(project: Project) -> None:
+    done = audit(project.folder, "admitted", "--static")
+    assert done.returncode == 0, done.stderr
+    assert "error, allowed: undeclared-difference (forgetful, wide): dropout is" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["audit", "replay"])
+def test_an_unknown_code_in_a_study_ends_with_2_and_the_nearest(
+    project: Project, command: str
+) -> None:
+    before = project.files()
+    done = ablate(project.folder, command, "mistyped", "--workers", "1")
+    assert done.returncode == 2
+    assert "mistyped: allow.undeclared-diference: there is no such code" in done.stderr
+    assert "did you mean 'undeclared-difference'" in done.stderr
+    assert project.files() == before
 
 
 @pytest.mark.parametrize("command", ["audit", "replay"])

@@ -123,8 +123,8 @@ def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
     ]
 
 
-def check_codes(names: Iterable[str]) -> None:
+def check_codes(names: Iterable[str], where: str = "--allow ") -> None:
     """Raise NotFoundError with near names for a code that does not exist."""
     for name in names:
         if name not in CODES:
-            raise NotFoundError(f"--allow {name}: there is no such code: {nearest(name, CODES)}")
+            raise NotFoundError(f"{where}{name}: there is no such code: {nearest(name, CODES)}")

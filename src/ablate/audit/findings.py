@@ -1,7 +1,8 @@
 """What the audit finds: one fact each."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -25,9 +26,19 @@ class Finding:
     allowed: bool = False
 
 
-def allow(findings: Iterable[Finding], codes: Collection[str]) -> list[Finding]:
-    """Mark the findings of some codes as allowed."""
-    return [replace(item, allowed=True) if item.code in codes else item for item in findings]
+def allow(
+    findings: Iterable[Finding],
+    codes: Collection[str],
+    of_arms: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> list[Finding]:
+    """Mark as allowed the findings of some codes, and those of a code about given arms only."""
+
+    def allowed(item: Finding) -> bool:
+        return item.code in codes or bool(
+            item.arms and {*item.arms} <= {*of_arms.get(item.code, ())}
+        )
+
+    return [replace(item, allowed=True) if allowed(item) else item for item in findings]
 
 
 def blocking(findings: Iterable[Finding]) -> list[Finding]:

@@ -45,9 +45,11 @@ def audit(
         )
         with request.launched() as launcher:
             prepared = request.prepare(file, launcher)
+            declared = findings.declared_allowances(prepared)
             recorded = findings.origins(storage, prepared)
             found = check.audit(prepared, launcher, live.say, recorded=recorded, probes=not static)
-    found = allowing(ordered([*found, *findings.of_stored(storage, prepared)]), allow or ())
+    found = ordered([*found, *findings.of_stored(storage, prepared)])
+    found = allowing(found, allow or (), declared)
     if as_json:
         rows = [row._asdict() for row in as_rows(found)]
         output.print_json({"study": file.name, "profile": prepared.profile, "findings": rows})

@@ -1,6 +1,7 @@
 """What commands do with the audit's findings."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -26,9 +27,10 @@ def inspector(request: "Request", allowed: Collection[str]) -> "Inspect":
         from ablate.audit.codes import as_rows  # noqa: PLC0415
         from ablate.audit.findings import allow, blocking  # noqa: PLC0415
 
+        declared = declared_allowances(study)
         recorded = origins(request.storage, study)
         found = audit(study, launcher, request.say, resolved=resolved, recorded=recorded)
-        found = allow(found, allowed)
+        found = allow(found, allowed, declared)
         for item in found:
             if item.severity != "note":
                 request.say(headline(item))
@@ -38,6 +40,16 @@ def inspector(request: "Request", allowed: Collection[str]) -> "Inspect":
         return as_rows(found)
 
     return inspect
+
+
+def declared_allowances(study: "Study") -> "Mapping[str, Collection[str]]":
+    """Return what a study itself allows, by code; raise NotFoundError for an unknown code."""
+    from ablate.audit.codes import check_codes  # noqa: PLC0415
+    from ablate.spec import AblationSpec  # noqa: PLC0415
+
+    declared = study.spec.allow if isinstance(study.spec, AblationSpec) else {}
+    check_codes(declared, f"{study.name}: allow.")
+    return declared
 
 
 def refusal(study: str, stopped: Sequence["Finding"]) -> str:
@@ -73,7 +85,10 @@ def of_stored(storage: str, study: "Study") -> "list[Finding]":
     from ablate.study.setup import stored_study  # noqa: PLC0415
 
     record = stored_study(storage, study.name)
-    if record is None or record.definition != study.definition():
+    if record is None:
+        return []
+    study = replace(study, tuned=record.definition.get("tuned") or {})
+    if record.definition != study.definition():
         return []
     from ablate import analysis  # noqa: PLC0415 - pandas is loaded only when used
 

@@ -20,7 +20,10 @@ from ablate.spec.tuning import tuned_name
 
 _LITERAL = "declared"
 _TUNED = "tuned"
-_LAYOUT = ("design", "components", "to", "order", "base", "full", "arms", "published", "tune")
+_LAYOUT = (
+    *("design", "components", "to", "order", "base", "full"),
+    *("arms", "allow", "published", "tune"),
+)
 _NAMES_A_STUDY = re.compile(r"[\w.+-]+", re.ASCII)
 Direction = Literal["minimize", "maximize"]
 STUDIES = "studies"
@@ -199,6 +202,7 @@ class AblationSpec(_Spec):
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
     objective: Objective | None = None
     published: Published | None = None
+    allow: Mapping[str, Names] = {}
     tune: Tune | None = None
 
     @model_validator(mode="after")
@@ -231,10 +235,15 @@ class AblationSpec(_Spec):
             raise ValueError(
                 f"the reference {self.reference!r} is no arm: {nearest(self.reference, names)}"
             )
-        for name in self.published.values if self.published else ():
-            if name not in {arm.name for arm in arms}:
-                known = nearest(name, [arm.name for arm in arms])
-                raise ValueError(f"published.values: {name!r} is no arm: {known}")
+        known = [arm.name for arm in arms]
+        named = {
+            "published.values": self.published.values if self.published else (),
+            **{f"allow.{code}": names for code, names in self.allow.items()},
+        }
+        for where, some in named.items():
+            for name in some:
+                if name not in known:
+                    raise ValueError(f"{where}: {name!r} is no arm: {nearest(name, known)}")
         return arms
 
     def _declared(self) -> tuple[Arm, ...]:

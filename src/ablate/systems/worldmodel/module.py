@@ -179,8 +179,9 @@ class WorldModelModule(WeightedAccumulation):
         }
 
     def extra_repr(self) -> str:
-        """Say what shows in no part: where the weights begin, how answers are made and scored."""
+        """Say what shows in no weight: heads, the base model, how answers are made and scored."""
         names = (
+            "heads",
             "base_steps",
             "base_seed",
             "token_weighted",
