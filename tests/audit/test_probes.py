@@ -358,3 +358,12 @@ def test_arms_with_a_floor_are_compared_too():
     assert codes(saturated, "warning", "error") == {"floor-saturates-metric"}
     arms["constant"]["model.init_args"] = {"accuracy": 0.5}
     assert codes(audited(config, arms, val_accuracy="maximize"), "warning", "error") == set()
+
+
+def test_a_warm_up_by_step_that_outlasts_the_probe_hides_what_follows():
+    name = "ablate.run.schedules.Linear"
+    config = changed(CONFIG, {"lr_scheduler": {"class_path": name, "init_args": {"warmup": 500}}})
+    watched = observer(config)
+    other = "ablate.run.schedules.Cosine"
+    assert watched.reading("lr_scheduler.class_path", [other]) == "unknown"
+    assert watched.reading("lr_scheduler.init_args.warmup", [50]) == "read"

@@ -32,6 +32,12 @@ KEPT = (
 )
 """What a short run takes over from the configured trainer; all else of it is the probes' own."""
 
+SCHEDULES = ("schedule[", "step_schedule[")
+"""What the later rates of a schedule are called, of one by epoch and of one by step.
+
+A schedule by step is as long as the few steps of a probe, not as those of a run.
+"""
+
 SCHEDULE_STEPS = 1_000
 UNKNOWN_LENGTH = 100
 
@@ -233,7 +239,8 @@ class Trace(Callback):
         steps = UNKNOWN_LENGTH if epochs in {None, -1} else min(int(epochs or 0), SCHEDULE_STEPS)
         for number, each in enumerate(trainer.lr_scheduler_configs):
             if rates := _later_rates(each.scheduler, steps):
-                self.steps[-1][f"schedule[{number}]"] = sum(rates)
+                kind = "schedule" if each.interval == "epoch" else "step_schedule"
+                self.steps[-1][f"{kind}[{number}]"] = sum(rates)
 
 
 def _later_rates(scheduler: Any, count: int) -> list[float]:
@@ -335,7 +342,7 @@ def signature(bench: Bench, number: int = 1, config: dict[str, Any] | None = Non
     watch = Trace()
     bench.fit(Canonical(number, still=TRAIN_BATCHES), watch, config=config, validates=True)
     *moving, last = watch.steps
-    of_training = ("lr[", "schedule[", "weights")
+    of_training = ("lr[", *SCHEDULES, "weights")
     response = {name: value for name, value in last.items() if not name.startswith(of_training)}
-    schedules = {name: value for name, value in last.items() if name.startswith("schedule[")}
+    schedules = {name: value for name, value in last.items() if name.startswith(SCHEDULES)}
     return Signature((*moving, schedules), response)

@@ -9,6 +9,7 @@ from lightning.pytorch import LightningModule
 
 from ablate.audit.evidence import Reading
 from ablate.audit.probes.bench import (
+    SCHEDULES,
     Bench,
     Signature,
     build_short,
@@ -91,7 +92,7 @@ class Observer:
         self._unstable = unstable
         self._built = _structure(bench.model)
         self._seen = self._exact(seen)
-        self._followed = any(name.startswith("schedule[") for name in seen.trace[-1])
+        self._followed = any(name.startswith(SCHEDULES[0]) for name in seen.trace[-1])
 
     def reading(self, path: str, alternatives: Sequence[Any]) -> Reading:
         """Try other values of a key until one is legal; a refused value proves nothing.

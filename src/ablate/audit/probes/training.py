@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ablate.audit.evidence import Fault, Scale
-from ablate.audit.probes.bench import Bench, Trace, Values, exact, reason
+from ablate.audit.probes.bench import SCHEDULES, Bench, Trace, Values, exact, reason
 from ablate.audit.probes.served import seeded
 from ablate.audit.probes.structure import scales
 
@@ -159,5 +159,5 @@ def seedless(bench: Bench, first: Trace, order: str | None, other: dict[str, Any
 
 
 def _same_step(left: Values, right: Values) -> bool:
-    names = {name for name in left if not name.startswith("schedule[")} & set(right)
+    names = {name for name in left if not name.startswith(SCHEDULES)} & set(right)
     return exact([{n: left[n] for n in names}]) == exact([{n: right[n] for n in names}])
