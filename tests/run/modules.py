@@ -199,7 +199,7 @@ class Loads(Points):
 
     def train_dataloader(self) -> DataLoader:
         return DataLoader(
-            Jittered(self.points, self.noise),
+            Jittered(self.train, self.noise),
             batch_size=self.batch_size,
             shuffle=True,
             num_workers=self.workers,
