@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from ablate.audit.compare import Declared, compare
+from ablate.audit.check import declared
+from ablate.audit.compare import compare
 from ablate.audit.evidence import Evidence
 from ablate.audit.probes import behaviour, examine
 from ablate.run.lightning_cli import resolve
@@ -143,9 +144,8 @@ def audited(name: str, left_out: tuple[str, ...] = ()) -> dict[tuple[str, str], 
         keys = {path: [paths.get(base, path)] for path in changes}
         request = {"keys": keys, "metrics": list(study.spec.metrics), "seconds": 120}
         seen[arm] = Evidence.of(examine(resolve(study.configured(changes, 307)), request))
-    declared = Declared({arm: list(c) for arm, c in arms.items()}, study.spec.metrics)
     found: dict[tuple[str, str], list] = {}
-    for item in compare(seen, declared):
+    for item in compare(seen, declared(study)):
         found.setdefault((item.code, item.where), []).append(item)
     return found
 
@@ -173,6 +173,8 @@ def test_the_published_ladder_is_seen_through():
     assert ("metric-depends-on-batch", "metric val_cell_accuracy_batch") in found
     assert ("query-in-own-context", "data, training") in found
     assert "baseline" in arms["initial-loss-far-from-chance", "training_step"]
+    (saturated,) = found["floor-saturates-metric", "metric val_grid_accuracy"]
+    assert "previous_token" in saturated.arms
     assert not any(code == "probe-not-run" for code, _ in found)
 
 
