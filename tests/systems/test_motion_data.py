@@ -12,9 +12,10 @@ from hypothesis.extra import numpy as arrays
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.utilities import move_data_to_device
 
+from ablate.systems.common.order import EpochOrder
 from ablate.systems.motion import MotionDataModule
 from ablate.systems.motion.captions import DIRECTIONS, SUBJECTS, TEMPOS, VERBS, describe
-from ablate.systems.motion.data import VALIDATION_OFFSET, BatchSampler, MotionBatch
+from ablate.systems.motion.data import VALIDATION_OFFSET, MotionBatch
 from ablate.systems.motion.embedding import (
     MINILM_WIDTH,
     HashingEmbedding,
@@ -452,7 +453,7 @@ def test_the_fingerprint_counts_every_tenth_of_a_millimetre(monkeypatch):
 
 @given(st.integers(1, 40), st.integers(1, 12), st.booleans(), st.integers(0, 3))
 def test_every_clip_is_served_at_most_once_per_epoch(size, batch_size, drop_last, epoch):
-    sampler = BatchSampler(size, batch_size=batch_size, seed=5, drop_last=drop_last)
+    sampler = EpochOrder(size, batch_size, 5, drop_last=drop_last)
     sampler.set_epoch(epoch)
     batches = list(sampler)
     assert len(batches) == len(sampler)

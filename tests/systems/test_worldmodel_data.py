@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from lightning.pytorch import LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 
+from ablate.systems.common.order import EpochOrder
 from ablate.systems.worldmodel import WorldModelDataModule
-from ablate.systems.worldmodel.data import EpochOrder, collate_probes, collate_records
+from ablate.systems.worldmodel.data import collate_probes, collate_records
 from ablate.systems.worldmodel.problems import LONGEST_PROMPT, REQUIRES, draw_problem
 from ablate.systems.worldmodel.records import (
     IGNORED,

@@ -5,7 +5,6 @@ Dimensions: B or N clips, T frames, E numbers of text, P = 20 numbers of motion.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from math import ceil
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,8 +12,9 @@ import numpy.typing as npt
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from ablate.systems.common.order import EpochOrder
 from ablate.systems.motion.embedding import EmbeddingName, embedding_faults, make_embedding
 from ablate.systems.motion.generation import Clips, clips
 from ablate.systems.motion.skeleton import Scale, to_motion
@@ -227,13 +227,11 @@ class MotionDataModule(LightningDataModule):
     def _loader(
         self, split: MotionBatch, seed: int | None, drop_last: bool
     ) -> DataLoader[MotionBatch]:
-        sampler = BatchSampler(
-            len(split.clip_B), batch_size=self.batch_size, seed=seed, drop_last=drop_last
-        )
+        order = EpochOrder(len(split.clip_B), self.batch_size, seed, drop_last=drop_last)
         return DataLoader(
             ClipDataset(split),
             batch_size=None,
-            sampler=sampler,
+            sampler=order,
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=self.pin_memory,
@@ -241,7 +239,7 @@ class MotionDataModule(LightningDataModule):
 
 
 class ClipDataset(Dataset[MotionBatch]):
-    """Serve batches by lists of positions, as `BatchSampler` asks for them."""
+    """Serve batches by lists of positions, as `EpochOrder` asks for them."""
 
     def __init__(self, split: MotionBatch) -> None:
         self.split = split
@@ -264,44 +262,6 @@ class ClipDataset(Dataset[MotionBatch]):
             scale=split.scale,
             captions=[split.captions[position] for position in positions],
         )
-
-
-class BatchSampler(Sampler[list[int]]):
-    """Yield the positions of each batch; every position at most once per epoch.
-
-    Meant as the `sampler` of a DataLoader with `batch_size=None`: there Lightning calls
-    `set_epoch` on it, also after resuming, and under several devices hands each a share of the
-    batches.
-
-    Args:
-        size: Number of positions.
-        batch_size: Positions per batch; the last batch may be short.
-        seed: With the epoch, the only thing that the order depends on; None keeps them in order.
-        drop_last: Leave out a short last batch.
-    """
-
-    def __init__(self, size: int, *, batch_size: int, seed: int | None, drop_last: bool) -> None:
-        self.size = size
-        self.batch_size = batch_size
-        self.seed = seed
-        self.drop_last = drop_last
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is served."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        if self.drop_last:
-            return self.size // self.batch_size
-        return ceil(self.size / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.arange(self.size)
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        for batch in range(len(self)):
-            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
 
 
 def _too_small(bound: int, **arguments: int) -> Iterator[str]:

@@ -4,15 +4,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import ceil
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
+from ablate.systems.common.order import EpochOrder
 from ablate.systems.worldmodel.problems import LONGEST_PROMPT, REQUIRES, Problem
 from ablate.systems.worldmodel.properties import prompts_have_no_loss, targets_close_all_tags
 from ablate.systems.worldmodel.records import (
@@ -265,7 +265,7 @@ class WorldModelDataModule(LightningDataModule):
         return collate_records(records, mask_prompt=self.mask_prompt)
 
     def _loader(
-        self, items: Sequence[T], order: "EpochOrder", collate: Callable[[list[T]], Any]
+        self, items: Sequence[T], order: EpochOrder, collate: Callable[[list[T]], Any]
     ) -> DataLoader[Any]:
         return DataLoader(
             _Lists(items),
@@ -297,45 +297,6 @@ def collate_probes(problems: Sequence[Problem]) -> ProbeBatch:
         value_B=torch.tensor([problem.value for problem in problems], dtype=torch.float64),
         requires_B=torch.tensor([REQUIRES.index(problem.requires) for problem in problems]),
     )
-
-
-class EpochOrder(Sampler[list[int]]):
-    """Yield the positions of each batch, every position once per epoch.
-
-    Meant as the `sampler` of a DataLoader with `batch_size=None`: there Lightning calls
-    `set_epoch` on it, also after resuming.
-
-    Args:
-        count: Number of positions.
-        batch_size: Positions per batch.
-        seed: With the epoch, the only thing that the order depends on; None keeps a fixed order.
-        drop_last: Drop a short last batch.
-    """
-
-    def __init__(
-        self, count: int, batch_size: int, seed: int | None = None, *, drop_last: bool = False
-    ) -> None:
-        self.count = count
-        self.batch_size = batch_size
-        self.seed = seed
-        self.drop_last = drop_last
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is served."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        if self.drop_last:
-            return self.count // self.batch_size
-        return ceil(self.count / self.batch_size)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = np.arange(self.count)
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        for batch in range(len(self)):
-            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
 
 
 class _Lists(Dataset[list[T]]):
