@@ -6,14 +6,14 @@ from typing import Any
 from ablate.audit.codes import finding
 from ablate.audit.compare import Declared, compare
 from ablate.audit.components import check_components
-from ablate.audit.differences import Config, declared_leaves, flat
+from ablate.audit.differences import declared_leaves, flat
 from ablate.audit.evidence import Evidence
 from ablate.audit.findings import Finding, ordered
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
 from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
 from ablate.run.jobs import do_all
-from ablate.spec import AblationSpec, Choice, Study
+from ablate.spec import AblationStudy, Choice, Config, Study
 
 _EXAMINE = "ablate.audit.probes:examine"
 
@@ -42,7 +42,7 @@ def audit(
     evidence: dict[str, Evidence] = {}
     if probes:
         evidence, found = _examine(study, configs, launcher, say)
-    if isinstance(study.spec, AblationSpec):
+    if isinstance(study, AblationStudy):
         static = check_ablation(study, configs, recorded or {})
     else:
         static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
@@ -53,17 +53,17 @@ def declared(study: Study) -> Declared:
     """Return what a study says of its arms, and the best published values of trained arms."""
     objective = study.objective
     metrics = {objective.metric: objective.direction}
-    if not isinstance(study.spec, AblationSpec):
+    if not isinstance(study, AblationStudy):
         return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
-    metrics = {**study.spec.metrics, **metrics}
-    trained = [arm.name for arm in study.arms if not arm.floor]
-    published = study.spec.published.values if study.spec.published else {}
+    definition = study.definition
+    metrics = {**definition.metrics, **metrics}
+    trained = [arm.name for arm in definition.trained]
+    published = definition.published.values if definition.published else {}
     reached: dict[str, float] = {}
     for metric, direction in metrics.items():
-        best = max if direction == "maximize" else min
         values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
         if values:
-            reached[metric] = best(values)
+            reached[metric] = direction.best(values)
     changes = {arm.name: tuple(declared_leaves(arm.changes)) for arm in study.arms}
     return Declared(changes=changes, metrics=metrics, reached=reached)
 
@@ -71,7 +71,7 @@ def declared(study: Study) -> Declared:
 def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
     """Fill in every default of each arm's configuration; of the config itself for a search."""
     seed = study.seeds[0]
-    if isinstance(study.spec, AblationSpec):
+    if isinstance(study, AblationStudy):
         wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
     else:
         wanted = {study.name: study.configured({}, seed)}
@@ -124,7 +124,7 @@ def _not_examined(arm: str, last: Event) -> Finding:
 
 def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]:
     """Return the keys that a study changes or searches, with the values that they take."""
-    if not isinstance(study.spec, AblationSpec):
+    if not isinstance(study, AblationStudy):
         return {
             path: [parameter.value(label) for label in parameter.labels]
             if isinstance(parameter, Choice)

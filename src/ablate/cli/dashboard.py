@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from ablate.cli import options, output
+from ablate.workflow.defaults import DEFAULT_STORAGE
 
 
 def dashboard(
-    storage: options.Storage = options.DEFAULT_STORAGE,
+    storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 8080,
 ) -> None:

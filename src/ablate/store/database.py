@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ablate.errors import StorageError
+from ablate.spec import Definition, Direction, read_definition
 from ablate.store import tables
 from ablate.store.artifacts import read_records
 from ablate.store.batch import Batch
@@ -28,8 +29,8 @@ from ablate.store.engines import (
     use_wal,
 )
 from ablate.store.lock import StudyLock, lock_file, lock_key, lock_on_server, lock_path
+from ablate.store.migrations import cause_of_reason, migrate
 from ablate.store.optuna_side import (
-    Direction,
     attach,
     make_study,
     open_storage,
@@ -70,6 +71,7 @@ class Store:
         self._url = url if path is None else url.set(database=str(path))
         self._optuna_found = contents.optuna
         self._complete = contents.complete
+        self._version = contents.version
         self._busy_seconds = busy_seconds
         self._engine = make_engine(self._url, busy_seconds)
         self._run_tables = RunTables(self._engine.dialect.name, self.url_shown)
@@ -136,13 +138,14 @@ class Store:
 
     # --- writing -------------------------------------------------------------------------
 
-    def define(self, study: str, kind: str, body: Mapping[str, Any], profile: str) -> int:
-        """Make `body` the current definition of `study` and return its id.
+    def define(self, study: str, definition: Definition) -> int:
+        """Make `definition` the current one of `study` and return its id.
 
-        The same body, in the same key order, and profile always have the same id. Raises
+        Equal definitions, with arms and keys in the same order, always have the same id. Raises
         StorageError if the study exists with another kind.
         """
-        sha256 = ordered_hash({"body": body, "profile": profile})
+        body, kind = definition.as_plain(), definition.kind
+        sha256 = ordered_hash(body)
         definitions = tables.definitions
         with self._writing() as connection:
             now = _now()
@@ -161,7 +164,7 @@ class Store:
                 study=study,
                 sha256=sha256,
                 body=body,
-                profile=profile,
+                profile=definition.profile,
                 created_at=now,
             )
             definition_id: int = connection.execute(
@@ -304,31 +307,27 @@ class Store:
         studies, definitions = tables.studies, tables.definitions
         with self._reading() as connection:
             row = connection.execute(
-                select(
-                    studies.c.name,
-                    studies.c.kind,
-                    definitions.c.body,
-                    definitions.c.id,
-                    definitions.c.profile,
-                    studies.c.created_at,
-                )
+                select(studies.c.name, definitions.c.body, definitions.c.id, studies.c.created_at)
                 .join(definitions, definitions.c.id == studies.c.definition_id)
                 .where(studies.c.name == name)
             ).one_or_none()
-        return None if row is None else StudyRecord(*row)
+        if row is None:
+            return None
+        return StudyRecord(row.name, read_definition(row.body), row.id, row.created_at)
 
     def definitions(self, study: str) -> list[DefinitionRecord]:
         """Return every definition of a study, oldest first."""
         columns = tables.definitions.c
         with self._reading() as connection:
             rows = connection.execute(
-                select(
-                    columns.id, columns.sha256, columns.body, columns.profile, columns.created_at
-                )
+                select(columns.id, columns.sha256, columns.body, columns.created_at)
                 .where(columns.study == study)
                 .order_by(columns.id)
             ).all()
-        return [DefinitionRecord(*row) for row in rows]
+        return [
+            DefinitionRecord(row.id, row.sha256, read_definition(row.body), row.created_at)
+            for row in rows
+        ]
 
     def audit(self, definition_id: int) -> AuditRecord | None:
         """Return the latest audit of a definition, or None if it was not audited."""
@@ -358,7 +357,7 @@ class Store:
     def runs(self, study: str, *, with_config: bool = False) -> list[RunRecord]:
         """Return the runs of a study by trial, seed and attempt."""
         columns = [
-            tables.runs.c[name]
+            self._run_column(name)
             for name in RunRecord.__dataclass_fields__
             if with_config or name != "config"
         ]
@@ -369,6 +368,11 @@ class Store:
                 .order_by(tables.runs.c.trial, tables.runs.c.seed, tables.runs.c.attempt)
             ).all()
         return [RunRecord(*row) for row in rows]
+
+    def _run_column(self, name: str) -> ColumnElement[Any]:
+        if name == "cause" and self._version == 1:
+            return type_coerce(cause_of_reason(), tables.runs.c.cause.type).label(name)
+        return tables.runs.c[name]
 
     def run_config(self, run_id: int) -> dict[str, Any]:
         """Return the resolved configuration of a run; raise StorageError for an unknown run."""
@@ -466,8 +470,12 @@ class Store:
                 connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
-            self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
-        self._complete = True
+            version = connection.execute(select(tables.schema.c.version)).scalar()
+            if version is None:
+                self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
+            else:
+                migrate(connection, version)
+        self._complete, self._version = True, tables.SCHEMA_VERSION
 
     def _no_run(self, run_id: int) -> StorageError:
         return StorageError(f"there is no run {run_id} in {self.url_shown}")

@@ -26,7 +26,7 @@ from ablate.run import (
     Resolved,
     Started,
 )
-from ablate.spec import Objective, Study, content_hash
+from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
 from ablate.store import NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.store.artifacts import FOLDER, RunFiles
 from ablate.study.record import Recorder
@@ -72,7 +72,7 @@ class Snapshot:
 
     metric: str
     total: int | None
-    counts: Mapping[str, int]
+    counts: Mapping[Status, int]
     running: Mapping[int, str]
     best: tuple[int, float] | None
     elapsed: float
@@ -163,19 +163,19 @@ class Coordinator:
         recorder: Recorder,
         launcher: Launcher,
         known: Mapping[tuple[int, int], Known],
-        finished_before: Mapping[str, int],
+        finished_before: Mapping[Status, int],
         total: int | None,
         best: tuple[int, float] | None,
         on_tick: Callable[[Snapshot], None],
     ) -> None:
         self._context = context
-        self._limits = context.study.spec.limits
+        self._limits = context.study.definition.limits
         self._objective: Objective = context.study.objective
         self._source = source
         self._recorder = recorder
         self._launcher = launcher
         self._known = known
-        self._counts = dict(finished_before)
+        self._counts: dict[Status, int] = dict(finished_before)
         self._total = total
         self._best = best
         self._on_tick = on_tick
@@ -192,7 +192,7 @@ class Coordinator:
         self._stopping: float | None = None
         self._fatal: str | None = None
 
-    def run(self) -> dict[str, int]:
+    def run(self) -> dict[Status, int]:
         """Run to the end and return how many trials ended in each state.
 
         Raises Interrupted after a SIGINT or SIGTERM, and RunError if the disk is full or the
@@ -219,7 +219,9 @@ class Coordinator:
         for (number, seed), run in self._known.items():
             if run.status == "running":
                 key = RunKey(number, seed, run.attempt)
-                end = RunEnd("interrupted", "its command was killed", None, None)
+                end = RunEnd(
+                    Outcome(Status.INTERRUPTED, Cause.LOST, "its command was killed"), None, None
+                )
                 self._recorder.end_run(key, end, {})
 
     def snapshot(self) -> Snapshot:
@@ -461,7 +463,7 @@ class Coordinator:
             if status in ("complete", "pruned"):
                 self._keep_files(trial)
             epochs, steps = (event.epochs, event.steps) if event else (None, None)
-            end = RunEnd(status, reason, epochs, steps)
+            end = RunEnd(Outcome(Status(status), None, reason), epochs, steps)
             self._recorder.end_run(trial.key, end, event.fingerprints if event else {})
             trial.key = None
 
@@ -507,7 +509,7 @@ class Coordinator:
         system_attrs = self._source.finish(number, _STATES[status], value)
         attrs = {"state": status, **({"reason": reason} if reason else {})}
         self._recorder.end_trial(number, TrialEnd(_STATES[status], value), attrs, system_attrs)
-        self._counts[status] = self._counts.get(status, 0) + 1
+        self._counts[Status(status)] = self._counts.get(Status(status), 0) + 1
         self._durations.append(time.monotonic() - trial.began)
         del self._trials[number]
         if value is not None and (self._best is None or self._better(value, self._best[1])):

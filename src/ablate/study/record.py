@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import AblateError, RunError, StorageError, Unavailable
 from ablate.run import Reported
+from ablate.spec import Direction
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.store.artifacts import RunFiles, keep
 from ablate.study.asker import Past
@@ -30,7 +31,7 @@ class Recorder:
         self,
         store: Store,
         study: str,
-        direction: Literal["minimize", "maximize"],
+        direction: Direction,
         say: Callable[[str], None],
     ) -> None:
         self._store = store

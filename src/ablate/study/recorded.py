@@ -8,7 +8,7 @@ from ablate.store import RunRecord, Store, StudyRecord
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedTrial:
     """A recorded trial with its runs, the latest attempt of each seed, and its first config."""
 
     study: StudyRecord
@@ -17,7 +17,7 @@ class Recorded:
     config: dict[str, Any]
 
 
-def recorded_trial(store: Store, name: str) -> Recorded:
+def recorded_trial(store: Store, name: str) -> RecordedTrial:
     """Read the trial `STUDY/NUMBER`; raise NotFoundError saying what there is instead."""
     study_name, _, number = name.rpartition("/")
     if not study_name or not number.isdigit():
@@ -36,4 +36,4 @@ def recorded_trial(store: Store, name: str) -> Recorded:
     first = next(iter(runs.values()), None)
     if first is None or first.config is None:
         raise NotFoundError(f"trial {number} of {study_name!r} has no recorded run")
-    return Recorded(record, int(number), tuple(runs.values()), first.config)
+    return RecordedTrial(record, int(number), tuple(runs.values()), first.config)
