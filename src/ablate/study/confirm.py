@@ -44,7 +44,7 @@ def confirm(
     spec = _spec(record, best, base, fresh_seeds(seeds, used, name, "confirm"))
     _refuse_other(request, f"{name}-confirm", name)
     with request.launched() as launcher:
-        study = Study(f"{name}-confirm", spec, base, launcher.facts()["profile"], name)
+        study = Study(f"{name}-confirm", spec, base, launcher.facts().profile, name)
         probes = check_ablation(study, launcher, request.say)
         configs = {arm: probe.config for arm, probe in probes.items()}
         return run(study, configs, launcher, request)

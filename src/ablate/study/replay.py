@@ -120,7 +120,7 @@ class Asked:
         """Make the study ready to run."""
         if self.config is None:
             return request.prepare(self.file, launcher)
-        profile = launcher.facts()["profile"]
+        profile = launcher.facts().profile
         return Study(self.file.name, self.file.spec, self.config, profile, self.name)
 
 

@@ -64,8 +64,8 @@ class Request:
                 f"{file.path} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = file.prepare(self.profile or facts["profile"], self.overrides)
-        chosen = "asked for" if self.profile else f"chosen by hardware: {facts['device']}"
+        study = file.prepare(self.profile or facts.profile, self.overrides)
+        chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
         for change in study.changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
