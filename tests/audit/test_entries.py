@@ -22,7 +22,7 @@ from ablate.audit.probes import examine
 from ablate.cli.findings import after_runs
 from ablate.errors import RequestError
 from ablate.report import build
-from ablate.run import InProcessLauncher
+from ablate.run import InProcessLauncher, WorkerFacts
 from ablate.run.lightning_cli import resolve
 from ablate.spec import content_hash, paths, read_study, read_yaml
 from ablate.store import Store
@@ -397,8 +397,8 @@ def test_the_hardware_of_every_run_is_recorded_and_other_hardware_is_found(
     project: Project,
 ) -> None:
     class Elsewhere(InProcessLauncher):
-        def facts(self) -> dict[str, Any]:
-            return {**super().facts(), "device": "another processor"}
+        def facts(self) -> WorkerFacts:
+            return replace(super().facts(), device="another processor", host="elsewhere")
 
     project.study("a", ABLATION, floor={}, seeds=[1])
     replay("a", project.request())

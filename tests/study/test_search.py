@@ -8,7 +8,7 @@ import pytest
 
 from ablate import analysis
 from ablate.errors import RequestError
-from ablate.run import Decision, Event, InProcessLauncher, Reported, Started
+from ablate.run import Built, Decision, Event, InProcessLauncher, Reported
 from ablate.store import Store
 from ablate.study import search
 
@@ -300,8 +300,8 @@ def test_a_run_reports_its_size_before_its_first_epoch(project: Project) -> None
 
     project.study("s", SEARCH, budget={"trials": 1})
     search("s", project.request(launcher=lambda _: Listening()))
-    started = next(event for event in seen if isinstance(event, Started))
-    assert started.max_epochs == 3
+    built = next(event for event in seen if isinstance(event, Built))
+    assert built.max_epochs == 3
     assert all(math.isfinite(e.objective) for e in seen if isinstance(e, Reported) and e.objective)
 
 

@@ -11,7 +11,7 @@ from ablate.audit.evidence import Evidence
 from ablate.audit.findings import Finding, ordered
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
-from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
+from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
 from ablate.run.jobs import do_all
 from ablate.spec import AblationStudy, Choice, Config, Study
 
@@ -75,7 +75,7 @@ def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
         wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
     else:
         wanted = {study.name: study.configured({}, seed)}
-    jobs = [Job(number, "resolve", config) for number, config in enumerate(wanted.values())]
+    jobs = [Resolve(number, config) for number, config in enumerate(wanted.values())]
     resolved: dict[str, Config] = {}
     for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
         answer = next((event for event in events if isinstance(event, Resolved)), None)
@@ -97,7 +97,7 @@ def _examine(
     metrics = list(declared(study).metrics)
     request = {"keys": _values(study, configs), "metrics": metrics}
     jobs = [
-        Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
+        Call(number, dict(config), _EXAMINE, {"request": request})
         for number, config in enumerate(configs.values())
     ]
     evidence: dict[str, Evidence] = {}
@@ -159,5 +159,9 @@ def _reason(last: Event) -> str:
 
 
 def _last_words(last: Event) -> str:
-    reason = last.reason if isinstance(last, (Finished, Lost)) else None
-    return reason or "it gives no reason"
+    match last:
+        case Finished(outcome=end) if end.reason:
+            return end.reason
+        case Lost(reason=reason):
+            return reason
+    return "it gives no reason"

@@ -54,7 +54,7 @@ def confirm(
     _refuse_other(request, f"{name}-confirm", name)
     with request.launched() as launcher:
         fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
-        definition = _definition(name, found, fresh, launcher.facts()["profile"])
+        definition = _definition(name, found, fresh, launcher.facts().profile)
         study = AblationStudy(f"{name}-confirm", definition, name)
         configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request)

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from ablate.errors import AblateError, Interrupted, RunError
 from ablate.run import (
+    Built,
     Decision,
     Event,
     Finished,
@@ -23,8 +24,11 @@ from ablate.run import (
     Lost,
     Progress,
     Reported,
+    Resolve,
     Resolved,
+    Run,
     Started,
+    WorkerFacts,
 )
 from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
 from ablate.store import NewRun, RunEnd, RunKey, Store, TrialEnd
@@ -35,10 +39,11 @@ _TICK = 0.25
 _GRACE = 20.0
 _RECENT = 8
 _STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
 }
+_COMPLETE, _PRUNED = Outcome(Status.COMPLETE), Outcome(Status.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,11 @@ class Snapshot:
 
 @dataclass
 class _Trial:
-    """A trial in flight, and its run in flight."""
+    """A trial in flight, and its run in flight.
+
+    `unrecorded` is a run that no worker is known to have begun: it is recorded when one has, with
+    what that worker stands on, or when it ends without.
+    """
 
     plan: Plan
     began: float = field(default_factory=time.monotonic)
@@ -91,6 +100,7 @@ class _Trial:
     attempt: int = 0
     failures: int = 0
     key: RunKey | None = None
+    unrecorded: NewRun | None = None
     directory: Path | None = None
     job: int = 0
     config: dict[str, Any] = field(default_factory=dict)
@@ -114,7 +124,7 @@ class Context:
     definition_id: int
     results: Path
     code_version: str
-    facts: Mapping[str, Any]
+    facts: WorkerFacts
 
 
 @dataclass(frozen=True)
@@ -268,9 +278,11 @@ class Coordinator:
         waited = time.monotonic() - self._stopping
         if self._trials and self._signals < 2 and waited < _GRACE:
             return False
-        why = "stopped by a signal" if self._fatal is None else self._fatal
+        end = Outcome(Status.INTERRUPTED, Cause.STOPPED, "stopped by a signal")
+        if self._fatal is not None:
+            end = Outcome(Status.INTERRUPTED, Cause.NO_SPACE, self._fatal)
         for trial in self._trials.values():
-            self._end_run(trial, "interrupted", why)
+            self._end_run(trial, end)
         self._trials.clear()
         return True
 
@@ -299,29 +311,33 @@ class Coordinator:
                 return
             if self._follow(trial, known.reports):
                 return
-        self._end(trial, "complete", None)
+        self._end(trial, _COMPLETE)
 
     def _attempt(self, trial: _Trial) -> None:
         trial.attempt += 1
         trial.reports = []
         trial.key = None
-        self._submit(trial, "resolve", {**trial.plan.config, "seed_everything": trial.seed})
+        config = {**trial.plan.config, "seed_everything": trial.seed}
+        self._submit(trial, Resolve(self._next_job(), config))
 
     def _follow(self, trial: _Trial, reports: Sequence[float]) -> bool:
         """Take a whole run's reports as this run's own; say whether the pruner ends it early."""
         trial.reports = []
         for value in reports:
             if self._objective_reported(trial, value):
-                self._end(trial, "pruned", None)
+                self._end(trial, _PRUNED)
                 return True
         self._close_run(trial)
         return False
 
-    def _submit(self, trial: _Trial, task: Any, config: dict[str, Any], **more: Any) -> None:
+    def _next_job(self) -> int:
         self._jobs += 1
-        trial.job = self._jobs
+        return self._jobs
+
+    def _submit(self, trial: _Trial, job: Job) -> None:
+        trial.job = job.id
         trial.started = trial.heard = time.monotonic()
-        self._launcher.submit([Job(self._jobs, task, config, **more)])
+        self._launcher.submit([job])
 
     def _handle(self, event: Event) -> Decision:
         trial = next((t for t in self._trials.values() if t.job == event.job), None)  # type: ignore[union-attr]
@@ -331,7 +347,9 @@ class Coordinator:
         match event:
             case Resolved(config=config):
                 trial.config = config
-            case Started(parameters=parameters, max_epochs=max_epochs):
+            case Started(facts=facts):
+                self._record(trial, facts)
+            case Built(parameters=parameters, max_epochs=max_epochs):
                 assert trial.key is not None  # noqa: S101
                 trial.max_epochs = max_epochs
                 self._recorder.parameters(trial.key, parameters)
@@ -339,15 +357,16 @@ class Coordinator:
                 return self._reported(trial, event)
             case Finished():
                 self._finished(trial, event)
-            case Lost(reason=reason):
-                self._end_run(trial, "failed", reason)
-                self._retry(trial, reason)
+            case Lost(cause=cause, reason=reason):
+                end = Outcome(Status.FAILED, cause, reason)
+                self._end_run(trial, end)
+                self._retry(trial, end)
             case Progress():
                 pass
         return "continue"
 
     def _start(self, trial: _Trial) -> None:
-        """Take over the result of an equal run, or record a resolved run and start it."""
+        """Take over the result of an equal run, or start a resolved run."""
         trial.config_hash = content_hash(trial.config)
         equal = self._curves.get(trial.config_hash)
         if equal and self._source.supervised and deterministic(trial.config, self._context.facts):
@@ -363,21 +382,18 @@ class Coordinator:
             shutil.rmtree(directory, ignore_errors=True)
         trial.directory = directory
         trial.key = RunKey(plan.number, trial.seed, trial.attempt)
-        self._recorder.start_run(
-            NewRun(
-                key=trial.key,
-                arm=plan.arm,
-                definition_id=context.definition_id,
-                config=trial.config,
-                config_hash=trial.config_hash,
-                profile=context.study.profile,
-                device=context.facts["device"],
-                environment=dict(context.facts),
-                code_version=context.code_version,
-                directory=str(directory),
-            )
+        trial.unrecorded = NewRun(
+            key=trial.key,
+            arm=plan.arm,
+            definition_id=context.definition_id,
+            config=trial.config,
+            config_hash=trial.config_hash,
+            profile=context.study.profile,
+            device=context.facts.device,
+            environment=context.facts.as_dict(),
+            code_version=context.code_version,
+            directory=str(directory),
         )
-        why_not = irreproducible(trial.config, context.facts)
         self._recorder.annotate(
             plan.number,
             {
@@ -386,12 +402,10 @@ class Coordinator:
                 "state": "running",
                 "config_hash": trial.config_hash,
                 "directory": str(directory),
-                **({"reproducible": f"not reproducible: {why_not}"} if why_not else {}),
             },
         )
-        self._submit(
-            trial,
-            "run",
+        run = Run(
+            self._next_job(),
             trial.config,
             metric=self._objective.metric,
             directory=str(directory),
@@ -405,6 +419,18 @@ class Coordinator:
             resume=resume,
             checkpoint_every=self._limits.checkpoint,
         )
+        self._submit(trial, run)
+
+    def _record(self, trial: _Trial, facts: WorkerFacts) -> None:
+        """Record a run as begun by a worker that stands on these facts, unless it is recorded."""
+        if trial.unrecorded is None:
+            return
+        run = replace(trial.unrecorded, device=facts.device, environment=facts.as_dict())
+        trial.unrecorded = None
+        self._recorder.start_run(run)
+        if why_not := irreproducible(trial.config, facts):
+            said = {"reproducible": f"not reproducible: {why_not}"}
+            self._recorder.annotate(trial.plan.number, said)
 
     def _reported(self, trial: _Trial, event: Reported) -> Decision:
         assert trial.key is not None  # noqa: S101
@@ -428,27 +454,28 @@ class Coordinator:
 
     def _finished(self, trial: _Trial, event: Finished) -> None:
         if trial.key is None:
-            if event.status == "complete":
+            if event.outcome.status == Status.COMPLETE:
                 self._start(trial)
-            elif event.status == "failed":
-                self._end(trial, "failed", event.reason)
+            elif event.outcome.status == Status.FAILED:
+                self._end(trial, event.outcome)
             return
-        self._end_run(trial, event.status, event.reason, event)
-        if event.no_space:
-            self._fatal = event.reason
-        elif event.status == "complete":
+        end = event.outcome
+        self._end_run(trial, end, event)
+        if end.cause == Cause.NO_SPACE:
+            self._fatal = end.reason
+        elif end.status == Status.COMPLETE:
             self._curves.setdefault(trial.config_hash, (trial.plan.number, tuple(trial.reports)))
             self._close_run(trial)
             self._next_run(trial)
             return
-        elif event.status == "pruned":
-            self._end(trial, "pruned", event.reason)
+        elif end.status == Status.PRUNED:
+            self._end(trial, end)
             return
-        elif event.status == "failed":
-            if event.wrong_config or event.error == "Diverged":
-                self._end(trial, "failed", event.reason)
+        elif end.status == Status.FAILED:
+            if end.cause in {Cause.WRONG_CONFIG, Cause.DIVERGED}:
+                self._end(trial, end)
             else:
-                self._retry(trial, event.reason or "failed", error=event.reason)
+                self._retry(trial, end, error=end.reason)
             return
         del self._trials[trial.plan.number]
 
@@ -456,14 +483,14 @@ class Coordinator:
         trial.values.append(self._read(trial.reports))
         trial.offset += max(trial.max_epochs, len(trial.reports))
 
-    def _end_run(
-        self, trial: _Trial, status: str, reason: str | None, event: Finished | None = None
-    ) -> None:
+    def _end_run(self, trial: _Trial, outcome: Outcome, event: Finished | None = None) -> None:
         if trial.key is not None:
-            if status in ("complete", "pruned"):
+            # No worker has begun it: what one of them stands on is the best that is known.
+            self._record(trial, self._context.facts)
+            if outcome.status in {Status.COMPLETE, Status.PRUNED}:
                 self._keep_files(trial)
             epochs, steps = (event.epochs, event.steps) if event else (None, None)
-            end = RunEnd(Outcome(Status(status), None, reason), epochs, steps)
+            end = RunEnd(outcome, epochs, steps)
             self._recorder.end_run(trial.key, end, event.fingerprints if event else {})
             trial.key = None
 
@@ -478,13 +505,14 @@ class Coordinator:
         self._recorder.keep_files(run)
         trial.directory = None
 
-    def _retry(self, trial: _Trial, reason: str, error: str | None = None) -> None:
+    def _retry(self, trial: _Trial, end: Outcome, error: str | None = None) -> None:
         """Make a new attempt, unless enough have failed or the same error came twice."""
         trial.failures += 1
         if error is not None and error == trial.error:
-            self._end(trial, "failed", f"{reason} (twice)")
+            self._end(trial, replace(end, reason=f"{end.reason} (twice)"))
         elif trial.failures >= self._limits.attempts:
-            self._end(trial, "failed", f"{reason} ({trial.failures} attempts)")
+            reason = f"{end.reason} ({trial.failures} attempts)"
+            self._end(trial, replace(end, reason=reason))
         elif self._stopping is not None:
             del self._trials[trial.plan.number]
         else:
@@ -497,19 +525,22 @@ class Coordinator:
         for trial in self._trials.values():
             silent, taken = now - trial.heard, now - trial.started
             if self._limits.stall is not None and silent > self._limits.stall:
-                self._launcher.kill(trial.job, f"no progress for {self._limits.stall:g} s")
+                reason = f"no progress for {self._limits.stall:g} s"
+                self._launcher.kill(trial.job, Cause.STALLED, reason)
             elif self._limits.wall is not None and taken > self._limits.wall:
-                self._launcher.kill(trial.job, f"not done after {self._limits.wall:g} s")
+                reason = f"not done after {self._limits.wall:g} s"
+                self._launcher.kill(trial.job, Cause.OVER_TIME, reason)
 
-    def _end(self, trial: _Trial, status: str, reason: str | None) -> None:
-        number = trial.plan.number
-        if status == "failed":
+    def _end(self, trial: _Trial, outcome: Outcome) -> None:
+        number, status, reason = trial.plan.number, outcome.status, outcome.reason
+        if status == Status.FAILED:
             self._keep_files(trial)
-        value = sum(trial.values) / len(trial.values) if status == "complete" else None
+        complete = status == Status.COMPLETE
+        value = sum(trial.values) / len(trial.values) if complete else None
         system_attrs = self._source.finish(number, _STATES[status], value)
-        attrs = {"state": status, **({"reason": reason} if reason else {})}
+        attrs = {"state": str(status), **({"reason": reason} if reason else {})}
         self._recorder.end_trial(number, TrialEnd(_STATES[status], value), attrs, system_attrs)
-        self._counts[Status(status)] = self._counts.get(Status(status), 0) + 1
+        self._counts[status] = self._counts.get(status, 0) + 1
         self._durations.append(time.monotonic() - trial.began)
         del self._trials[number]
         if value is not None and (self._best is None or self._better(value, self._best[1])):
@@ -527,16 +558,16 @@ class Coordinator:
         return (min if self._objective.direction == "minimize" else max)(reports)
 
 
-def irreproducible(config: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
+def irreproducible(config: Mapping[str, Any], facts: WorkerFacts) -> str | None:
     """Say why a run of this config on this hardware can't be repeated bit for bit, if so."""
     trainer = config.get("trainer") or {}
-    if facts.get("profile") != "cpu" and trainer.get("deterministic") is not True:
-        return f"trainer.deterministic is {trainer.get('deterministic')!r} on {facts['device']}"
+    if facts.profile != "cpu" and trainer.get("deterministic") is not True:
+        return f"trainer.deterministic is {trainer.get('deterministic')!r} on {facts.device}"
     if trainer.get("max_time") is not None:
         return "trainer.max_time ends the run by the clock"
     return None
 
 
-def deterministic(config: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+def deterministic(config: Mapping[str, Any], facts: WorkerFacts) -> bool:
     """Say whether equal configs give equal runs on this hardware."""
     return irreproducible(config, facts) is None

@@ -102,7 +102,7 @@ class Subject:
     def prepare(self, request: Request, launcher: Launcher) -> AblationStudy:
         """Make the study ready to run."""
         if isinstance(self.replayed, RecordedTrial):
-            return _of_trial(self.replayed, self.seeds, launcher.facts()["profile"])
+            return _of_trial(self.replayed, self.seeds, launcher.facts().profile)
         study = request.prepare(self.replayed, launcher)
         assert isinstance(study, AblationStudy)  # noqa: S101
         return study

@@ -62,8 +62,8 @@ class Request:
                 f"{written.where} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = written.prepare(self.profile or facts["profile"], self.overrides)
-        chosen = "asked for" if self.profile else f"chosen by hardware: {facts['device']}"
+        study = written.prepare(self.profile or facts.profile, self.overrides)
+        chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
         for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
