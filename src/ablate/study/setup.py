@@ -20,8 +20,10 @@ from ablate.spec import (
 from ablate.store import Store, StudyRecord
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url
-from ablate.study.coordinator import Context, Snapshot
+from ablate.study.coordinator import Context
+from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
+from ablate.study.snapshot import Snapshot
 
 _SHOWN = 8
 
@@ -71,7 +73,8 @@ class Request:
 
     def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
         """Gather what every run of this command shares."""
-        return Context(study, definition_id, self.results, code_version(), launcher.facts())
+        folders = RunFolders(self.results, study.name)
+        return Context(study, definition_id, folders, code_version(), launcher.facts())
 
 
 @contextmanager
