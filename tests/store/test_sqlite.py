@@ -3,7 +3,7 @@
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
@@ -73,18 +73,6 @@ def small_disk(tmp_path):
 
 
 class TestSqlite(StorageSuite):
-    @pytest.fixture
-    def holding(self, tmp_path):
-        @contextmanager
-        def hold():
-            with closing(sqlite3.connect(tmp_path / "ablate.db", isolation_level=None)) as held:
-                held.execute("BEGIN IMMEDIATE")
-                held.execute("UPDATE ablate_runs SET status = 'lost'")
-                yield
-                held.execute("ROLLBACK")
-
-        return hold
-
     def test_a_database_that_vanishes_is_a_storage_error(self, store, tmp_path, definition):
         store.close()
         (tmp_path / "ablate.db").write_text("gone " * 2000)

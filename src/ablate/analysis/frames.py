@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from ablate.errors import NotFoundError, nearest
 from ablate.store import MetricRow, RunRecord, Store, StudyRecord, TrialRecord
 
 CURRENT = "current"
@@ -47,12 +46,7 @@ class Frames:
 
 def load(store: Store, study: str) -> Frames:
     """Read a study from the store; raise NotFoundError with near names if there is none."""
-    record = store.study(study)
-    if record is None:
-        raise NotFoundError(
-            f"there is no study {study!r} in {store.url_shown}: "
-            f"{nearest(study, store.study_names())}"
-        )
+    record = store.require_study(study)
     definitions = {item.id: item.body for item in store.definitions(study)}
     search = record.kind == "search"
     return Frames(

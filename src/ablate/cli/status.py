@@ -5,7 +5,6 @@ from typing import Annotated, Any
 import typer
 
 from ablate.cli import options, output
-from ablate.errors import NotFoundError, nearest
 
 
 def status(
@@ -17,12 +16,8 @@ def status(
     from ablate.store import Store  # noqa: PLC0415 - sqlalchemy is loaded only when used
 
     with Store.open(storage, create=False) as store:
-        names = store.study_names()
-        if study is not None and study not in names:
-            raise NotFoundError(
-                f"there is no study {study!r} in {store.url_shown}: {nearest(study, names)}"
-            )
-        rows = [_row(store, name) for name in ([study] if study else names)]
+        names = store.study_names() if study is None else [store.require_study(study).name]
+        rows = [_row(store, name) for name in names]
     if as_json:
         output.print_json(rows)
         return

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError, RequestError, nearest
+from ablate.errors import RequestError
 from ablate.spec import AblationSpec, Objective, Study, content_hash, fresh_seeds, paths
 from ablate.spec.study import Limits
 from ablate.store import RunRecord, Store, StudyRecord, TrialRecord
@@ -55,12 +55,7 @@ def _read(
 ) -> tuple[StudyRecord, list[_Best], dict[str, Any], set[int]]:
     """Return the search, its best trials, the config of its first run and all of its seeds."""
     with Store.open(request.storage, create=False) as store:
-        record = store.study(name)
-        if record is None:
-            raise NotFoundError(
-                f"there is no study {name!r} in {store.url_shown}: "
-                f"{nearest(name, store.study_names())}"
-            )
+        record = store.require_study(name)
         if record.kind != "search":
             raise RequestError(
                 f"{name!r} is an ablation, and confirm is for searches: it runs their best trials "
