@@ -55,6 +55,20 @@ class Mortal:
         return getattr(self._storage, name)
 
 
+class Overtaken:
+    """An Optuna storage in which another program adds a trial just before each new one."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def create_new_trial(self, study_id, template_trial):
+        self._storage.create_new_trial(study_id)
+        return self._storage.create_new_trial(study_id, template_trial)
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+
 @pytest.mark.filterwarnings("ignore::ablate.store.SlowStorageWarning")
 class ThroughOptuna(StorageSuite):
     one_transaction = False
@@ -91,6 +105,11 @@ class ThroughOptuna(StorageSuite):
             store.write(batch)
             assert recorded(store, study) == expected
         assert cuts == 1 + 6 + 10 + 1  # the trial, its attributes and reports, and its end
+
+    def test_a_trial_added_by_another_program_at_the_same_moment_is_said(self, store, definition):
+        store.optuna = Overtaken(store.optuna)
+        with pytest.raises(StorageError, match=r"trial 0 of 's' .*was added by another program"):
+            store.write(Batch("s", trials={0: running()}))
 
     def test_artifacts_are_read_through_optuna(self, store, definition):
         meta = '{"artifact_id": "id", "filename": "weights.bin"}'

@@ -145,7 +145,10 @@ class WriterThroughOptuna:
                 raise leaves_a_gap(study, number, self._storage.get_n_trials(study_id), self._shown)
 
     def _add(self, batch: Batch, study_id: int, number: int) -> int:
-        """Add a trial; raise StorageError if another program adds one at the same moment."""
+        """Add a trial; raise StorageError if another program added one at the same moment.
+
+        The trial stays behind then, under its other number: Optuna removes none.
+        """
         trial_id = self._storage.create_new_trial(study_id, template_trial=batch.trials[number])
         if self._storage.get_trial_number_from_id(trial_id) != number:
             raise added_by_another(batch.study, number, self._shown)
