@@ -8,9 +8,9 @@ import pytest
 from ablate.errors import RequestError
 from ablate.run import InProcessLauncher, Run
 from ablate.spec import paths, read_yaml
-from ablate.study import freeze_trial, replay, search
+from ablate.study import freeze_trial
 
-from .conftest import ABLATION, SEARCH, STORAGE, Project
+from .conftest import ABLATION, SEARCH, STORAGE, Project, replay, search
 from .test_search import DiesAfter
 
 

@@ -27,8 +27,8 @@ from ablate.run import (
 from ablate.run.environment import worker_facts
 from ablate.spec import Cause, Outcome, Status
 from ablate.store import Store
-from ablate.study import Request, replay, search, verify
-from ablate.study.coordinator import irreproducible
+from ablate.study import Request, verify
+from ablate.study.reproducibility import irreproducible
 from tests.study.conftest import ABLATION, SEARCH, Project
 
 LR = "optimizer.init_args.lr"
