@@ -17,8 +17,8 @@ from ablate.run import (
     Run,
     Started,
 )
-from ablate.run import execute as executing
 from ablate.run.environment import worker_facts
+from ablate.run.execute import execute as do_job
 from ablate.spec import Cause, Outcome, Status, paths
 
 TOY = {
@@ -133,4 +133,4 @@ def execute(
     job: Job, channel: Callable[[Event], Decision], interrupted: Callable[[], bool] | None = None
 ) -> None:
     """Do a job in this process."""
-    executing.execute(job, channel, worker_facts(), interrupted or (lambda: False))
+    do_job(job, channel, worker_facts(), interrupted or (lambda: False))
