@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from ablate.errors import SpecError
-from ablate.spec import Choice, ClassConfig, FloatRange, IntRange, Space
+from ablate.spec import Choice, ClassConfig, Direction, FloatRange, IntRange, Space
 from ablate.study.asker import Asker, Past, pruner_factory, sampler_factory
 
 SPACE = Space(

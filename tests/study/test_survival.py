@@ -29,7 +29,7 @@ from ablate.spec import Cause, Outcome, Status
 from ablate.store import Store
 from ablate.study import Request, verify
 from ablate.study.reproducibility import irreproducible
-from tests.study.conftest import ABLATION, SEARCH, Project
+from tests.study.conftest import ABLATION, SEARCH, Project, replay, search
 
 LR = "optimizer.init_args.lr"
 MISHAP = "model.init_args.mishap"
