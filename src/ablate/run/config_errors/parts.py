@@ -133,10 +133,10 @@ def _lacking(path: str, target: Any, arguments: dict[str, Any]) -> str | None:
 def _worded(path: str, value: Any, message: str) -> str:
     """Join path and reason, with the keys that the message adds to the path."""
     keys, reason = text.read(message)
-    name = str(paths.parse(path)[-1]) if not path.endswith("]") else path.rpartition(".")[2]
-    inner = [key for key in keys if key not in (name, name.partition("[")[0])]
+    name = path.rpartition(".")[2].partition("[")[0]
+    inner = [key for key in keys if key != name]
     if inner and inner[0].startswith(f"{name}."):
-        path, inner = path.removesuffix(name) + inner[0], inner[1:]
+        path, inner = path + inner[0].removeprefix(name), inner[1:]
     advice = ""
     if "Expected a str" in reason and isinstance(value, (bool, int, float)):
         advice = f"; in quotes it is text: '{value}'"
