@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablate.audit.codes import finding
-from ablate.audit.compare import Declared, compare
-from ablate.audit.components import check_components
 from ablate.audit.differences import Config, declared_leaves, flat
 from ablate.audit.evidence import Evidence
+from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.findings import Finding, ordered
+from ablate.audit.probe_request import ProbeRequest
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
 from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
 from ablate.run.jobs import do_all
-from ablate.spec import AblationSpec, Choice, Study
+from ablate.spec import AblationSpec, Choice, Direction, Study
 
 _EXAMINE = "ablate.audit.probes:examine"
 
@@ -52,18 +52,17 @@ def audit(
 def declared(study: Study) -> Declared:
     """Return what a study says of its arms, and the best published values of trained arms."""
     objective = study.objective
-    metrics = {objective.metric: objective.direction}
+    metrics = {objective.metric: Direction(objective.direction)}
     if not isinstance(study.spec, AblationSpec):
         return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
-    metrics = {**study.spec.metrics, **metrics}
+    metrics = {name: Direction(way) for name, way in study.spec.metrics.items()} | metrics
     trained = [arm.name for arm in study.arms if not arm.floor]
     published = study.spec.published.values if study.spec.published else {}
     reached: dict[str, float] = {}
     for metric, direction in metrics.items():
-        best = max if direction == "maximize" else min
         values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
         if values:
-            reached[metric] = best(values)
+            reached[metric] = direction.best(values)
     changes = {arm.name: tuple(declared_leaves(arm.changes)) for arm in study.arms}
     return Declared(changes=changes, metrics=metrics, reached=reached)
 
@@ -94,8 +93,8 @@ def _examine(
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
-    metrics = list(declared(study).metrics)
-    request = {"keys": _values(study, configs), "metrics": metrics}
+    said = declared(study)
+    request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
     jobs = [
         Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
         for number, config in enumerate(configs.values())
@@ -108,8 +107,7 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
-    shown = [*compare(evidence, declared(study)), *check_components(evidence)]
-    return evidence, [*shown, *found]
+    return evidence, [*compare_evidence(evidence, said), *found]
 
 
 def _not_examined(arm: str, last: Event) -> Finding:
