@@ -78,7 +78,7 @@ def test_settings_are_those_of_so_many_epochs_of_one_step(wanted: bool) -> None:
     assert every == {"limit_val_batches": 1, "check_val_every_n_epoch": 1}
 
 
-def test_every_run_begins_with_the_same_module_and_the_same_random_numbers() -> None:
+def test_every_training_begins_with_the_same_module_and_the_same_random_numbers() -> None:
     bench = Bench(changed(CONFIG, {"model.init_args.dropout": 0.3}))
     bench.fit(steps=1)
     traces = Trace(), Trace()
@@ -86,7 +86,19 @@ def test_every_run_begins_with_the_same_module_and_the_same_random_numbers() -> 
         bench.fit(trace)
         torch.rand(7)
     assert traces[0].steps == traces[1].steps
-    assert bench.validate() == bench.validate()
+
+
+def test_every_validation_begins_with_the_same_random_numbers() -> None:
+    class Draw(Callback):
+        def on_validation_end(self, *_: Any) -> None:
+            draws.append(float(torch.rand(())))
+
+    draws: list[float] = []
+    bench = Bench(CONFIG)
+    bench.validate()
+    for _ in range(2):
+        bench.validate(Draw())
+    assert draws[0] == draws[1]
 
 
 def test_texts_of_a_batch_are_content_too() -> None:

@@ -41,13 +41,13 @@ def _by_tensor(arms: Mapping[str, Evidence]) -> dict[str, dict[str, Scale]]:
 
 def _ratios(scales: Mapping[str, Scale]) -> dict[tuple[str, str], float]:
     """Return how far the spreads are apart in pairs of arms, where that is too far."""
-    found = {}
+    ratios = {}
     for left, right in combinations(scales, 2):
         stds = scales[left].std, scales[right].std
         ratio = max(stds) / min(stds)
         if ratio > SCALE_FACTOR and _comparable(scales[left], scales[right]):
-            found[left, right] = ratio
-    return found
+            ratios[left, right] = ratio
+    return ratios
 
 
 def _comparable(left: Scale, right: Scale) -> bool:

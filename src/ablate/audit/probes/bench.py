@@ -83,8 +83,8 @@ class Bench:
         """Train for some steps, the module of another config if one is given.
 
         With `validates` the last step is followed by a small validation. A schedule may need a
-        metric in every epoch: where training the own module fails without, every step of this
-        and of later trainings is followed by one.
+        metric in every epoch: if the training of this configuration fails, it is tried again with
+        a validation behind every step, and so are all later ones.
         """
         train = partial(self._train, callbacks, config, steps, validates)
         if config is not None or self._validations is Validations.EVERY_STEP:

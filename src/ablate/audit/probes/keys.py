@@ -138,9 +138,9 @@ def read_keys(
     until: float,
 ) -> tuple[dict[str, Reading], int]:
     """Say of every key whether it is read; return also how many were left when time was up."""
-    found: dict[str, Reading] = {}
+    readings: dict[str, Reading] = {}
     for number, path in enumerate(wanted):
         if time.monotonic() > until:
-            return found, len(wanted) - number
-        found[path] = observer.reading(path, alternatives.get(path, ()))
-    return found, 0
+            return readings, len(wanted) - number
+        readings[path] = observer.reading(path, alternatives.get(path, ()))
+    return readings, 0

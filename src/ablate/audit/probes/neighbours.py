@@ -50,13 +50,13 @@ def _beside_shorter(bench: Bench, source: Source, alone: Seen) -> dict[int, floa
 
 def _shorter_neighbours(shapes: Sequence[Shapes]) -> dict[int, int]:
     """Find for the examples, by number, the first other one that is nowhere longer."""
-    found = {}
+    neighbours = {}
     for number, shape in enumerate(shapes):
         others = (n for n, other in enumerate(shapes) if n != number and _fits(other, shape))
         neighbour = next(others, None)
         if neighbour is not None:
-            found[number] = neighbour
-    return found
+            neighbours[number] = neighbour
+    return neighbours
 
 
 def _fits(shorter: Shapes, longer: Shapes) -> bool:

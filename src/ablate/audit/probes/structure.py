@@ -33,15 +33,15 @@ def trainable(model: nn.Module) -> bool:
 
 def parts(model: nn.Module) -> dict[str, nn.Module]:
     """Name the children of a module; a child with most of the parameters by its own children."""
-    found: dict[str, nn.Module] = {}
+    named: dict[str, nn.Module] = {}
     total = count(model)
     for name, child in model.named_children():
         inner = dict(child.named_children())
         if len(inner) > 1 and count(child) > DOMINANT * total:
-            found |= {f"{name}.{path}": part for path, part in inner.items()}
+            named |= {f"{name}.{path}": part for path, part in inner.items()}
         else:
-            found[name] = child
-    return found
+            named[name] = child
+    return named
 
 
 def submodules(model: nn.Module, flops: Mapping[str, int]) -> tuple[Submodule, ...]:
@@ -50,17 +50,17 @@ def submodules(model: nn.Module, flops: Mapping[str, int]) -> tuple[Submodule, .
         Submodule(path, type(part).__name__, count(part), flops.get(path, 0))
         for path, part in parts(model).items()
     )
-    return tuple(each for each in listed if each.parameters or each.flops)
+    return tuple(part for part in listed if part.parameters or part.flops)
 
 
 def dropouts(model: nn.Module) -> tuple[DropoutUse, ...]:
     """List the dropout within every part, rates of 0 left out."""
-    found = []
+    uses = []
     for path, part in parts(model).items():
         rates = tuple(rate for module in part.modules() for rate in _rates(module) if rate > 0)
         layers = sum(any(True for _ in m.parameters(recurse=False)) for m in part.modules())
-        found.append(DropoutUse(path, rates, layers))
-    return tuple(found)
+        uses.append(DropoutUse(path, rates, layers))
+    return tuple(uses)
 
 
 def _rates(module: nn.Module) -> Iterator[float]:
