@@ -14,7 +14,9 @@ import ablate
 ROOT = Path(ablate.__file__).parent
 
 ARROWS = {
-    "cli": {"report", "analysis", "audit", "study", "run", "plan", "store", "spec"},
+    "": {"workflow", "spec"},
+    "cli": {"workflow", "spec"},
+    "workflow": {"report", "analysis", "audit", "study", "run", "plan", "store", "spec"},
     "report": {"analysis", "store", "spec"},
     "analysis": {"store", "spec"},
     "audit": {"run", "store", "spec"},

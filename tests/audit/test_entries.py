@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+from ablate.cli.findings import after_runs
 
 from ablate import analysis
 from ablate.audit.check import audit
@@ -18,10 +19,9 @@ from ablate.audit.codes import CODES
 from ablate.audit.evidence import Evidence, Submodule
 from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.evidence_checks.submodules import check_submodules
-from ablate.cli.findings import after_runs
 from ablate.errors import RequestError
 from ablate.report import build
-from ablate.run import InProcessLauncher
+from ablate.run import InProcessLauncher, WorkerFacts
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction, content_hash, paths, read_study, read_yaml
 from ablate.store import Store
@@ -398,8 +398,8 @@ def test_the_hardware_of_every_run_is_recorded_and_other_hardware_is_found(
     project: Project,
 ) -> None:
     class Elsewhere(InProcessLauncher):
-        def facts(self) -> dict[str, Any]:
-            return {**super().facts(), "device": "another processor"}
+        def facts(self) -> WorkerFacts:
+            return replace(super().facts(), device="another processor", host="elsewhere")
 
     project.study("a", ABLATION, floor={}, seeds=[1])
     replay("a", project.request())

@@ -23,10 +23,9 @@ from ablate.audit.probes.content import example_keys
 from ablate.audit.probes.invariance import sizes
 from ablate.audit.probes.losses import close
 from ablate.audit.probes.signature import signature
-from ablate.run import Answered, Finished, Job
-from ablate.run.execute import execute
+from ablate.run import Answered, Call, Finished
 from tests.audit.examined import SGD, audited, changed, codes, evidence, examined, plain
-from tests.run.jobs import Record
+from tests.run.jobs import Record, execute
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -297,18 +296,12 @@ def test_values_that_are_no_numbers_agree_with_each_other_alone():
 
 def test_a_worker_answers_a_call_with_evidence_as_plain_data():
     record = Record()
-    job = Job(
-        4,
-        "call",
-        CONFIG,
-        function="ablate.audit.probes:examine",
-        arguments={"request": ProbeRequest(metrics=("val_loss",)).as_dict()},
-    )
-    execute(job, record)
+    request = ProbeRequest(metrics=("val_loss",)).as_dict()
+    execute(Call(4, CONFIG, "ablate.audit.probes:examine", {"request": request}), record)
     answer, end = record.of(4)
     assert isinstance(answer, Answered)
     assert isinstance(end, Finished)
-    assert end.status == "complete"
+    assert end.outcome.status == "complete"
     seen = Evidence.of(json.loads(json.dumps(answer.result)))
     assert seen.parameters == 6 * 8 + 8 * 6 + 6
     assert seen == Evidence.of(answer.result)
@@ -316,8 +309,8 @@ def test_a_worker_answers_a_call_with_evidence_as_plain_data():
 
 def test_only_functions_of_ablate_are_called():
     record = Record()
-    execute(Job(1, "call", {}, function="os:getcwd"), record)
-    end = record.finished()
+    execute(Call(1, {}, "os:getcwd", {}), record)
+    end = record.outcome()
     assert end.status == "failed"
     assert "only functions of ablate" in end.reason
 

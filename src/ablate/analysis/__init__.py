@@ -3,9 +3,13 @@
 from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
 from ablate.analysis.confirmed import confirmed_table, contenders, interval
 from ablate.analysis.frames import (
+    AblationFrames,
     Frames,
+    SearchFrames,
     curves,
     load,
+    load_ablation,
+    load_search,
     metric_names,
     metrics_frame,
     run_list,
@@ -16,8 +20,10 @@ from ablate.analysis.points import at_best, at_last, scores
 from ablate.analysis.search import best_so_far, best_trial, trials_table
 
 __all__ = [
+    "AblationFrames",
     "Cell",
     "Frames",
+    "SearchFrames",
     "arm_kinds",
     "arms_table",
     "at_best",
@@ -30,6 +36,8 @@ __all__ = [
     "interval",
     "leaders",
     "load",
+    "load_ablation",
+    "load_search",
     "metric_names",
     "metrics_frame",
     "noise_floor",

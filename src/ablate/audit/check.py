@@ -4,16 +4,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablate.audit.codes import finding
-from ablate.audit.differences import Config, declared_leaves, flat
+from ablate.audit.differences import declared_leaves, flat
 from ablate.audit.evidence import Evidence
 from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.findings import Finding, ordered
 from ablate.audit.probe_request import ProbeRequest
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
-from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
+from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
 from ablate.run.jobs import do_all
-from ablate.spec import AblationSpec, Choice, Direction, Study
+from ablate.spec import AblationStudy, Choice, Config, Study
 
 _EXAMINE = "ablate.audit.probes:examine"
 
@@ -42,7 +42,7 @@ def audit(
     evidence: dict[str, Evidence] = {}
     if probes:
         evidence, found = _examine(study, configs, launcher, say)
-    if isinstance(study.spec, AblationSpec):
+    if isinstance(study, AblationStudy):
         static = check_ablation(study, configs, recorded or {})
     else:
         static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
@@ -52,12 +52,13 @@ def audit(
 def declared(study: Study) -> Declared:
     """Return what a study says of its arms, and the best published values of trained arms."""
     objective = study.objective
-    metrics = {objective.metric: Direction(objective.direction)}
-    if not isinstance(study.spec, AblationSpec):
+    metrics = {objective.metric: objective.direction}
+    if not isinstance(study, AblationStudy):
         return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
-    metrics = {name: Direction(way) for name, way in study.spec.metrics.items()} | metrics
-    trained = [arm.name for arm in study.arms if not arm.floor]
-    published = study.spec.published.values if study.spec.published else {}
+    definition = study.definition
+    metrics = {**definition.metrics, **metrics}
+    trained = [arm.name for arm in definition.trained]
+    published = definition.published.values if definition.published else {}
     reached: dict[str, float] = {}
     for metric, direction in metrics.items():
         values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
@@ -70,11 +71,11 @@ def declared(study: Study) -> Declared:
 def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
     """Fill in every default of each arm's configuration; of the config itself for a search."""
     seed = study.seeds[0]
-    if isinstance(study.spec, AblationSpec):
+    if isinstance(study, AblationStudy):
         wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
     else:
         wanted = {study.name: study.configured({}, seed)}
-    jobs = [Job(number, "resolve", config) for number, config in enumerate(wanted.values())]
+    jobs = [Resolve(number, config) for number, config in enumerate(wanted.values())]
     resolved: dict[str, Config] = {}
     for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
         answer = next((event for event in events if isinstance(event, Resolved)), None)
@@ -96,7 +97,7 @@ def _examine(
     said = declared(study)
     request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
     jobs = [
-        Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
+        Call(number, dict(config), _EXAMINE, {"request": request})
         for number, config in enumerate(configs.values())
     ]
     evidence: dict[str, Evidence] = {}
@@ -122,7 +123,7 @@ def _not_examined(arm: str, last: Event) -> Finding:
 
 def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]:
     """Return the keys that a study changes or searches, with the values that they take."""
-    if not isinstance(study.spec, AblationSpec):
+    if not isinstance(study, AblationStudy):
         return {
             path: [parameter.value(label) for label in parameter.labels]
             if isinstance(parameter, Choice)
@@ -157,5 +158,9 @@ def _reason(last: Event) -> str:
 
 
 def _last_words(last: Event) -> str:
-    reason = last.reason if isinstance(last, (Finished, Lost)) else None
-    return reason or "it gives no reason"
+    match last:
+        case Finished(outcome=end) if end.reason:
+            return end.reason
+        case Lost(reason=reason):
+            return reason
+    return "it gives no reason"

@@ -6,7 +6,8 @@ from statistics import median
 
 from ablate.audit.codes import finding
 from ablate.audit.findings import Finding
-from ablate.audit.recorded import Curve, Recorded, arms_of, grouped, several, trials_of
+from ablate.audit.recorded import Curve, RecordedRuns, arms_of, grouped, several, trials_of
+from ablate.spec import Direction
 from ablate.store import RunRecord
 
 _EPOCHS_DOWN = 3
@@ -16,14 +17,14 @@ _AT_ONCE = 0.01
 _SAME = 1e-6
 
 
-def check_curves(recorded: Recorded) -> Iterator[Finding]:
+def check_curves(recorded: RecordedRuns) -> Iterator[Finding]:
     """Check the validation curves of all runs."""
     for check in (_non_finite, _unmoving, _collapses, _too_good):
         yield from check(recorded)
 
 
 def _curves(
-    recorded: Recorded, runs: Iterable[RunRecord]
+    recorded: RecordedRuns, runs: Iterable[RunRecord]
 ) -> Iterator[tuple[str, RunRecord, Curve]]:
     for metric in recorded.metrics:
         for run in runs:
@@ -31,7 +32,7 @@ def _curves(
                 yield metric, run, curve
 
 
-def _non_finite(recorded: Recorded) -> Iterator[Finding]:
+def _non_finite(recorded: RecordedRuns) -> Iterator[Finding]:
     seen: dict[str, list[tuple[RunRecord, str]]] = {}
     for metric, run, curve in _curves(recorded, recorded.runs):
         bad = [epoch for epoch, value in curve if not math.isfinite(value)]
@@ -49,7 +50,7 @@ def _non_finite(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
-def _unmoving(recorded: Recorded) -> Iterator[Finding]:
+def _unmoving(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find metrics that stay the same after the first epoch of a run that trains."""
     for metric in recorded.metrics:
         zero: list[RunRecord] = []
@@ -75,7 +76,7 @@ def _unmoving(recorded: Recorded) -> Iterator[Finding]:
 
 
 def _constant(
-    recorded: Recorded, metric: str, value: float, runs: Sequence[RunRecord]
+    recorded: RecordedRuns, metric: str, value: float, runs: Sequence[RunRecord]
 ) -> Iterator[Finding]:
     """Word that a metric does not move; that of one seed alone may be a coarse metric's chance."""
     arms = grouped(runs, lambda run: run.arm)
@@ -93,7 +94,7 @@ def _constant(
     )
 
 
-def _like_floor(recorded: Recorded, metric: str, value: float) -> str:
+def _like_floor(recorded: RecordedRuns, metric: str, value: float) -> str:
     same = [
         row.arm
         for row in recorded.results
@@ -102,9 +103,9 @@ def _like_floor(recorded: Recorded, metric: str, value: float) -> str:
     return f", as that of {' and '.join(same)}" if same else ""
 
 
-def _collapses(recorded: Recorded) -> Iterator[Finding]:
+def _collapses(recorded: RecordedRuns) -> Iterator[Finding]:
     for metric, run, curve in _curves(recorded, recorded.compared):
-        if recorded.metrics[metric] != "maximize":
+        if recorded.metrics[metric].lower_is_better:
             continue
         epoch = collapse_epoch(curve)
         if epoch is None:
@@ -140,7 +141,7 @@ def collapse_epoch(curve: Curve) -> int | None:
     return finite[-down][0] if down >= _EPOCHS_DOWN else None
 
 
-def _too_good(recorded: Recorded) -> Iterator[Finding]:
+def _too_good(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find arms that after one epoch are far better than all others after one."""
     for metric, direction in recorded.metrics.items():
         firsts: dict[str, list[float]] = {}
@@ -161,13 +162,13 @@ def _too_good(recorded: Recorded) -> Iterator[Finding]:
                 )
 
 
-def too_good(value: float, others: Sequence[float], direction: str) -> bool:
+def too_good(value: float, others: Sequence[float], direction: Direction) -> bool:
     """Say whether a first value is out of all proportion to the first values of other arms.
 
     For a metric to be minimised it is below a hundredth of their median; for one to be maximised,
     which is taken for a share, it leaves less than a hundredth of what their median leaves to 1.
     """
     typical = median(others)
-    if direction == "minimize":
+    if direction.lower_is_better:
         return 0 <= value < _AT_ONCE * typical
     return value <= 1 and typical < 1 and 1 - value < _AT_ONCE * (1 - typical)

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ablate.spec import AblationSpec, Arm, Study, paths
+from ablate.spec import AblationStudy, Arm, Config, designs, paths
 
-Config = Mapping[str, Any]
 Kind = Literal["named", "along", "lost", "stray"]
 CALLBACKS = "trainer.callbacks"
 _WHOLE = (CALLBACKS, "trainer.logger")
@@ -85,7 +84,7 @@ class Comparison:
             yield from declared_leaves(side.arm.changes)
 
 
-def compare(other: Side, side: Side) -> Comparison:
+def compare_arms(other: Side, side: Side) -> Comparison:
     """Compare the resolved configurations of two arms, apart from the seed of the run."""
     before, after = flat(other.resolved), flat(side.resolved)
     pairs = {
@@ -97,7 +96,7 @@ def compare(other: Side, side: Side) -> Comparison:
     )
 
 
-def comparisons(study: Study, resolved: Mapping[str, Config]) -> list[Comparison]:
+def comparisons(study: AblationStudy, resolved: Mapping[str, Config]) -> list[Comparison]:
     """Compare every arm with the reference, or with the arm that is nearest by design.
 
     That is the arm before it in a ladder of arms, and the one that differs in the fewest
@@ -108,29 +107,28 @@ def comparisons(study: Study, resolved: Mapping[str, Config]) -> list[Comparison
         for arm in study.arms
     }
     pairs = ((sides[_other(study, place)], side) for place, side in enumerate(sides.values()))
-    return [compare(other, side) for other, side in pairs if other is not side]
+    return [compare_arms(other, side) for other, side in pairs if other is not side]
 
 
-def reference_of(study: Study) -> str:
+def reference_of(study: AblationStudy) -> str:
     """Return the name of the arm that the others are compared with."""
-    declared: str | None = getattr(study.spec, "reference", None)
-    return declared or study.arms[0].name
+    return study.definition.reference or study.arms[0].name
 
 
-def _other(study: Study, place: int) -> str:
+def _other(study: AblationStudy, place: int) -> str:
     """Name the arm that the one at a place is compared with."""
-    assert isinstance(study.spec, AblationSpec)  # noqa: S101
     arm, reference = study.arms[place], reference_of(study)
     if arm.floor:
         return reference
-    if not study.components:
-        return study.arms[place - 1].name if place and "ladder" in study.spec.design else reference
+    if not study.definition.components:
+        cumulative = place > 0 and "ladder" in study.definition.designs
+        return study.arms[place - 1].name if cumulative else reference
     if not arm.components:
         return reference
     near = {
         other.name: len(set(other.components) ^ set(arm.components))
         for other in study.arms
-        if other.components or other.name == study.spec.base
+        if other.components or other.design == designs.BASE
     }
     del near[arm.name]
     return min(near, key=lambda name: (near[name], name != reference), default=reference)

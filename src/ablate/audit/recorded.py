@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ablate.audit.differences import listed
+from ablate.spec import AblationDefinition, Direction
 from ablate.store import RunRecord
 
 Curve = Sequence[tuple[int, float]]
@@ -21,7 +22,7 @@ class Result(NamedTuple):
     """
 
     metric: str
-    direction: str
+    direction: Direction
     arm: str
     kind: str
     runs: int
@@ -41,14 +42,14 @@ class Result(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedRuns:
     """The runs of an ablation that speak for their arm and seed, with what they recorded.
 
     `curves` are the validation metrics by run and name, `fingerprints` by run, `environments`
     by the name that runs have for them; `results` are of the metrics that are compared.
     """
 
-    definition: Mapping[str, Any]
+    definition: AblationDefinition
     runs: Sequence[RunRecord]
     curves: Mapping[tuple[int, str], Curve]
     fingerprints: Mapping[int, Mapping[str, str]]
@@ -56,18 +57,16 @@ class Recorded:
     results: Sequence[Result]
 
     @property
-    def metrics(self) -> dict[str, str]:
+    def metrics(self) -> dict[str, Direction]:
         """The metrics that are compared, and the one that decides, with their directions."""
-        objective = self.definition["objective"]
-        return {
-            **self.definition["metrics"],
-            objective["metric"]: objective["direction"],
-        }
+        objective = self.definition.objective
+        return {**self.definition.metrics, objective.metric: objective.direction}
 
     @property
     def compared(self) -> list[RunRecord]:
         """The runs that are no floors."""
-        return [run for run in self.runs if run.arm not in (self.definition.get("floor") or {})]
+        floors = {arm.name for arm in self.definition.floors}
+        return [run for run in self.runs if run.arm not in floors]
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

@@ -8,8 +8,9 @@ from ablate.audit.curves import check_curves
 from ablate.audit.differences import flat, listed
 from ablate.audit.fairness import stopping_rules
 from ablate.audit.findings import Finding
-from ablate.audit.recorded import Recorded, arms_of, grouped, named, several, trials_of
-from ablate.spec import canonical_json, paths
+from ablate.audit.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
+from ablate.run.environment import comparable
+from ablate.spec import Cause, canonical_json, paths
 from ablate.store import RunRecord
 
 _FIRST = "first "
@@ -18,7 +19,7 @@ _ORDER = "first training batch"
 _SAME = 1e-6
 
 
-def check_runs(recorded: Recorded) -> list[Finding]:
+def check_runs(recorded: RecordedRuns) -> list[Finding]:
     """Check the runs of an ablation: may they stand side by side, and do their curves hold up?"""
     checks = (
         _diverged,
@@ -38,8 +39,8 @@ def check_runs(recorded: Recorded) -> list[Finding]:
 # --- which runs there are ----------------------------------------------------------------
 
 
-def _diverged(recorded: Recorded) -> Iterator[Finding]:
-    bad = [run for run in recorded.compared if str(run.reason).startswith("diverged")]
+def _diverged(recorded: RecordedRuns) -> Iterator[Finding]:
+    bad = [run for run in recorded.compared if run.cause is Cause.DIVERGED]
     if bad:
         yield finding(
             "diverged",
@@ -52,7 +53,7 @@ def _diverged(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
-def _missing(recorded: Recorded) -> Iterator[Finding]:
+def _missing(recorded: RecordedRuns) -> Iterator[Finding]:
     rows = [row for row in recorded.results if row.kind != "undeclared" and row.n < row.runs]
     short = {row.arm: row for row in sorted(rows, key=lambda row: -row.n)}
     if short:
@@ -67,7 +68,7 @@ def _missing(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
-def _mixed_configs(recorded: Recorded) -> Iterator[Finding]:
+def _mixed_configs(recorded: RecordedRuns) -> Iterator[Finding]:
     by_arm: dict[str | None, list[RunRecord]] = {}
     for run in recorded.runs:
         if run.config is not None:
@@ -86,7 +87,7 @@ def _mixed_configs(recorded: Recorded) -> Iterator[Finding]:
             )
 
 
-def _mixed_code(recorded: Recorded) -> Iterator[Finding]:
+def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
     versions = grouped(recorded.runs, lambda run: run.code_version)
     if len(versions) > 1:
         yield finding(
@@ -110,9 +111,9 @@ def _mixed_code(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
-def _mixed_environments(recorded: Recorded) -> Iterator[Finding]:
+def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     used = grouped(recorded.runs, lambda run: run.environment)
-    bodies = [paths.flatten(dict(recorded.environments.get(name) or {})) for name in used]
+    bodies = [paths.flatten(comparable(recorded.environments.get(name) or {})) for name in used]
     names = dict.fromkeys(name for body in bodies for name in body)
     differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
     if differing:
@@ -135,7 +136,7 @@ def _scored(name: str) -> bool:
     return "val" in name.lower() or "test" in name.lower()
 
 
-def _data(recorded: Recorded) -> Iterator[Finding]:
+def _data(recorded: RecordedRuns) -> Iterator[Finding]:
     """Compare the fingerprints of arms with the same seed: a seed may draw its own data."""
     prints = recorded.fingerprints
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
@@ -180,7 +181,7 @@ def _data(recorded: Recorded) -> Iterator[Finding]:
         )
 
 
-def _by_seed(recorded: Recorded, name: str) -> Iterator[Finding]:
+def _by_seed(recorded: RecordedRuns, name: str) -> Iterator[Finding]:
     """Say that the arms agree on their data with each seed, but the seeds do not."""
     values = {recorded.fingerprints.get(run.id, {}).get(name) for run in recorded.compared}
     if len(values - {None}) > 1 and not name.startswith(_FIRST):
@@ -209,7 +210,7 @@ def _data_section(run: RunRecord) -> str:
     return canonical_json((run.config or {}).get("data"))
 
 
-def _lengths(recorded: Recorded) -> Iterator[Finding]:
+def _lengths(recorded: RecordedRuns) -> Iterator[Finding]:
     done = [run for run in recorded.compared if run.status == "complete" and run.epochs is not None]
     lengths = grouped(done, lambda run: run.epochs)
     if len(lengths) < 2:
@@ -236,20 +237,21 @@ def _budget(run: RunRecord) -> str:
     return canonical_json([trainer.get("max_epochs"), trainer.get("max_steps")])
 
 
-def _floors(recorded: Recorded) -> Iterator[Finding]:
+def _floors(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find arms of which some seed is no better than the best floor."""
     for metric, direction in recorded.metrics.items():
         rows = [row for row in recorded.results if row.metric == metric and row.n]
         floors = [row for row in rows if row.kind == "floor"]
         if not floors:
             continue
-        sign = 1 if direction == "maximize" else -1
-        best = max(floors, key=lambda row: sign * row.mean)
+        best = max(floors, key=lambda row: direction.gain(row.mean, over=0.0))
         behind = {
             row.arm: f"{row.arm} in {worse} of {several(row.n, 'seed')}"
             for row in rows
             if row.kind == "arm"
-            and (worse := sum(sign * (value - best.mean) <= _SAME for value in row.values))
+            and (
+                worse := sum(direction.gain(value, over=best.mean) <= _SAME for value in row.values)
+            )
         }
         if behind:
             yield finding(
@@ -263,7 +265,7 @@ def _floors(recorded: Recorded) -> Iterator[Finding]:
             )
 
 
-def _noise(recorded: Recorded) -> Iterator[Finding]:
+def _noise(recorded: RecordedRuns) -> Iterator[Finding]:
     for metric in recorded.metrics:
         lost = [
             row

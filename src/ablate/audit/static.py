@@ -6,11 +6,19 @@ from itertools import combinations
 from typing import Any
 
 from ablate.audit.codes import finding
-from ablate.audit.differences import Config, comparisons, flat, listed, reference_of
+from ablate.audit.differences import comparisons, flat, listed, reference_of
 from ablate.audit.fairness import check_fairness
 from ablate.audit.findings import Finding, Severity
 from ablate.audit.values import is_rounded, is_secret, shown
-from ablate.spec import Choice, Study, canonical_json, paths
+from ablate.spec import (
+    AblationStudy,
+    Choice,
+    Config,
+    SearchStudy,
+    Study,
+    canonical_json,
+    paths,
+)
 
 FEWEST_SEEDS = 3
 _PER_PARAMETER = 5
@@ -39,7 +47,7 @@ _MEASURING = re.compile(
 
 
 def check_ablation(
-    study: Study, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
 ) -> list[Finding]:
     """Check the arms of an ablation by their resolved configurations, given by arm.
 
@@ -59,7 +67,9 @@ def check_ablation(
     ]
 
 
-def check_search(study: Study, resolved: Config, *, batches_matter: bool = True) -> list[Finding]:
+def check_search(
+    study: SearchStudy, resolved: Config, *, batches_matter: bool = True
+) -> list[Finding]:
     """Check a search by its space, its budget and the resolved base configuration.
 
     `batches_matter` says that the batch size may change how the objective is measured.
@@ -76,7 +86,7 @@ def check_search(study: Study, resolved: Config, *, batches_matter: bool = True)
 
 
 def _secrets(study: Study) -> Iterator[Finding]:
-    leaves = paths.flatten(study.definition())
+    leaves = paths.flatten(study.definition.as_plain())
     found = [path for path, value in leaves.items() if is_secret(path, value)]
     if found:
         yield finding(
@@ -89,9 +99,9 @@ def _secrets(study: Study) -> Iterator[Finding]:
 
 
 def _rounded(
-    study: Study, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
 ) -> Iterator[Finding]:
-    origins = {**recorded, "the config": study.config}
+    origins = {**recorded, "the config": study.definition.config}
     reference = reference_of(study)
     origins[f"the arm {reference}"] = resolved[reference]
     leaves = {name: flat(config) for name, config in origins.items()}
@@ -154,11 +164,11 @@ def _same_configs(resolved: Mapping[str, Config]) -> Iterator[Finding]:
             )
 
 
-def _tuned_for_one(study: Study) -> Iterator[Finding]:
-    definition = study.definition()
-    arms = [arm.name for arm in study.arms if not arm.floor]
-    tuned_for = (definition.get("provenance") or {}).get("tuned_for")
-    if tuned_for in arms and len(arms) > 1 and not definition.get("tune"):
+def _tuned_for_one(study: AblationStudy) -> Iterator[Finding]:
+    definition = study.definition
+    arms = [arm.name for arm in definition.trained]
+    tuned_for = definition.provenance.tuned_for
+    if tuned_for in arms and len(arms) > 1 and not definition.tune:
         yield finding(
             "tuned-for-one-arm",
             [arm for arm in arms if arm != tuned_for],
@@ -181,8 +191,8 @@ def _few_seeds(study: Study) -> Iterator[Finding]:
         )
 
 
-def _no_floor(study: Study) -> Iterator[Finding]:
-    if not any(arm.floor for arm in study.arms):
+def _no_floor(study: AblationStudy) -> Iterator[Finding]:
+    if not study.definition.floors:
         yield finding(
             "no-floor",
             (),
@@ -205,7 +215,7 @@ def _best_on_reported(study: Study) -> Iterator[Finding]:
         )
 
 
-def _searched_seeds(study: Study) -> Iterator[Finding]:
+def _searched_seeds(study: SearchStudy) -> Iterator[Finding]:
     found = [path for path in study.space if _SEED.search(_last(path))]
     if found:
         yield finding(
@@ -217,7 +227,7 @@ def _searched_seeds(study: Study) -> Iterator[Finding]:
         )
 
 
-def _repeated_choices(study: Study) -> Iterator[Finding]:
+def _repeated_choices(study: SearchStudy) -> Iterator[Finding]:
     for path, parameter in study.space.items():
         if not isinstance(parameter, Choice):
             continue
@@ -235,14 +245,14 @@ def _repeated_choices(study: Study) -> Iterator[Finding]:
             )
 
 
-def _tells_apart(study: Study, path: str, left: Any, right: Any) -> bool:
+def _tells_apart(study: SearchStudy, path: str, left: Any, right: Any) -> bool:
     """Say whether a condition of another parameter holds for one of two choices only."""
     conditions = [other.when.get(path) for other in study.space.values()]
     return any(said and (left in said) != (right in said) for said in conditions)
 
 
-def _small_budget(study: Study) -> Iterator[Finding]:
-    trials, size = study.budget.trials, len(study.space)
+def _small_budget(study: SearchStudy) -> Iterator[Finding]:
+    trials, size = study.definition.budget.trials, len(study.space)
     if trials is None or trials >= _PER_PARAMETER * size:
         return
     severity: Severity = "warning" if trials < 2 * size else "note"
@@ -257,7 +267,7 @@ def _small_budget(study: Study) -> Iterator[Finding]:
     )
 
 
-def _measured_by_searched(study: Study, *, batches_matter: bool) -> Iterator[Finding]:
+def _measured_by_searched(study: SearchStudy, *, batches_matter: bool) -> Iterator[Finding]:
     batches = [path for path in study.space if _BATCHES.search(path)]
     measuring = [path for path in study.space if _MEASURING.search(path)]
     other_data = [

@@ -1,16 +1,21 @@
 """What can be read off the trials of a search: is the best inside, and was all of it tried?"""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from ablate.audit.codes import finding
 from ablate.audit.differences import listed
 from ablate.audit.findings import Finding
-from ablate.spec import Choice, FloatRange, IntRange, Space, canonical_json
-from ablate.spec.space import Parameter
+from ablate.spec import (
+    Choice,
+    FloatRange,
+    IntRange,
+    SearchDefinition,
+    Space,
+    Status,
+    canonical_json,
+)
 from ablate.store import TrialRecord, best_trial
 
 _EDGE = 0.02
@@ -19,12 +24,12 @@ _FEW_OF_BRANCH = 5
 _TIED = 3
 
 
-def check_trials(definition: Mapping[str, Any], trials: Sequence[TrialRecord]) -> list[Finding]:
+def check_trials(definition: SearchDefinition, trials: Sequence[TrialRecord]) -> list[Finding]:
     """Check the trials of a search: is the best inside the space, and was all of it tried?"""
-    space = Space(TypeAdapter(dict[str, Parameter]).validate_python(definition["space"]))
-    done = [trial for trial in trials if trial.state in ("complete", "pruned")]
+    space = Space(definition.space)
+    done = [trial for trial in trials if trial.state in {Status.COMPLETE, Status.PRUNED}]
     return [
-        *_at_the_edge(space, best_trial(trials, definition["objective"]["direction"]), done),
+        *_at_the_edge(space, best_trial(trials, definition.objective.direction), done),
         *_thin_branches(space, done),
         *_tied(done),
     ]
@@ -97,7 +102,9 @@ def _thin_branches(space: Space, done: Sequence[TrialRecord]) -> Iterator[Findin
 
 
 def _tied(done: Sequence[TrialRecord]) -> Iterator[Finding]:
-    complete = [trial for trial in done if trial.state == "complete" and trial.value is not None]
+    complete = [
+        trial for trial in done if trial.state is Status.COMPLETE and trial.value is not None
+    ]
     by_value: dict[float, list[TrialRecord]] = {}
     for trial in complete:
         by_value.setdefault(trial.value or 0.0, []).append(trial)

@@ -1,5 +1,6 @@
 """Reports of a study: every sentence in them is computed."""
 
-from ablate.report.files import ReportFiles, build
+from ablate.report.audit import Audit
+from ablate.report.files import ReportFiles, write_report
 
-__all__ = ["ReportFiles", "build"]
+__all__ = ["Audit", "ReportFiles", "write_report"]

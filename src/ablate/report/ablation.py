@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ablate.analysis import (
+    AblationFrames,
     Cell,
-    Frames,
     arms_table,
     curves,
     leaders,
@@ -32,6 +32,7 @@ from ablate.report.blocks import (
     table,
     text,
 )
+from ablate.spec import AblationDefinition, Arm, Changes
 from ablate.store import FindingRow
 
 ARMS = ("arm", "undeclared")
@@ -39,25 +40,25 @@ FLOORS = ("floor",)
 GROUPS = {"arm": "", "undeclared": "No longer declared", "floor": "Floor: trivial predictors"}
 
 
-def compare(frames: Frames, findings: Iterable[FindingRow] = ()) -> pd.DataFrame:
+def compare(frames: AblationFrames, findings: Iterable[FindingRow] = ()) -> pd.DataFrame:
     """Return the arms table of the study's metrics, with effects beside their noise floor.
 
     Of `findings` those count that say which arms are the same function.
     """
-    table = arms_table(frames, frames.definition["metrics"], frames.definition["objective"])
-    reference = frames.definition.get("reference")
-    return with_effects(table, replicates_of(reference, findings) if reference else ())
+    reference = frames.definition.reference
+    same = replicates_of(reference, findings) if reference else ()
+    return with_effects(arms_table(frames), same)
 
 
 def document(
-    frames: Frames,
+    frames: AblationFrames,
     directories: Mapping[int, str],
     audited: Audit,
     pictures: tuple[Section, ...] = (),
 ) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id."""
     compared = compare(frames, audited.findings)
-    metrics = frames.definition["metrics"]
+    metrics = frames.definition.metrics
     sections = [
         *confirmed.sections(frames),
         *(_metric_section(frames, compared, metric) for metric in metrics),
@@ -70,33 +71,28 @@ def document(
         parts.runs_section(frames, directories),
         parts.failures_section(frames),
         parts.environment_section(frames),
-        _method_section(
-            frames, replicates_of(frames.definition.get("reference") or "", audited.findings)
-        ),
+        _method_section(frames, replicates_of(frames.definition.reference or "", audited.findings)),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]
     if audited.made or not confirmed.compare(frames).size:  # trials are no arms to be audited
-        lead.append(audit.summary(audited, frames.record.name))
+        lead.append(audit.summary(audited, frames.name))
     if remark := _not_counted(compared):
         lead.append(remark)
-    return Document(f"Ablation: {frames.record.name}", tuple(lead), tuple(sections))
+    return Document(f"Ablation: {frames.name}", tuple(lead), tuple(sections))
 
 
-def _facts(frames: Frames) -> Paragraph:
+def _facts(frames: AblationFrames) -> Paragraph:
     definition = frames.definition
-    arms, floors = len(definition["arms"]), len(definition.get("floor") or {})
-    seeds = definition["seeds"]
+    arms, floors, seeds = len(definition.trained), len(definition.floors), definition.seeds
     words = [numbers.plural(arms, "arm")]
     if floors:
         words.append(numbers.plural(floors, "floor"))
     words.append(f"{numbers.plural(len(seeds), 'seed')} ({', '.join(map(str, seeds))})")
-    design = definition.get("design", "arms")
-    design = design if isinstance(design, str) else ", ".join(design)
     return text(
         f"{numbers.listing(words)}, design ",
-        Code(design),
+        Code(", ".join(definition.designs)),
         ", profile ",
-        Code(frames.record.profile),
+        Code(definition.profile),
         f". {parts.run_counts(frames)}.",
     )
 
@@ -105,7 +101,7 @@ def _summary(compared: pd.DataFrame, metric: str) -> Paragraph:
     """Say in computed words which arm leads on a metric and how it stands to the floor."""
     rows = compared[compared["metric"] == metric]
     direction = rows["direction"].iloc[0]
-    highest = "highest" if direction == "maximize" else "lowest"
+    highest = direction.superlative
     head: tuple[Inline, ...] = (Strong(metric), f" ({direction}): ")
     first = leaders(compared, metric, ARMS)
     if first.empty:
@@ -181,27 +177,25 @@ def _not_counted(compared: pd.DataFrame) -> Bullets | None:
     return Bullets(tuple(items)) if items else None
 
 
-def _metric_section(frames: Frames, compared: pd.DataFrame, metric: str) -> Section:
+def _metric_section(frames: AblationFrames, compared: pd.DataFrame, metric: str) -> Section:
     rows = compared[compared["metric"] == metric]
     best = leaders(compared, metric, ARMS)["arm"].tolist()
-    layout = frames.definition.get("layout") or {}
-    effects = bool(frames.definition.get("reference"))
-    blocks: list[Block] = [_arms(rows, best, layout, effects=effects)]
+    blocks: list[Block] = [_arms(rows, best, frames.definition)]
     figure = _curves_figure(frames, rows, metric)
     if figure is not None:
         blocks.append(figure)
     return Section(f"{metric} ({rows['direction'].iloc[0]})", tuple(blocks))
 
 
-def _arms(
-    rows: pd.DataFrame, best: list[str], layout: Mapping[str, Any], *, effects: bool
-) -> Table:
+def _arms(rows: pd.DataFrame, best: list[str], definition: AblationDefinition) -> Table:
+    effects = definition.reference is not None
+    made = {arm.name: arm.design for arm in definition.trained} if definition.components else {}
     seeds = sorted({cell.seed for cells in rows["cells"] for cell in cells})
     names: tuple[str, ...] = ("n", "mean", "sd")
     names = (*names, "effect", "noise floor") if effects else names
     names = (*names, *(f"seed {seed}" for seed in seeds))
     names = (*names, "best epoch", "last epoch", "parameters")
-    labels = [Column("arm"), Column("design")] if layout else [Column("arm")]
+    labels = [Column("arm"), Column("design")] if made else [Column("arm")]
     heads = [*labels, *(Column(name, numeric=True) for name in names)]
     groups = []
     records = rows.to_dict("records")
@@ -211,13 +205,12 @@ def _arms(
             if row["kind"] != kind:
                 continue
             name = f"{row['arm']} (reference)" if row["reference"] else row["arm"]
-            made = layout.get(row["arm"], {}).get("design", "")
             mean = numbers.statistic(row["mean"])
             by_seed = {cell.seed: cell for cell in row["cells"]}
             lines.append(
                 (
                     Code(name) if not row["reference"] else Strong(name),
-                    *((made,) if layout else ()),
+                    *((made.get(row["arm"], ""),) if made else ()),
                     f"{row['n']} of {row['runs']}",
                     Strong(mean) if row["arm"] in best else mean,
                     numbers.statistic(row["sd"]),
@@ -249,7 +242,7 @@ def _cell(cell: Cell | None) -> str:
     return f"{shown} (#{cell.trial})"
 
 
-def _curves_figure(frames: Frames, rows: pd.DataFrame, metric: str) -> Figure | None:
+def _curves_figure(frames: AblationFrames, rows: pd.DataFrame, metric: str) -> Figure | None:
     found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
     if found.empty:
         return None
@@ -261,7 +254,7 @@ def _curves_figure(frames: Frames, rows: pd.DataFrame, metric: str) -> Figure | 
             lines.append(_line(row["arm"], mine, [c.trial for c in row["cells"] if c.counted]))
         if row["kind"] == "floor" and row["n"]:
             levels.append(figures.Level(row["arm"], float(row["mean"])))
-    falls = bool((rows["direction"] == "minimize").all())
+    falls = all(direction.lower_is_better for direction in rows["direction"])
     svg = figures.draw_lines(lines, levels, ("epoch", metric), log=falls)
     caption = f"{metric} on the validation data: mean over the seeds that count, every seed thin"
     caption += "; floors dashed." if levels else "."
@@ -284,42 +277,45 @@ def _pairs(series: "pd.Series[float]") -> list[tuple[float, float]]:
     return list(zip(series.index.tolist(), series.tolist(), strict=True))
 
 
-def _changes_section(frames: Frames) -> Section:
+def _changes_section(frames: AblationFrames) -> Section:
     definition = frames.definition
-    floors = definition.get("floor") or {}
-    if layout := definition.get("layout"):
+    floors = _changes_of(definition.floors)
+    if definition.components:
         blocks: tuple[Block, ...] = (
             text("Arms are sets of components; each changes the base configuration alone."),
-            _layout_table(layout),
+            _layout_table(definition.trained),
             text("What each component changes:"),
-            _changes_table({"component": definition["components"], "floor": floors}),
+            _changes_table({"component": definition.components, "floor": floors}),
         )
         return Section("What each arm changes", blocks)
     said = (
         "Each arm keeps the changes of the arms above it."
-        if definition.get("design") == "ladder"
+        if "ladder" in definition.designs
         else "Each arm changes the base configuration alone."
     )
-    changes = _changes_table({"arm": definition.get("arms") or {}, "floor": floors})
+    changes = _changes_table({"arm": _changes_of(definition.trained), "floor": floors})
     return Section("What each arm changes", (text(said), changes))
 
 
-def _layout_table(layout: Mapping[str, Mapping[str, Any]]) -> Table:
+def _changes_of(arms: Iterable[Arm]) -> dict[str, Changes]:
+    return {arm.name: arm.changes for arm in arms}
+
+
+def _layout_table(arms: Iterable[Arm]) -> Table:
     """Show how each arm came about and which components it has."""
     rows: list[tuple[Inline, ...]] = [
-        (Code(arm), made["design"], ", ".join(made["components"]) or numbers.NOTHING)
-        for arm, made in layout.items()
+        (Code(arm.name), arm.design, ", ".join(arm.components) or numbers.NOTHING) for arm in arms
     ]
     return table(["arm", "design", "components"], rows)
 
 
-def _changes_table(groups: Mapping[str, Mapping[str, Mapping[str, Any] | None]]) -> Table:
+def _changes_table(groups: Mapping[str, Mapping[str, Changes]]) -> Table:
     """List the changes by role and name."""
     rows: list[tuple[Inline, ...]] = []
     for role, members in groups.items():
         for name, changes in members.items():
             named: tuple[Inline, Inline] = (Code(name), role)
-            for path, value in (changes or {}).items():
+            for path, value in changes.items():
                 rows.append((*named, Code(path), Code(numbers.plain(value))))
                 named = ("", "")
             if not changes:
@@ -327,9 +323,9 @@ def _changes_table(groups: Mapping[str, Mapping[str, Mapping[str, Any] | None]])
     return table(["name", "role", "path", "value"], rows)
 
 
-def _method_section(frames: Frames, same: Iterable[str]) -> Section:
-    objective: Mapping[str, Any] = frames.definition["objective"]
-    name, best = Code(objective["metric"]), objective.get("at") != "last"
+def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
+    objective = frames.definition.objective
+    name, best = Code(objective.metric), objective.at == "best"
     where = (
         " has its best value in the run (the earliest, if several)" if best else " is recorded last"
     )
@@ -353,9 +349,9 @@ def _method_section(frames: Frames, same: Iterable[str]) -> Section:
     return Section("How it was computed", (Bullets(items),))
 
 
-def _noise_item(frames: Frames, same: Iterable[str]) -> tuple[tuple[Inline, ...], ...]:
+def _noise_item(frames: AblationFrames, same: Iterable[str]) -> tuple[tuple[Inline, ...], ...]:
     """Say what an effect and the noise floor are, if there is a reference."""
-    reference = frames.definition.get("reference")
+    reference = frames.definition.reference
     if not reference:
         return ()
     others = sorted(set(same) - {reference})

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from ablate.analysis import Frames, confirmed_table, contenders
+from ablate.analysis import AblationFrames, confirmed_table, contenders
 from ablate.report import numbers
 from ablate.report.blocks import Bullets, Code, Inline, Section, table, text
 
 
-def compare(frames: Frames) -> pd.DataFrame:
+def compare(frames: AblationFrames) -> pd.DataFrame:
     """Return the table of confirmed trials with the seeds of the search as text, for a CSV."""
     found = confirmed_table(frames)
     return found.assign(found_seeds=[" ".join(map(str, seeds)) for seeds in found["found_seeds"]])
@@ -74,13 +74,13 @@ def _listed(trials: Sequence[int]) -> str:
     return ", ".join(map(str, trials))
 
 
-def sections(frames: Frames) -> tuple[Section, ...]:
+def sections(frames: AblationFrames) -> tuple[Section, ...]:
     """Show what fresh seeds make of the best trials, if the study confirms some."""
     found = confirmed_table(frames)
     if found.empty:
         return ()
     definition = frames.definition
-    objective = definition["objective"]
+    objective = definition.objective
     rows: list[tuple[Inline, ...]] = [
         (
             str(row["trial"]),
@@ -103,11 +103,11 @@ def sections(frames: Frames) -> tuple[Section, ...]:
     ]
     said = text(
         "The best trials of the search ",
-        Code(definition["provenance"]["study"]),
+        Code(str(definition.provenance.study)),
         " run again in the study ",
-        Code(frames.record.name),
-        f" with seeds that the search never used, compared by {objective['metric']} "
-        f"({objective['direction']}). The best of many trials is partly the luckiest: luck is how "
+        Code(frames.name),
+        f" with seeds that the search never used, compared by {objective.metric} "
+        f"({objective.direction}). The best of many trials is partly the luckiest: luck is how "
         "much better the value found is than the mean over fresh seeds. The intervals are "
         "Student's, of the mean.",
     )

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,16 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import Frames, curves, load, metric_names, run_list, trials_table
+from ablate.analysis import (
+    AblationFrames,
+    Frames,
+    SearchFrames,
+    curves,
+    load,
+    metric_names,
+    run_list,
+    trials_table,
+)
 from ablate.errors import RequestError
 from ablate.report import (
     ablation,
@@ -27,7 +36,6 @@ from ablate.report import (
 from ablate.report.audit import Audit
 from ablate.report.blocks import Document, Figure, Pictures, Section
 from ablate.store import FindingRow, Store, mask
-from ablate.store.artifacts import FOLDER
 
 
 @dataclass(frozen=True)
@@ -41,26 +49,19 @@ class ReportFiles:
     figures: tuple[Path, ...]
 
 
-def build(
-    store: Store,
-    study: str,
-    out_dir: Path,
-    artifacts: Path = Path("results", FOLDER),
-    check: Callable[[Frames], Sequence[FindingRow]] = lambda _: (),
+def write_report(
+    store: Store, frames: Frames, audited: Audit, out_dir: Path, artifacts: Path
 ) -> ReportFiles:
     """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
 
-    `artifacts` is the folder that keeps the files of runs, of which pictures are shown; `check`
-    looks at the runs before they are compared, and what it finds is shown with the audit. Equal
-    contents of it and of the store give equal files; each file is replaced as a whole. Raises
-    NotFoundError for an unknown study and RequestError if `out_dir` can't be written.
+    `audited` is what was found before the runs and in them; `artifacts` is the folder that keeps
+    the files of runs, of which pictures are shown. Equal contents of it and of the store give
+    equal files; each file is replaced as a whole. Raises RequestError if `out_dir` can't be
+    written.
     """
-    frames = load(store, study)
     shown = pictures.sections(frames, store, artifacts)
-    before = store.audit(frames.record.definition_id)
-    audited = Audit(before is not None, (*(before.findings if before else ()), *check(frames)))
     confirmation = _confirmation(store, frames)
-    seconds = store.active_seconds(study)
+    seconds = store.active_seconds(frames.name)
     composed = compose(frames, out_dir, seconds, audited, shown, confirmation=confirmation)
     blocks = [block for section in composed.sections for block in section.blocks]
     drawings = [block for block in blocks if isinstance(block, Figure)]
@@ -92,14 +93,15 @@ def build(
     )
 
 
-def _confirmation(store: Store, frames: Frames) -> Frames | None:
+def _confirmation(store: Store, frames: Frames) -> AblationFrames | None:
     """Read the study that confirms a search, if there is one."""
-    name = f"{frames.record.name}-confirm"
-    if frames.record.kind != "search" or store.study(name) is None:
+    name = f"{frames.name}-confirm"
+    if isinstance(frames, AblationFrames) or store.study(name) is None:
         return None
     found = load(store, name)
-    provenance = found.definition.get("provenance") or {}
-    return found if provenance.get("study") == frames.record.name else None
+    if not isinstance(found, AblationFrames) or found.definition.provenance.study != frames.name:
+        return None
+    return found
 
 
 def compose(
@@ -109,14 +111,14 @@ def compose(
     audited: Audit,
     shown_pictures: tuple[Section, ...] = (),
     *,
-    confirmation: Frames | None = None,
+    confirmation: AblationFrames | None = None,
 ) -> Document:
     """Compose the report of a study that will lie in `out_dir`.
 
     `confirmation` is the study that confirms a search.
     """
     shown = _directories(frames, out_dir)
-    if frames.record.kind == "search":
+    if isinstance(frames, SearchFrames):
         return search.document(
             frames, shown, seconds, audited, shown_pictures, confirmation=confirmation
         )
@@ -132,7 +134,7 @@ def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -
         "runs.csv": _csv(list(runs.columns), runs.itertuples(index=False, name=None)),
         "curves.csv": _curves_csv(frames),
     }
-    if frames.record.kind == "search":
+    if isinstance(frames, SearchFrames):
         return {"trials.csv": _trials_csv(frames), **found}
     for name, compared in _COMPARED.items():
         if not (rows := compared(frames)).empty:
@@ -140,7 +142,7 @@ def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -
     return {"arms.csv": _arms_csv(frames, findings), **found}
 
 
-def _arms_csv(frames: Frames, findings: Sequence[FindingRow]) -> str:
+def _arms_csv(frames: AblationFrames, findings: Sequence[FindingRow]) -> str:
     compared = ablation.compare(frames, findings)
     seeds = sorted({cell.seed for cells in compared["cells"] for cell in cells})
     rows: list[dict[str, Any]] = []
@@ -179,7 +181,7 @@ def _curves_csv(frames: Frames) -> str:
     return _csv(["metric", *keys], rows, keep_nan={"value"})
 
 
-def _trials_csv(frames: Frames) -> str:
+def _trials_csv(frames: SearchFrames) -> str:
     trials = trials_table(frames)
     names = list(dict.fromkeys(name for params in trials["params"] for name in params))
     columns = ["number", "state", "value", "seeds", "seconds", "reason"]

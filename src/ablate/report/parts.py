@@ -9,7 +9,7 @@ import pandas as pd
 from ablate.analysis import Frames, run_list
 from ablate.report import numbers
 from ablate.report.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
-from ablate.spec import paths
+from ablate.spec import Status, paths
 
 HASH_LENGTH = 8
 NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
@@ -17,8 +17,7 @@ NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
 
 def profile_section(frames: Frames) -> Section:
     """Say which profile was chosen and what it changes."""
-    name = Code(frames.record.profile)
-    changes = frames.definition.get("profile_changes") or []
+    name, changes = Code(frames.definition.profile), frames.definition.profile_changes
     if not changes:
         blocks: tuple[Block, ...] = (
             text("Profile ", name, ": the configuration is used as it is written."),
@@ -26,9 +25,9 @@ def profile_section(frames: Frames) -> Section:
     else:
         rows: list[tuple[Inline, ...]] = [
             (
-                Code(change["path"]),
-                Code(numbers.plain(change["from"])),
-                Code(numbers.plain(change["to"])),
+                Code(change.path),
+                Code(numbers.plain(change.before)),
+                Code(numbers.plain(change.after)),
             )
             for change in changes
         ]
@@ -74,7 +73,7 @@ def runs_section(frames: Frames, directories: Mapping[int, str]) -> Section:
 def failures_section(frames: Frames) -> Section:
     """List the runs that did not end well, with their reasons."""
     runs = run_list(frames)
-    bad = runs[runs["status"].isin(["failed", "interrupted"])]
+    bad = runs[runs["status"].isin([Status.FAILED, Status.INTERRUPTED])]
     if bad.empty:
         return Section("Failed runs", (text("No run failed or was interrupted."),))
     rows: list[tuple[Inline, ...]] = [
@@ -102,9 +101,9 @@ def environment_section(frames: Frames) -> Section:
     devices = sorted(frames.runs["device"].unique())
     blocks: list[Block] = [
         Paragraph(("Code version: ", *_codes(versions), ". Device: ", *_codes(devices), ".")),
-        text("Written by ", Code(f"ablate report {shlex.quote(frames.record.name)}"), "."),
+        text("Written by ", Code(f"ablate report {shlex.quote(frames.name)}"), "."),
     ]
-    bodies = {key[:HASH_LENGTH]: body for key, body in (frames.environments or {}).items()}
+    bodies = {key[:HASH_LENGTH]: body for key, body in frames.environments.items()}
     flat = {key: paths.flatten(dict(body)) for key, body in bodies.items()}
     names = dict.fromkeys(name for values in flat.values() for name in values)
     rows: list[tuple[Inline, ...]] = []
@@ -131,7 +130,13 @@ def run_counts(frames: Frames) -> str:
     return f"{total}: {', '.join(words)}" if words else total
 
 
-STATUSES = ("complete", "running", "pruned", "failed", "interrupted")
+STATUSES = (
+    Status.COMPLETE,
+    Status.RUNNING,
+    Status.PRUNED,
+    Status.FAILED,
+    Status.INTERRUPTED,
+)
 
 
 def _codes(names: list[str]) -> tuple[Inline, ...]:

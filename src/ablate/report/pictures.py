@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeAlias
 
-from ablate.analysis import Frames, best_trial
+from ablate.analysis import Frames, SearchFrames, best_trial
 from ablate.report import numbers
 from ablate.report.blocks import Block, Code, Inline, Picture, Pictures, Section, text
 from ablate.report.figures import file_part
@@ -39,7 +39,7 @@ def sections(frames: Frames, store: Store, folder: Path) -> tuple[Section, ...]:
     candidates = _candidates(frames)
     trials = {trial for _, group in candidates for trial, _ in group}
     found: dict[int, list[ArtifactRecord]] = {}
-    for record in store.artifacts(frames.record.name, sorted(trials)):
+    for record in store.artifacts(frames.name, sorted(trials)):
         if _suffix(record.name) in TYPES:
             found.setdefault(record.trial, []).append(record)
     album = _Album(folder, room=MAX_BYTES)
@@ -93,12 +93,12 @@ class _Album:
 
 def _candidates(frames: Frames) -> list[_Candidates]:
     """List of which trials one is shown, by arm of an ablation."""
-    if frames.record.kind == "search":
+    if isinstance(frames, SearchFrames):
         best = best_trial(frames)
         return [] if best is None else [((), [(best.number, f"Best trial, {best.number}:")])]
     runs = frames.current
-    declared = [*frames.definition["arms"], *(frames.definition.get("floor") or {})]
-    seeds = {seed: place for place, seed in enumerate(frames.definition["seeds"])}
+    declared = [arm.name for arm in frames.definition.arms]
+    seeds = {seed: place for place, seed in enumerate(frames.definition.seeds)}
     listed: list[_Candidates] = []
     for arm in dict.fromkeys([*declared, *runs["arm"].tolist()]):
         mine = runs[runs["arm"] == arm]

@@ -6,42 +6,44 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import Frames, arms_table
+from ablate.analysis import AblationFrames, arms_table
 from ablate.report import numbers
 from ablate.report.blocks import Code, Inline, Section, table, text
+from ablate.spec import Direction
 
 COLUMNS = ["arm", "metric", "published", "published_n", "ours", "n", "difference"]
 
 
-def compare(frames: Frames) -> pd.DataFrame:
+def compare(frames: AblationFrames) -> pd.DataFrame:
     """Return one row per published arm and metric, in declared order; none if none is declared.
 
     Columns: arm, metric, published (the mean), published_n (of how many figures), ours (the mean
     over the runs that count, NaN without any), n, difference (ours less published).
     """
-    declared = (frames.definition.get("published") or {}).get("values") or {}
-    metrics = dict.fromkeys((m for figures in declared.values() for m in figures), "maximize")
-    found = arms_table(frames, metrics, frames.definition["objective"])
+    published = frames.definition.published
+    declared = published.values if published else {}
+    names = (metric for figures in declared.values() for metric in figures)
+    found = arms_table(frames, dict.fromkeys(names, Direction.MAXIMIZE))
     ours = found.set_index(["arm", "metric"])[["mean", "n"]].to_dict("index")
     rows: list[dict[str, Any]] = []
     for arm, figures in declared.items():
         for metric, values in figures.items():
-            mine, published = ours[arm, metric], mean(values)
+            mine, theirs = ours[arm, metric], mean(values)
             rows.append(
                 {
                     "arm": arm,
                     "metric": metric,
-                    "published": published,
+                    "published": theirs,
                     "published_n": len(values),
                     "ours": mine["mean"],
                     "n": mine["n"],
-                    "difference": mine["mean"] - published,
+                    "difference": mine["mean"] - theirs,
                 }
             )
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def sections(frames: Frames) -> tuple[Section, ...]:
+def sections(frames: AblationFrames) -> tuple[Section, ...]:
     """Set the published figures beside ours, if the study declares any."""
     rows: list[tuple[Inline, ...]] = [
         (
@@ -55,9 +57,9 @@ def sections(frames: Frames) -> tuple[Section, ...]:
         )
         for row in compare(frames).to_dict("records")
     ]
-    if not rows:
+    if frames.definition.published is None:
         return ()
-    source = frames.definition["published"]["source"]
+    source = frames.definition.published.source
     said = text(
         f"Source: {source}. Means over the published figures and over the runs that count, with "
         "how many each; the difference is ours less the published one."

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ablate.analysis import Frames, best_so_far, best_trial, curves, trials_table
+from ablate.analysis import (
+    AblationFrames,
+    SearchFrames,
+    best_so_far,
+    best_trial,
+    curves,
+    trials_table,
+)
 from ablate.report import audit, confirmed, figures, numbers, parts
 from ablate.report.audit import Audit
 from ablate.report.blocks import (
@@ -21,21 +28,22 @@ from ablate.report.blocks import (
     table,
     text,
 )
+from ablate.spec import Status
 from ablate.store import TrialRecord
 
 SHOWN = 100
 """The trials table shows all trials up to this many, else as many of the best."""
-STATES = ("complete", "pruned", "failed", "running", "waiting")
+STATES = (Status.COMPLETE, Status.PRUNED, Status.FAILED, Status.RUNNING, Status.WAITING)
 
 
 def document(
-    frames: Frames,
+    frames: SearchFrames,
     directories: Mapping[int, str],
     seconds: float,
     audited: Audit,
     pictures: tuple[Section, ...] = (),
     *,
-    confirmation: Frames | None = None,
+    confirmation: AblationFrames | None = None,
 ) -> Document:
     """Compose the report of a search; `directories` are what to show by run id.
 
@@ -58,42 +66,40 @@ def document(
         _method_section(frames),
     ]
     lead = (_facts(frames, trials, seconds), _summary(frames, trials, best))
-    return Document(f"Search: {frames.record.name}", lead, tuple(sections))
+    return Document(f"Search: {frames.name}", lead, tuple(sections))
 
 
-def _facts(frames: Frames, trials: pd.DataFrame, seconds: float) -> Paragraph:
+def _facts(frames: SearchFrames, trials: pd.DataFrame, seconds: float) -> Paragraph:
     definition = frames.definition
-    budget = definition.get("budget") or {}
-    allowed = []
-    if budget.get("trials"):
-        allowed.append(numbers.plural(budget["trials"], "trial"))
-    if budget.get("timeout"):
-        allowed.append(numbers.duration(float(budget["timeout"])))
+    budget, allowed = definition.budget, []
+    if budget.trials:
+        allowed.append(numbers.plural(budget.trials, "trial"))
+    if budget.timeout:
+        allowed.append(numbers.duration(budget.timeout))
     counts = trials["state"].value_counts()
     states = [f"{counts[state]} {state}" for state in STATES if state in counts]
-    seeds = ", ".join(map(str, definition.get("seeds", ())))
+    seeds = ", ".join(map(str, definition.seeds))
     return text(
         f"{numbers.plural(len(trials), 'trial')}{': ' if states else ''}{', '.join(states)}. ",
-        f"Budget: {numbers.listing(allowed) or 'none'}. " if budget else "",
+        f"Budget: {numbers.listing(allowed)}. ",
         f"Time spent: {numbers.duration(seconds)}. " if seconds else "",
-        f"Seeds of a trial: {seeds}. " if seeds else "",
+        f"Seeds of a trial: {seeds}. ",
         "Profile ",
-        Code(frames.record.profile),
+        Code(definition.profile),
         ".",
     )
 
 
-def _summary(frames: Frames, trials: pd.DataFrame, best: TrialRecord | None) -> Paragraph:
-    objective = frames.definition["objective"]
-    head: tuple[Inline, ...] = (Strong(objective["metric"]), f" ({objective['direction']}): ")
+def _summary(frames: SearchFrames, trials: pd.DataFrame, best: TrialRecord | None) -> Paragraph:
+    objective = frames.definition.objective
+    head: tuple[Inline, ...] = (Strong(objective.metric), f" ({objective.direction}): ")
     if best is None:
         return text(*head, "no trial is complete with a finite value yet.")
-    highest = "highest" if objective["direction"] == "maximize" else "lowest"
-    done = len(best_so_far(trials, objective["direction"]))
+    done = len(best_so_far(trials, objective.direction))
     return text(
         *head,
-        f"trial {best.number} has the {highest} value, {numbers.number(best.value)}, "
-        f"of {numbers.plural(done, 'complete trial')}.",
+        f"trial {best.number} has the {objective.direction.superlative} value, "
+        f"{numbers.number(best.value)}, of {numbers.plural(done, 'complete trial')}.",
     )
 
 
@@ -107,10 +113,10 @@ def _best_section(best: TrialRecord | None) -> Section:
     return Section("Best trial", (value, table(["parameter", "value"], rows)))
 
 
-def _history_section(frames: Frames, trials: pd.DataFrame) -> Section:
-    objective = frames.definition["objective"]
-    metric = objective["metric"]
-    history = best_so_far(trials, objective["direction"])
+def _history_section(frames: SearchFrames, trials: pd.DataFrame) -> Section:
+    objective = frames.definition.objective
+    metric = objective.metric
+    history = best_so_far(trials, objective.direction)
     if history.empty:
         return Section("History", (text("No trial is complete with a finite value yet."),))
     numbered = history["number"].tolist()
@@ -118,7 +124,7 @@ def _history_section(frames: Frames, trials: pd.DataFrame) -> Section:
         list(zip(numbered, history["value"].tolist(), strict=True)),
         list(zip(numbered, history["best"].tolist(), strict=True)),
         ("trial", metric),
-        log=objective["direction"] == "minimize",
+        log=objective.direction.lower_is_better,
     )
     blocks: list[Block] = [
         Figure("history.svg", svg, f"{metric} of every complete trial, and the best so far.")
@@ -128,7 +134,7 @@ def _history_section(frames: Frames, trials: pd.DataFrame) -> Section:
     return Section("History", tuple(blocks))
 
 
-def _curves_figure(frames: Frames, metric: str) -> Figure | None:
+def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
     found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
     best = best_trial(frames)
     if found.empty or best is None:
@@ -150,7 +156,7 @@ def _curves_figure(frames: Frames, metric: str) -> Figure | None:
         lines,
         [],
         ("epoch", metric),
-        log=frames.definition["objective"]["direction"] == "minimize",
+        log=frames.definition.objective.direction.lower_is_better,
         behind=others,
     )
     caption = (
@@ -159,13 +165,15 @@ def _curves_figure(frames: Frames, metric: str) -> Figure | None:
     return Figure("curves.svg", svg, caption)
 
 
-def _trials_section(frames: Frames, trials: pd.DataFrame, best: TrialRecord | None) -> Section:
+def _trials_section(
+    frames: SearchFrames, trials: pd.DataFrame, best: TrialRecord | None
+) -> Section:
     if trials.empty:
         return Section("Trials", (text("There are no trials yet."),))
     shown, blocks = trials, []
     if len(trials) > SHOWN:
-        rising = frames.definition["objective"]["direction"] == "minimize"
-        done = trials[trials["state"] == "complete"].sort_values("value", ascending=rising)
+        rising = frames.definition.objective.direction.lower_is_better
+        done = trials[trials["state"] == Status.COMPLETE].sort_values("value", ascending=rising)
         shown = done.head(SHOWN)
         blocks.append(
             text(
@@ -220,20 +228,23 @@ def short_names(names: list[str]) -> list[str]:
     return short
 
 
-def _method_section(frames: Frames) -> Section:
-    objective = frames.definition["objective"]
-    where = "last" if objective.get("at") == "last" else "best"
-    sampler = (frames.definition.get("sampler") or {}).get("class_path", numbers.NOTHING)
-    pruner = (frames.definition.get("pruner") or {}).get("class_path", numbers.NOTHING)
+def _method_section(frames: SearchFrames) -> Section:
+    definition = frames.definition
     items: tuple[tuple[Inline, ...], ...] = (
         (
             "The value of a run is the ",
-            where,
+            definition.objective.at,
             " ",
-            Code(objective["metric"]),
+            Code(definition.objective.metric),
             " on the validation data; the value of a trial is the mean over its seeds.",
         ),
-        ("Sampler ", Code(sampler), ", pruner ", Code(pruner), "."),
+        (
+            "Sampler ",
+            Code(definition.sampler.class_path),
+            ", pruner ",
+            Code(definition.pruner.class_path),
+            ".",
+        ),
         ("The best trial is the first complete trial with the best finite value.",),
         ("The best of many trials is a lucky draw too: with fresh seeds expect a worse value.",),
     )

@@ -1,15 +1,16 @@
 """Arms as declared beside the same arms with their own best hyper-parameters."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import Frames, arms_table, noise_floor, tuned_arms
+from ablate.analysis import AblationFrames, arms_table, noise_floor, tuned_arms
 from ablate.report import numbers
 from ablate.report.blocks import Block, Bullets, Code, Inline, Section, Strong, Table, table, text
+from ablate.spec import Status, Tuning
 
 COLUMNS = [
     *("arm", "metric", "direction", "inherited", "inherited_n", "tuned", "tuned_n"),
@@ -17,7 +18,7 @@ COLUMNS = [
 ]
 
 
-def compare(frames: Frames) -> pd.DataFrame:
+def compare(frames: AblationFrames) -> pd.DataFrame:
     """Return one row per arm and metric of a study that tunes its arms, in declared order.
 
     Columns: arm, metric, direction, inherited and tuned (means over the runs that count, NaN
@@ -26,14 +27,13 @@ def compare(frames: Frames) -> pd.DataFrame:
     study and trial (where the values come from, None if nothing was tuned), trials (spent) and
     complete (of these).
     """
-    searches: Mapping[str, Mapping[str, Any]] = frames.definition.get("tuned") or {}
-    metrics = frames.definition["metrics"] if searches else {}
-    found = arms_table(frames, metrics, frames.definition["objective"])
+    searches = frames.definition.tuned
+    metrics = frames.definition.metrics if searches else {}
+    found = arms_table(frames, metrics)
     rows = {(row["arm"], row["metric"]): row for row in found.to_dict("records")}
     names = {inherited: name for name, inherited in tuned_arms(frames).items()}
     compared = []
-    for arm, facts in searches.items():
-        counts = facts.get("counts") or {}
+    for arm, search in searches.items():
         for metric, direction in metrics.items():
             before, after = rows[arm, metric], rows.get((names.get(arm), metric))
             gain, noise = _gain(before, after)
@@ -48,10 +48,10 @@ def compare(frames: Frames) -> pd.DataFrame:
                     "tuned_n": after["n"] if after else 0,
                     "gain": gain,
                     "noise_floor": noise,
-                    "study": facts.get("study"),
-                    "trial": facts.get("trial"),
-                    "trials": sum(counts.values()),
-                    "complete": counts.get("complete", 0),
+                    "study": search.study,
+                    "trial": search.trial,
+                    "trials": sum(search.counts.values()),
+                    "complete": search.counts.get(Status.COMPLETE, 0),
                 }
             )
     return pd.DataFrame(compared, columns=COLUMNS).astype({"trial": "Int64"})
@@ -64,18 +64,19 @@ def _gain(before: Mapping[Any, Any], after: Mapping[Any, Any] | None) -> tuple[f
     if not shared:
         return math.nan, math.nan
     gain = fmean(theirs[seed] for seed in shared) - fmean(mine[seed] for seed in shared)
-    sign = 1 if before["direction"] == "maximize" else -1
-    return sign * gain, noise_floor([*mine.values()], [*theirs.values()], len(shared))
+    return before["direction"].gain(gain, over=0.0), noise_floor(
+        [*mine.values()], [*theirs.values()], len(shared)
+    )
 
 
 def _values(row: Mapping[Any, Any]) -> dict[int, float]:
     return {cell.seed: cell.value for cell in row["cells"] if cell.counted}
 
 
-def sections(frames: Frames) -> tuple[Section, ...]:
+def sections(frames: AblationFrames) -> tuple[Section, ...]:
     """Set inherited and tuned arms side by side, if the study tunes them."""
-    compared = compare(frames)
-    if compared.empty:
+    compared, tune = compare(frames), frames.definition.tune
+    if compared.empty or tune is None:
         return ()
     rows: list[tuple[Inline, ...]] = [
         (
@@ -95,7 +96,7 @@ def sections(frames: Frames) -> tuple[Section, ...]:
     blocks: list[Block] = [
         text(
             "Inherited: the arm as it is declared. Tuned: the arm with the best values of a search "
-            f"of its own, {_budget(frames)}. A gain above 0 is an improvement; it stands out if it "
+            f"of its own, {_budget(tune)}. A gain above 0 is an improvement; it stands out if it "
             "is beyond what chance alone makes of two such means in 95 of 100 cases. Tuned arms "
             "are compared with the tuned reference, inherited ones with the inherited reference."
         ),
@@ -103,38 +104,39 @@ def sections(frames: Frames) -> tuple[Section, ...]:
         text("What the searches found:"),
         _values_table(frames),
     ]
-    if remarks := _remarks(frames, compared):
+    if remarks := _remarks(tune, frames.definition.seeds, compared):
         blocks.append(Bullets(tuple(remarks)))
     return (Section("Inherited and tuned", tuple(blocks)),)
 
 
-def _budget(frames: Frames) -> str:
+def _budget(tune: Tuning) -> str:
     """Word what every search was given."""
-    tune = frames.definition["tune"]
-    seeds = numbers.listing(tune["seeds"])
-    trials, timeout = tune["budget"]["trials"], tune["budget"]["timeout"]
+    seeds = numbers.listing(tune.seeds)
+    trials, timeout = tune.budget.trials, tune.budget.timeout
     words = [numbers.plural(trials, "trial")] if trials else []
     words += [numbers.duration(timeout)] if timeout else []
-    noun = "seed" if len(tune["seeds"]) == 1 else "seeds"
+    noun = "seed" if len(tune.seeds) == 1 else "seeds"
     return f"with {numbers.listing(words)} each and {noun} {seeds}"
 
 
-def _values_table(frames: Frames) -> Table:
+def _values_table(frames: AblationFrames) -> Table:
     rows: list[tuple[Inline, ...]] = []
-    for arm, facts in frames.definition["tuned"].items():
-        trial = facts.get("trial")
-        found = numbers.NOTHING if trial is None else Code(f"{facts['study']}/{trial}")
+    for arm, search in frames.definition.tuned.items():
+        trial = search.trial
+        found = numbers.NOTHING if trial is None else Code(f"{search.study}/{trial}")
         named: tuple[Inline, Inline] = (Code(arm), found)
-        for path, value in facts["values"].items():
+        for path, value in search.values.items():
             rows.append((*named, Code(path), Code(numbers.plain(value))))
             named = ("", "")
-        for path, reason in facts["left_out"].items():
+        for path, reason in search.left_out.items():
             rows.append((*named, Code(path), f"not tuned: {reason}"))
             named = ("", "")
     return table(["arm", "trial", "parameter", "value"], rows)
 
 
-def _remarks(frames: Frames, compared: pd.DataFrame) -> list[tuple[Inline, ...]]:
+def _remarks(
+    tune: Tuning, seeds: Collection[int], compared: pd.DataFrame
+) -> list[tuple[Inline, ...]]:
     """Say where the chances were not equal, or the comparison is not clean."""
     searches = compared.drop_duplicates("arm").to_dict("records")
     most = max(row["complete"] for row in searches)
@@ -149,7 +151,7 @@ def _remarks(frames: Frames, compared: pd.DataFrame) -> list[tuple[Inline, ...]]
         elif row["complete"] < most:
             said = f": {row['complete']} complete trials in its search, another arm has {most}."
             remarks.append((Code(row["arm"]), said))
-    used = set(frames.definition["tune"]["seeds"]) & set(frames.definition["seeds"])
+    used = {*tune.seeds} & {*seeds}
     if used:
         noun = "Seed" if len(used) == 1 else "Seeds"
         said = f"{noun} {numbers.listing(sorted(used))} served to tune and to compare: a tuned "

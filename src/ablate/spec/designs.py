@@ -11,14 +11,10 @@ from typing import Any
 
 from ablate.errors import nearest
 from ablate.spec import paths
-
-Changes = Mapping[str, Any]
-"""Dotted path -> value: a declared difference."""
-
-Components = Mapping[str, Changes]
-"""Name -> changes, in declared order."""
+from ablate.spec.fields import Changes, Components
 
 BASE, FULL = "base", "full"
+DECLARED, TUNED = "declared", "tuned"
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _LARGEST_FACTORIAL = 6
 _GENERATORS = {
@@ -43,7 +39,7 @@ Statistical Methods, 5.3.3.4.7.
 class Arm:
     """One arm of an ablation: its name, its changes to the base config, whether it is a floor.
 
-    In a study with components, `design` says how the arm came about and `components` which it has.
+    `design` says how the arm came about (nothing for a floor), `components` which ones it has.
     """
 
     name: str
@@ -130,6 +126,16 @@ def label(design: str) -> str:
 def joined(changes: Changes, more: Changes) -> dict[str, Any]:
     """Join changes; a path that is changed again is changed last."""
     return {**{path: value for path, value in changes.items() if path not in more}, **more}
+
+
+def declared(arms: Mapping[str, Changes], design: str) -> tuple[Arm, ...]:
+    """Return arms declared one by one; in a `ladder` each keeps the changes of those before it."""
+    found: list[Arm] = []
+    kept: dict[str, Any] = {}
+    for name, changes in arms.items():
+        kept = joined(kept, changes) if design == "ladder" else dict(changes)
+        found.append(Arm(name, kept, design=label(design)))
+    return tuple(found)
 
 
 def expand(components: Components, designs: Sequence[str], base: str, full: str) -> tuple[Arm, ...]:

@@ -123,9 +123,9 @@ def dump_yaml(data: Any) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def beside(file: Path, name: str) -> Path:
-    """Return the path that `name`, written in `file`, stands for, without needless `..`."""
-    path = file.parent / name
+def beside(folder: Path, name: str) -> Path:
+    """Return the path of `name`, as a file of `folder` writes it, without needless `..`."""
+    path = folder / name
     tidy = Path(os.path.normpath(path))
     if path.exists() and not (tidy.exists() and tidy.samefile(path)):
         return path  # a symbolic link on the way: `..` means another folder there

@@ -44,7 +44,7 @@ _REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no passw
 class Contents:
     """What a database holds: ablate's schema version if any, and whether Optuna's tables.
 
-    `complete` says that all tables of ablate are there, those of later additions too.
+    `complete` says that all tables of ablate are there, in the present layout.
     """
 
     version: int | None
@@ -217,7 +217,8 @@ def _contents(connection: Connection, url: URL) -> Contents:
             f"the storage {show_url(url)} belongs to something else (its tables: {some}); "
             "name another database"
         )
-    return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())
+    complete = names >= tables.metadata.tables.keys() and version == tables.SCHEMA_VERSION
+    return Contents(version, optuna, complete)
 
 
 def _read(engine: Engine, url: URL) -> Contents:

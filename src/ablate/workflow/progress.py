@@ -1,27 +1,29 @@
 """The live view of a running study."""
 
-import sys
+from importlib.util import find_spec
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from ablate.cli import output
+from rich.console import Console
+from rich.live import Live
 
-if TYPE_CHECKING:
-    from ablate.study import Snapshot
+from ablate.study import Snapshot
+from ablate.workflow.words import clock
 
 
-class Live:
-    """Shows snapshots on stderr: a live line on a terminal, a line per finished trial elsewhere."""
+class Progress:
+    """Shows snapshots on stderr, or below a notebook's cell.
+
+    On a terminal, and in a notebook with ipywidgets, it is one live line; elsewhere a line per
+    finished trial.
+    """
 
     def __init__(self, quiet: bool) -> None:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live as RichLive  # noqa: PLC0415
-
         self._quiet = quiet
         self._console = Console(stderr=True)
         self._live = (
-            RichLive(console=self._console, refresh_per_second=4, transient=True)
-            if sys.stderr.isatty() and not quiet
+            Live(console=self._console, refresh_per_second=4, transient=True)
+            if _can_redraw(self._console) and not quiet
             else None
         )
         self._finished = -1
@@ -43,7 +45,7 @@ class Live:
         if not self._quiet:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, snapshot: "Snapshot") -> None:
+    def show(self, snapshot: Snapshot) -> None:
         """Show the newest state."""
         if self._live is not None:
             self._live.start()
@@ -55,7 +57,14 @@ class Live:
             self.say(_line(snapshot, running=False))
 
 
-def _line(snapshot: "Snapshot", *, running: bool) -> str:
+def _can_redraw(console: Console) -> bool:
+    """Say whether a line that was shown can be replaced."""
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None
+    return console.is_terminal
+
+
+def _line(snapshot: Snapshot, *, running: bool) -> str:
     finished = sum(snapshot.counts.values())
     parts = [f"{finished}/{snapshot.total} trials" if snapshot.total else f"{finished} trials"]
     parts += [f"{n} {state}" for state, n in sorted(snapshot.counts.items())]
@@ -66,7 +75,7 @@ def _line(snapshot: "Snapshot", *, running: bool) -> str:
     if snapshot.best is not None:
         number, value = snapshot.best
         parts.append(f"best {snapshot.metric} {value:.4g} (trial {number})")
-    parts.append(f"{output.clock(snapshot.elapsed)} so far")
+    parts.append(f"{clock(snapshot.elapsed)} so far")
     if snapshot.left is not None:
-        parts.append(f"about {output.clock(snapshot.left)} left")
+        parts.append(f"about {clock(snapshot.left)} left")
     return " | ".join(parts)
