@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablate.audit.codes import finding
-from ablate.audit.compare import Declared, compare
-from ablate.audit.components import check_components
 from ablate.audit.differences import declared_leaves, flat
 from ablate.audit.evidence import Evidence
+from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.findings import Finding, ordered
+from ablate.audit.probe_request import ProbeRequest
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
 from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
@@ -94,8 +94,8 @@ def _examine(
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
-    metrics = list(declared(study).metrics)
-    request = {"keys": _values(study, configs), "metrics": metrics}
+    said = declared(study)
+    request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
     jobs = [
         Call(number, dict(config), _EXAMINE, {"request": request})
         for number, config in enumerate(configs.values())
@@ -108,8 +108,7 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
-    shown = [*compare(evidence, declared(study)), *check_components(evidence)]
-    return evidence, [*shown, *found]
+    return evidence, [*compare_evidence(evidence, said), *found]
 
 
 def _not_examined(arm: str, last: Event) -> Finding:

@@ -6,7 +6,6 @@ at, and every report sent so far. All of it is plain data; nothing is ever unpic
 """
 
 import os
-import random
 import signal
 import sys
 import time
@@ -16,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import CombinedLoader
 
 from ablate.run.messages import Reported, Run
+from ablate.run.randomness import RandomState
 from ablate.run.watch import Watch
 from ablate.spec.hashing import content_hash
 
@@ -196,23 +195,12 @@ def _starts_afresh(path: Path, why: str) -> None:
 
 
 def _random_state(trainer: Trainer) -> dict[str, Any]:
-    kind, words, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, torch.tensor(np.asarray(words, dtype=np.int64)), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "loaders": [generator.get_state() for generator in _generators(trainer)],
-    }
+    loaders = [generator.get_state() for generator in _generators(trainer)]
+    return {**RandomState.capture().to_plain(), "loaders": loaders}
 
 
 def _set_random_state(trainer: Trainer, state: dict[str, Any]) -> None:
-    kind, words, *rest = state["numpy"]
-    random.setstate(state["python"])
-    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    RandomState.of_plain(state).restore()
     for generator, its_state in zip(_generators(trainer), state["loaders"], strict=False):
         generator.set_state(its_state)
 

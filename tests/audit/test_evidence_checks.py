@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.audit.codes import CODES
-from ablate.audit.compare import ADVICE, Declared, compare, same_function
-from ablate.audit.evidence import Component, DropoutUse, Evidence, Fault, Scale, Split
+from ablate.audit.evidence import DropoutUse, Evidence, Fault, Scale, Split, Submodule
+from ablate.audit.evidence_checks import ADVICE, Declared, compare_evidence, same_function
+from ablate.spec import Direction
 
 NET = Evidence(
     parameters=100,
     flops=1000,
-    components=(Component("net", "Linear", 100, 1000),),
+    submodules=(Submodule("net", "Linear", 100, 1000),),
     dropouts=(DropoutUse("net", (0.1, 0.1), 2),),
     shapes=((10, 10),),
     scales=(Scale("net.weight", (10, 10), 0.1),),
@@ -28,7 +29,7 @@ NET = Evidence(
 )
 OTHER = replace(NET, config="b", responses=({"loss": 1.0}, {"loss": 1.1}))
 FLOOR = Evidence(val=NET.val, metrics={"val_accuracy": 0.4, "val_loss": 3.0})
-METRICS = {"val_accuracy": "maximize", "val_loss": "minimize"}
+METRICS = {"val_accuracy": Direction.MAXIMIZE, "val_loss": Direction.MINIMIZE}
 
 
 def found(changes=None, *, reached=None, declared=None, floor=FLOOR, **other):
@@ -36,7 +37,7 @@ def found(changes=None, *, reached=None, declared=None, floor=FLOOR, **other):
     arms = {"net": NET, "other": replace(OTHER, **other), "floor": floor}
     paths = declared if declared is not None else ["model.init_args.kind"]
     study = Declared({"net": [], "other": paths}, METRICS, reached or {})
-    findings = compare(arms, study)
+    findings = compare_evidence(arms, study)
     assert len({item.code for item in findings}) == len(findings)
     return {item.code: item for item in findings}
 
@@ -148,8 +149,8 @@ def test_dropout_that_comes_with_more_layers_or_is_what_the_arm_changes_is_not()
 
 
 def test_sizes_that_differ_are_a_note_with_the_parts_that_not_all_have():
-    parts = (*NET.components, Component("context", "Context", 10, 0))
-    finding = found(parameters=110, flops=2000, components=parts)["unequal-parameters"]
+    parts = (*NET.submodules, Submodule("context", "Context", 10, 0))
+    finding = found(parameters=110, flops=2000, submodules=parts)["unequal-parameters"]
     assert finding.severity == "note"
     assert finding.what == (
         "100 parameters in net, 110 in other; 1,000 FLOPs per example in net, 2,000 in other; "
@@ -215,7 +216,7 @@ def test_a_floor_that_reaches_the_top_or_the_best_known_value_saturates_the_metr
 def test_equal_faults_of_several_arms_are_one_finding():
     fault = Fault("sees-the-future", "at 3 of 4 positions", "autoregression")
     arms = {"a": replace(NET, faults=(fault,)), "b": replace(OTHER, faults=(fault,))}
-    (finding,) = compare(arms, Declared())
+    (finding,) = compare_evidence(arms, Declared())
     assert (finding.arms, finding.what) == (("a", "b"), "at 3 of 4 positions")
 
 
@@ -225,7 +226,7 @@ def test_faults_that_differ_are_told_by_arm():
         f"arm{n}": replace(OTHER, config=str(n), responses=(), faults=(f,))
         for n, f in enumerate(faults)
     }
-    (finding,) = compare(arms, Declared())
+    (finding,) = compare_evidence(arms, Declared())
     assert finding.what == "arm0: by 0; arm1: by 1; arm2: by 2; and likewise arm3, arm4"
 
 
