@@ -67,7 +67,8 @@ def read_table(text: str) -> dict[int, Entry]:
     return rows
 
 
-ENTRIES = read_table(TABLE.read_text(encoding="utf-8"))
+WRITTEN, *_ = TABLE.read_text(encoding="utf-8").split("\n## ")
+ENTRIES = read_table(WRITTEN)
 
 
 @cache

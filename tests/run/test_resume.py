@@ -48,27 +48,6 @@ STOPS_EARLY = {
     "init_args": {"monitor": "val_loss", "patience": 0, "min_delta": 1e9},
 }
 ADAM = {"class_path": "torch.optim.Adam", "init_args": {"lr": 0.01}}
-ARC_MODULE = {
-    "arch": "champion",
-    "d_model": 16,
-    "d_ff": 32,
-    "heads": 2,
-    "decoder_layers": 1,
-    "context_d_model": 8,
-    "context_heads": 2,
-    "context_ff": 16,
-    "dropout": 0.1,
-    "decoder_dropout": 0.1,
-}
-ARC_DATA = {
-    "tasks": ["c1d99e64", "05269061"],
-    "samples_per_task": 12,
-    "val_samples_per_task": 3,
-    "validation": "examples",
-    "max_side": 6,
-    "batch_size": 4,
-    "generation_processes": 1,
-}
 CASES: dict[str, dict[str, Any]] = {
     "a schedule per epoch": {"lr_scheduler": STEP_LR},
     "a schedule per step": {"lr_scheduler": COSINE, "optimizer": ADAM},
@@ -221,25 +200,6 @@ class TestSameNumbers:
         whole = do(tmp_path / "whole", changes)
         killed(tmp_path / "broken", 1, changes)
         assert resumed(tmp_path / "broken", changes).reports() == whole.reports()
-
-    def test_the_arc_system_continues(self, tmp_path):
-        changes = {
-            "model": {"class_path": "ablate.systems.arc.ArcModule", "init_args": ARC_MODULE},
-            "data": {
-                "class_path": "ablate.systems.arc.ArcDataModule",
-                "init_args": {**ARC_DATA, "cache_dir": str(tmp_path / "cache")},
-            },
-            "optimizer": ADAM,
-            "lr_scheduler": COSINE,
-            "trainer.max_epochs": 3,
-        }
-        whole = do(tmp_path / "whole", changes)
-        assert whole.outcome().reason is None
-        killed(tmp_path / "broken", 2, changes)
-        record = resumed(tmp_path / "broken", changes)
-        assert resumed_epoch(record) == 2
-        assert record.reports() == whole.reports()
-        assert record.finished() == whole.finished()
 
 
 class TestResuming:

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-FOLDER = Path(__file__).parents[2] / "configs" / "worldmodel"
+FOLDER = Path(__file__).parents[3] / "configs" / "worldmodel"
 RECIPES = {"development": ["development"], "production": ["development", "production"]}
 COLUMNS = {
     "seed_everything": (42, 42),

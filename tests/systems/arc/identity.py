@@ -1,8 +1,7 @@
 """A fixed 20-step run of the ARC champion; prints its losses, every bit of them.
 
-`python -m tests.identity > tests/identity_losses.json` records them anew after a change that is
-meant to alter the computation. The test runs it with the instruction sets of old processors, so
-that the losses do not depend on the machine.
+`OMP_NUM_THREADS=1 python -m tests.systems.arc.identity > tests/systems/arc/identity_losses.json`
+records them anew after a change that is meant to alter the computation.
 """
 
 import json
@@ -14,13 +13,6 @@ from ablate.systems.arc import ArcModule
 from ablate.systems.arc.batches import ArcBatch
 
 STEPS = 20
-EVERYWHERE = {
-    "ATEN_CPU_CAPABILITY": "default",
-    "MKL_CBWR": "COMPATIBLE",
-    "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
-    "ONEDNN_MAX_CPU_ISA": "SSE41",
-    "OMP_NUM_THREADS": "1",
-}
 
 
 def batch(generator: torch.Generator) -> ArcBatch:

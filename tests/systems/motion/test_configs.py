@@ -13,7 +13,7 @@ from ablate.spec import paths
 from ablate.spec.files import read_yaml
 from ablate.spec.study import merged
 
-FOLDER = Path(__file__).parents[2] / "configs" / "motion"
+FOLDER = Path(__file__).parents[3] / "configs" / "motion"
 SIZES = ("nano", "tiny", "micro", "small", "medium", "large")
 HARDWARE = tuple(sorted(f"hardware/{path.stem}" for path in (FOLDER / "hardware").glob("*.yaml")))
 TRAINED = ("nano", "tiny", "micro", "small", "hardware/cpu_8gb", "hardware/cpu_16gb")

