@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ablate.cli.findings import origins
 
 from ablate.audit.check import audit, declared
 from ablate.audit.codes import as_rows
-from ablate.cli.findings import origins
 from ablate.errors import SpecError
 from ablate.run import InProcessLauncher, LocalLauncher
 from ablate.spec import Study, read_study

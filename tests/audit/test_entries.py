@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+from ablate.cli.findings import after_runs
 
 from ablate import analysis
 from ablate.audit.check import audit
@@ -19,7 +20,6 @@ from ablate.audit.compare import Declared, compare
 from ablate.audit.components import check_components
 from ablate.audit.evidence import Component, Evidence
 from ablate.audit.probes import examine
-from ablate.cli.findings import after_runs
 from ablate.errors import RequestError
 from ablate.report import build
 from ablate.run import InProcessLauncher
