@@ -8,7 +8,20 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from ablate.analysis import AblationFrames, load
+from ablate.report import Audit, write_report
+from ablate.spec import (
+    Budget,
+    Cause,
+    ClassConfig,
+    Direction,
+    Objective,
+    Outcome,
+    ProfileChange,
+    Status,
+)
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, database
+from tests import definitions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -16,39 +29,47 @@ CONFIG = {"model": {"class_path": "m.Model", "init_args": {"width": 64}}, "train
 ENVIRONMENT = {"python": "3.11", "libraries": {"torch": "2.9", "lightning": "2.6"}}
 HOME = "results"
 
-ABLATION = {
-    "kind": "ablation",
-    "config": CONFIG,
-    "design": "arms",
-    "arms": {
-        "champion": {},
-        "no_attention": {"model.init_args.attention": False},
-        "a|b_<i>*c*": {"model.init_args.width": 32, "model.init_args.depth": 2},
-        "late": {"model.init_args.width": 16},
-    },
-    "floor": {"copy_input": {"model.class_path": "m.Copy"}},
-    "reference": "champion",
-    "seeds": [307, 308, 309],
-    "metrics": {"val_accuracy": "maximize", "val_loss": "minimize"},
-    "objective": {"metric": "val_loss", "direction": "minimize", "at": "best"},
-    "profile": "cpu",
-    "profile_changes": [
-        {"path": "trainer.epochs", "from": 40, "to": 6},
-        {"path": "data.dsn", "from": None, "to": "postgresql://ann:hunter2@host/db"},
-    ],
-}
-SEARCH = {
-    "kind": "search",
-    "config": CONFIG,
-    "objective": {"metric": "val_loss", "direction": "minimize", "at": "best"},
-    "space": {"optimizer.init_args.lr": {"float": [1e-5, 1e-2], "log": True}},
-    "seeds": [307],
-    "budget": {"trials": 12, "timeout": 3600.0},
-    "sampler": {"class_path": "optuna.samplers.TPESampler", "init_args": {}},
-    "pruner": {"class_path": "optuna.pruners.HyperbandPruner", "init_args": {}},
-    "profile": "cpu",
-    "profile_changes": [],
-}
+OBJECTIVE = Objective(metric="val_loss", direction=Direction.MINIMIZE, at="best")
+SEARCH = definitions.search(
+    config=CONFIG,
+    objective=OBJECTIVE,
+    space={"optimizer.init_args.lr": {"float": [1e-5, 1e-2], "log": True}},
+    seeds=(307,),
+    budget=Budget(trials=12, timeout=3600.0),
+    sampler=ClassConfig(class_path="optuna.samplers.TPESampler"),
+    pruner=ClassConfig(class_path="optuna.pruners.HyperbandPruner"),
+)
+
+
+def an_ablation(**changes):
+    """Define the ablation of these tests, with changes."""
+    known = {
+        "config": CONFIG,
+        "arms": {
+            "champion": {},
+            "no_attention": {"model.init_args.attention": False},
+            "a|b_<i>*c*": {"model.init_args.width": 32, "model.init_args.depth": 2},
+            "late": {"model.init_args.width": 16},
+        },
+        "floor": {"copy_input": {"model.class_path": "m.Copy"}},
+        "reference": "champion",
+        "seeds": (307, 308, 309),
+        "metrics": {"val_accuracy": Direction.MAXIMIZE, "val_loss": Direction.MINIMIZE},
+        "objective": OBJECTIVE,
+        "profile_changes": (
+            ProfileChange(path="trainer.epochs", before=40, after=6),
+            ProfileChange(path="data.dsn", before=None, after="postgresql://ann:hunter2@host/db"),
+        ),
+    }
+    return definitions.ablation(**(known | changes))
+
+
+def report(store, study, out, found=(), artifacts=None):
+    """Write the report of a study with the audit that is stored, and what its runs show."""
+    frames = load(store, study)
+    before = frames.audited if isinstance(frames, AblationFrames) else None
+    audited = Audit(before is not None, (*(before or ()), *found))
+    return write_report(store, frames, audited, out, artifacts or out / "no artifacts")
 
 
 @pytest.fixture
@@ -68,7 +89,8 @@ def store(tmp_path, clock):
 def add_run(store, study, trial, definition_id, *, arm=None, seed=307, curve=(), **changes):
     """Add a run with a loss curve (and an accuracy of 1 / (1 + loss)), finished by default."""
     known = {
-        "status": "complete",
+        "status": Status.COMPLETE,
+        "cause": None,
         "reason": None,
         "attempt": 0,
         "parameters": 12_345,
@@ -94,8 +116,9 @@ def add_run(store, study, trial, definition_id, *, arm=None, seed=307, curve=(),
     }
     counts = {} if known["parameters"] is None else {key: known["parameters"]}
     store.write(Batch(study, runs={key: started}, parameters=counts, metrics=metrics))
-    if known["status"] != "running":
-        end = RunEnd(known["status"], known["reason"], len(curve), 10 * len(curve))
+    if known["status"] is not Status.RUNNING:
+        outcome = Outcome(known["status"], known["cause"], known["reason"])
+        end = RunEnd(outcome, len(curve), 10 * len(curve))
         store.write(Batch(study, ended_runs={key: end}))
     return key
 
@@ -107,7 +130,7 @@ def falling(start, rate, epochs=6):
 @pytest.fixture
 def ablation(store):
     """An ablation with a failed, a diverged, a retried, a missing and a running run."""
-    definition = store.define("ladder", "ablation", ABLATION, "cpu")
+    definition = store.define("ladder", an_ablation())
     trial = 0
     for seed in (307, 308, 309):
         wobble = (seed - 308) / 50
@@ -121,7 +144,11 @@ def ablation(store):
             if (arm, seed) == ("no_attention", 309):
                 curve = [*curve[:3], math.nan, math.nan, math.nan]
             if (arm, seed) == ("a|b_<i>*c*", 308):
-                changes = {"status": "failed", "reason": "out of memory <cuda> | 8 GiB"}
+                changes = {
+                    "status": Status.FAILED,
+                    "cause": Cause.OUT_OF_MEMORY,
+                    "reason": "out of memory <cuda> | 8 GiB",
+                }
                 curve = curve[:2]
             if (arm, seed) == ("champion", 308):
                 add_run(
@@ -132,7 +159,8 @@ def ablation(store):
                     arm=arm,
                     seed=seed,
                     curve=curve[:1],
-                    status="interrupted",
+                    status=Status.INTERRUPTED,
+                    cause=Cause.LOST,
                     reason="lost postgresql://ann:hunter2@host/db",
                 )
                 changes = {"attempt": 1}
@@ -150,14 +178,14 @@ def ablation(store):
                 **changes,
             )
             trial += 1
-    add_run(store, "ladder", trial, definition, arm="late", curve=[1.9], status="running")
+    add_run(store, "ladder", trial, definition, arm="late", curve=[1.9], status=Status.RUNNING)
     return "ladder"
 
 
 @pytest.fixture
 def search(store):
     """A search of twelve trials: one failed, one pruned, the rest complete."""
-    definition = store.define("quest", "search", SEARCH, "cpu")
+    definition = store.define("quest", SEARCH)
     study = optuna.create_study(study_name="quest", storage=store.optuna)
     session = store.start_session("quest")
     spaces = {
@@ -167,17 +195,19 @@ def search(store):
     for number in range(12):
         lr = 10 ** (-2 - (number * 7 % 12) / 4)
         curve = falling(2.0, 0.1 + 40 * lr)
-        state, reason, value = "complete", None, min(curve)
+        state, cause, reason, value = Status.COMPLETE, None, None, min(curve)
         if number == 4:
-            state, reason, value, curve = "failed", "boom <b>", None, curve[:1]
+            state, cause, reason, value = Status.FAILED, Cause.RAISED, "boom <b>", None
+            curve = curve[:1]
         if number == 7:
-            state, reason, value, curve = "pruned", "rung 1", None, curve[:2]
-        add_run(store, "quest", number, definition, curve=curve, status=state, reason=reason)
+            state, reason, value, curve = Status.PRUNED, "rung 1", None, curve[:2]
+        end = {"status": state, "cause": cause, "reason": reason}
+        add_run(store, "quest", number, definition, curve=curve, **end)
         study.add_trial(
             FrozenTrial(
                 number=number,
                 trial_id=-1,
-                state=TrialState["FAIL" if state == "failed" else state.upper()],
+                state=TrialState["FAIL" if state is Status.FAILED else state.upper()],
                 value=value,
                 params={
                     "optimizer.init_args.lr": lr,

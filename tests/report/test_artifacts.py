@@ -9,11 +9,10 @@ import optuna
 import pytest
 from PIL import Image
 
-from ablate.report import build
 from ablate.report.pictures import MAX_SHOWN
 from ablate.store import Batch
 from ablate.store.artifacts import FOLDER, RunFiles, keep
-from tests.report.conftest import ABLATION, add_run
+from tests.report.conftest import add_run, an_ablation, report
 
 NASTY = '"><script>x</script>](y)&.png'
 
@@ -42,7 +41,8 @@ class Studio:
         self.store.write(Batch(study, system_attrs={trial: keep(run, print)}))
 
     def build(self, study):
-        return build(self.store, study, self.home / "results" / study / "report", self.artifacts)
+        out = self.home / "results" / study / "report"
+        return report(self.store, study, out, artifacts=self.artifacts)
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def embedded(page):
 @pytest.fixture
 def arms(store):
     """Make an ablation of two arms, two seeds and a floor, with its trials in Optuna."""
-    body = {**ABLATION, "arms": {"champion": {}, "late": {}}, "seeds": [308, 307]}
-    definition = store.define("arms", "ablation", body, "cpu")
+    two_arms = an_ablation(arms={"champion": {}, "late": {}}, seeds=(308, 307))
+    definition = store.define("arms", two_arms)
     study = optuna.create_study(study_name="arms", storage=store.optuna)
     cells = [(arm, seed) for seed in (307, 308) for arm in ("late", "champion", "copy_input")]
     for trial, (arm, seed) in enumerate(cells):

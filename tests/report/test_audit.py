@@ -4,9 +4,9 @@ import csv
 
 import pytest
 
-from ablate.report import build
 from ablate.store import FindingRow
-from tests.report.conftest import ABLATION
+from tests.report import conftest
+from tests.report.conftest import an_ablation
 
 ERROR = FindingRow(
     "unequal-epochs", "error", ("late", "champion"), "max_epochs is 3 in late, 6 in champion",
@@ -25,7 +25,7 @@ def definition(store, ablation):
 
 
 def report(store, out, study, found=()):
-    return build(store, study, out, check=lambda _: found).markdown.read_text()
+    return conftest.report(store, study, out, found).markdown.read_text()
 
 
 def test_a_study_that_was_not_audited_says_so(store, tmp_path, ablation):
@@ -57,13 +57,13 @@ def test_findings_are_listed_the_worst_first_and_allowed_ones_marked(
 
 def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablation, definition):
     store.record_audit(definition, (ERROR,))
-    store.define(ablation, "ablation", {**ABLATION, "seeds": [307]}, "cpu")
+    store.define(ablation, an_ablation(seeds=(307,)))
     assert "unequal-epochs" not in report(store, tmp_path, ablation)
 
 
 def test_arms_of_the_same_function_enter_the_noise_floor(store, tmp_path, ablation, definition):
     def floors():
-        build(store, ablation, tmp_path)
+        conftest.report(store, ablation, tmp_path)
         with (tmp_path / "arms.csv").open(newline="") as file:
             return [float(row["noise_floor"] or "nan") for row in csv.DictReader(file)]
 
@@ -80,6 +80,6 @@ def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search)
 
 
 def test_a_study_without_a_reference_has_no_effects(store, tmp_path, ablation):
-    store.define(ablation, "ablation", {**ABLATION, "reference": None}, "cpu")
+    store.define(ablation, an_ablation(reference=None))
     page = report(store, tmp_path, ablation)
     assert "noise floor" not in page.lower()

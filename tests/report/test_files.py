@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from ablate.errors import NotFoundError, RequestError
-from ablate.report import build
 from ablate.report.search import short_names
 from ablate.store import Batch, Store
-from tests.report.conftest import ABLATION, SEARCH, add_run
+from tests.report.conftest import SEARCH, add_run, an_ablation, report
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -31,7 +30,7 @@ def out(tmp_path):
 @pytest.mark.parametrize("study", ["ablation", "search"])
 def test_the_markdown_report_is_what_was_read_and_approved(store, out, study, request):
     name = request.getfixturevalue(study)
-    written = build(store, name, out).markdown
+    written = report(store, name, out).markdown
     approved = GOLDEN / f"{name}.md"
     assert written.read_text() == approved.read_text(), f"if meant: cp {written} {approved}"
 
@@ -39,19 +38,19 @@ def test_the_markdown_report_is_what_was_read_and_approved(store, out, study, re
 @pytest.mark.parametrize("study", ["ablation", "search"])
 def test_equal_stores_give_equal_files(store, tmp_path, study, request):
     name = request.getfixturevalue(study)
-    one, two = (build(store, name, tmp_path / "r" / part / "report").folder for part in "ab")
+    one, two = (report(store, name, tmp_path / "r" / part / "report").folder for part in "ab")
     assert contents(one) == contents(two)
 
 
 def test_all_files_are_written_and_no_others(store, out, ablation, search):
-    files = build(store, ablation, out)
+    files = report(store, ablation, out)
     named = {files.markdown, files.html, *files.tables, *files.figures}
     assert named == set(out.iterdir())
     assert {path.name for path in named} == {
         *("report.md", "report.html", "arms.csv", "runs.csv", "curves.csv"),
         *("curves-val_accuracy.svg", "curves-val_loss.svg"),
     }
-    other = build(store, search, out.with_name("other"))
+    other = report(store, search, out.with_name("other"))
     assert {path.name for path in other.tables} == {"trials.csv", "runs.csv", "curves.csv"}
     assert {path.name for path in other.figures} == {"history.svg", "curves.svg"}
     for figure in (*files.figures, *other.figures):
@@ -59,11 +58,11 @@ def test_all_files_are_written_and_no_others(store, out, ablation, search):
 
 
 def test_a_report_replaces_the_one_before_and_keeps_other_files(store, out, ablation):
-    build(store, ablation, out)
+    report(store, ablation, out)
     before = contents(out)
     (out / "notes.txt").write_text("mine")
     (out / "report.md").write_text("old")
-    build(store, ablation, out)
+    report(store, ablation, out)
     assert contents(out) == {**before, "notes.txt": b"mine"}
 
 
@@ -92,7 +91,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("study", ["ablation", "search"])
 def test_the_page_stands_alone(store, out, study, request):
-    text = build(store, request.getfixturevalue(study), out).html.read_text()
+    text = report(store, request.getfixturevalue(study), out).html.read_text()
     page = Page(text)
     assert page.open == []
     assert page.fetched == []
@@ -104,7 +103,7 @@ def test_the_page_stands_alone(store, out, study, request):
 
 
 def test_nothing_written_holds_a_password_or_raw_markup(store, out, ablation):
-    build(store, ablation, out)
+    report(store, ablation, out)
     for name, content in contents(out).items():
         assert b"hunter2" not in content, name
         if name.endswith((".html", ".svg")):
@@ -113,7 +112,7 @@ def test_nothing_written_holds_a_password_or_raw_markup(store, out, ablation):
 
 
 def test_absolute_directories_never_show(store, tmp_path, monkeypatch):
-    definition = store.define("s", "ablation", ABLATION, "cpu")
+    definition = store.define("s", an_ablation())
     for trial, path in enumerate(
         [tmp_path / "results" / "s" / "0-abc", Path("/far/away/1-abc"), Path("results/s/2-abc")]
     ):
@@ -128,7 +127,7 @@ def test_absolute_directories_never_show(store, tmp_path, monkeypatch):
             directory=str(path),
         )
     monkeypatch.chdir(tmp_path)
-    files = build(store, "s", Path("results/s/report"))
+    files = report(store, "s", Path("results/s/report"))
     assert [row["directory"] for row in rows(files.folder / "runs.csv")] == [
         *("0-abc", "1-abc", "2-abc")
     ]
@@ -136,7 +135,7 @@ def test_absolute_directories_never_show(store, tmp_path, monkeypatch):
 
 
 def test_the_tables_hold_full_precision_and_say_what_is_missing(store, out, ablation):
-    build(store, ablation, out)
+    report(store, ablation, out)
     arms = {(row["metric"], row["arm"]): row for row in rows(out / "arms.csv")}
     champion = arms["val_loss", "champion"]
     values = [float(champion[f"seed_{seed}"]) for seed in (307, 308, 309)]
@@ -155,7 +154,7 @@ def test_the_tables_hold_full_precision_and_say_what_is_missing(store, out, abla
 
 
 def test_the_trials_table_has_a_column_per_parameter(store, out, search):
-    build(store, search, out)
+    report(store, search, out)
     trials = rows(out / "trials.csv")
     assert [row["number"] for row in trials] == [str(number) for number in range(12)]
     assert trials[4]["reason"] == "boom <b>"
@@ -164,55 +163,55 @@ def test_the_trials_table_has_a_column_per_parameter(store, out, search):
     assert trials[1]["lr_scheduler"] == "restarts"
 
 
-@pytest.mark.parametrize(("kind", "body"), [("ablation", ABLATION), ("search", SEARCH)])
-def test_a_study_without_runs_has_a_report(store, out, kind, body):
-    store.define("empty", kind, body, "cpu")
-    files = build(store, "empty", out)
+@pytest.mark.parametrize("definition", [an_ablation(), SEARCH], ids=["ablation", "search"])
+def test_a_study_without_runs_has_a_report(store, out, definition):
+    store.define("empty", definition)
+    files = report(store, "empty", out)
     assert "yet" in files.markdown.read_text()
     assert files.figures == ()
 
 
 def test_an_arm_below_the_floor_is_said_to_be_below(store, out):
-    definition = store.define("s", "ablation", ABLATION, "cpu")
+    definition = store.define("s", an_ablation())
     add_run(store, "s", 0, definition, arm="champion", curve=[4.0])
     add_run(store, "s", 1, definition, arm="copy_input", curve=[1.0])
-    text = build(store, "s", out).markdown.read_text()
+    text = report(store, "s", out).markdown.read_text()
     assert "`champion`, the only arm with a value, has the mean 4.000, over 1 of 3 runs" in text
     assert "; 3.000 above the lowest floor, `copy_input`" in text
     assert "; 0.3000 below the highest floor, `copy_input`" in text
 
 
 def test_equal_means_share_the_lead(store, out):
-    definition = store.define("s", "ablation", ABLATION, "cpu")
+    definition = store.define("s", an_ablation())
     for trial, arm in enumerate(["champion", "late"]):
         add_run(store, "s", trial, definition, arm=arm, curve=[1.0])
-    text = build(store, "s", out).markdown.read_text()
+    text = report(store, "s", out).markdown.read_text()
     assert "`champion` and `late` share the lowest mean, 1.000" in text
 
 
 def test_runs_under_an_earlier_definition_are_announced(store, out):
-    earlier = store.define("s", "ablation", {**ABLATION, "config": {}}, "cpu")
+    earlier = store.define("s", an_ablation(config={}))
     add_run(store, "s", 0, earlier, arm="champion", curve=[1.0])
-    store.define("s", "ablation", ABLATION, "cpu")
-    text = build(store, "s", out).markdown.read_text()
+    store.define("s", an_ablation())
+    text = report(store, "s", out).markdown.read_text()
     assert "Arm `champion`: 1 run made under an earlier definition not counted." in text
 
 
 def test_an_unknown_study_writes_nothing(store, out, ablation):
     with pytest.raises(NotFoundError, match="did you mean 'ladder'"):
-        build(store, "laddr", out)
+        report(store, "laddr", out)
     assert not out.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_a_wrong_request(store, tmp_path, ablation):
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(RequestError, match="name another folder"):
-        build(store, ablation, tmp_path / "taken" / "report")
+        report(store, ablation, tmp_path / "taken" / "report")
 
 
 def test_a_long_search_shows_its_best_trials(store, out, search, monkeypatch):
     monkeypatch.setattr("ablate.report.search.SHOWN", 3)
-    text = build(store, search, out).markdown.read_text()
+    text = report(store, search, out).markdown.read_text()
     assert "The best 3 of 12 trials; all are in `trials.csv`." in text
     section = text.partition("## Trials")[2].partition("## ")[0]
     assert [line.split("|")[1].strip() for line in section.splitlines() if "complete" in line] == [
@@ -227,9 +226,9 @@ def test_parameters_are_named_as_short_as_they_differ():
 
 def test_a_store_of_only_training_metrics_has_no_curves(tmp_path, out):
     with Store.open(f"sqlite:///{tmp_path}/b.db", create=True) as store:
-        definition = store.define("s", "ablation", ABLATION, "cpu")
+        definition = store.define("s", an_ablation())
         run = add_run(store, "s", 0, definition, arm="champion")
         store.write(Batch("s", metrics={(run, "train", "val_loss", 0): (0, 1.0)}))
-        files = build(store, "s", out)
+        files = report(store, "s", out)
     assert files.figures == ()
     assert "no value: val_loss was not recorded" in files.markdown.read_text()

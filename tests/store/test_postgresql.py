@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from ablate.errors import RequestError, StorageError, Unavailable
+from ablate.spec import Direction
 from ablate.store import Store
 from tests.store.batches import whole
 from tests.store.storage_suite import HOLDER, StorageSuite, python, recorded
@@ -45,7 +46,7 @@ class TestPostgresql(StorageSuite):
                 lambda: store.runs("s"),
                 lambda: store.trials("s"),
                 lambda: store.past("s"),
-                lambda: store.create_study("s", "minimize"),
+                lambda: store.create_study("s", Direction.MINIMIZE),
                 lambda: store.lock("s").__enter__(),
             ):
                 with pytest.raises(Unavailable, match="try again"):

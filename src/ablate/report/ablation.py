@@ -32,7 +32,7 @@ from ablate.report.blocks import (
     table,
     text,
 )
-from ablate.spec import AblationDefinition, Arm, Changes
+from ablate.spec import AblationDefinition, Arm, Changes, designs
 from ablate.store import FindingRow
 
 ARMS = ("arm", "undeclared")
@@ -288,13 +288,20 @@ def _changes_section(frames: AblationFrames) -> Section:
             _changes_table({"component": definition.components, "floor": floors}),
         )
         return Section("What each arm changes", blocks)
-    said = (
-        "Each arm keeps the changes of the arms above it."
-        if "ladder" in definition.designs
-        else "Each arm changes the base configuration alone."
-    )
-    changes = _changes_table({"arm": _changes_of(definition.trained), "floor": floors})
+    said, arms = "Each arm changes the base configuration alone.", _changes_of(definition.trained)
+    if "ladder" in definition.designs and not definition.tuned:
+        said, arms = "Each arm keeps the changes of the arms above it.", _changes_added(arms)
+    changes = _changes_table({"arm": arms, "floor": floors})
     return Section("What each arm changes", (text(said), changes))
+
+
+def _changes_added(arms: Mapping[str, Changes]) -> dict[str, Changes]:
+    """Return what each arm of a ladder adds to the changes of the arm before it."""
+    before = ({}, *arms.values())
+    return {
+        name: designs.added(earlier, changes)
+        for earlier, (name, changes) in zip(before, arms.items(), strict=False)
+    }
 
 
 def _changes_of(arms: Iterable[Arm]) -> dict[str, Changes]:

@@ -57,7 +57,7 @@ def sections(frames: AblationFrames) -> tuple[Section, ...]:
         )
         for row in compare(frames).to_dict("records")
     ]
-    if frames.definition.published is None:
+    if not rows or frames.definition.published is None:
         return ()
     source = frames.definition.published.source
     said = text(

@@ -151,19 +151,30 @@ _READER: TypeAdapter[Definition] = TypeAdapter(
 
 def read_definition(body: Mapping[str, Any]) -> Definition:
     """Read a stored definition of any version so far; raise StorageError if it can't be read."""
-    plain = {key: value for key, value in body.items() if key != "version"}
-    version = body.get("version", 1)
+    version: Any = "unknown"
     try:
+        plain = dict(body)
+        version = plain.pop("version", 1)
+        if version not in range(1, VERSION + 1):
+            raise _unreadable(version, "it was written by a newer ablate")
         for step in _STEPS[version - 1 :]:
             plain = step(plain)
         return _READER.validate_python(plain)
-    except (ValidationError, KeyError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise StorageError(
-            f"a study's definition in this storage, of version {version}, can't be read "
-            f"({reason}); this ablate reads versions 1 to {VERSION}: update it, or restore the "
-            "database from a copy"
-        ) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise _unreadable(version, f"{place}: {first['msg']}" if place else first["msg"]) from None
+    except KeyError as error:
+        raise _unreadable(version, f"it lacks {error}") from None
+    except (TypeError, ValueError, AttributeError, IndexError) as error:
+        raise _unreadable(version, str(error)) from None
+
+
+def _unreadable(version: Any, reason: str) -> StorageError:
+    return StorageError(
+        f"a study's definition in this storage, of version {version}, can't be read: {reason}; "
+        f"this ablate reads versions 1 to {VERSION}: update it, or restore the database from a copy"
+    )
 
 
 def _second(body: dict[str, Any]) -> dict[str, Any]:

@@ -128,6 +128,16 @@ def joined(changes: Changes, more: Changes) -> dict[str, Any]:
     return {**{path: value for path, value in changes.items() if path not in more}, **more}
 
 
+def added(before: Changes, changes: Changes) -> dict[str, Any]:
+    """Return the last changes that, joined to those `before`, give all of `changes`."""
+    pairs = [*changes.items()]
+    for count in range(len(pairs) + 1):
+        last = dict(pairs[len(pairs) - count :])
+        if [*joined(before, last).items()] == pairs:
+            return last
+    return dict(pairs)
+
+
 def declared(arms: Mapping[str, Changes], design: str) -> tuple[Arm, ...]:
     """Return arms declared one by one; in a `ladder` each keeps the changes of those before it."""
     found: list[Arm] = []

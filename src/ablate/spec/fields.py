@@ -21,8 +21,11 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 def parse_duration(value: Any) -> float:
     """Turn `90`, `90s`, `15m`, `1.5h` or `2d` into seconds; raise ValueError otherwise."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value), re.ASCII)
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if isinstance(value, float):
+        seconds = value  # as text, a very large or small one would be 1e+16 or 1e-05
+    else:
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([smhd]?)\s*", str(value), re.ASCII)
+        seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
     if not (seconds > 0 and math.isfinite(seconds)):
         raise ValueError("write a duration as seconds or like 90s, 15m, 1.5h, 2d")
     return seconds

@@ -117,7 +117,7 @@ class Store:
                     f"{error.strerror}; name another one with --storage"
                 ) from None
         store = cls(parsed, contents, busy_seconds)
-        if create and not contents.complete:
+        if create and not contents.current:
             try:
                 store._create()
             except StorageError:

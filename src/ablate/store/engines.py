@@ -44,12 +44,17 @@ _REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no passw
 class Contents:
     """What a database holds: ablate's schema version if any, and whether Optuna's tables.
 
-    `complete` says that all tables of ablate are there, in the present layout.
+    `complete` says that all tables of ablate are there, those of later additions too.
     """
 
     version: int | None
     optuna: bool
     complete: bool = False
+
+    @property
+    def current(self) -> bool:
+        """Whether all tables are there, in the present layout."""
+        return self.complete and self.version == tables.SCHEMA_VERSION
 
 
 def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
@@ -217,8 +222,7 @@ def _contents(connection: Connection, url: URL) -> Contents:
             f"the storage {show_url(url)} belongs to something else (its tables: {some}); "
             "name another database"
         )
-    complete = names >= tables.metadata.tables.keys() and version == tables.SCHEMA_VERSION
-    return Contents(version, optuna, complete)
+    return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())
 
 
 def _read(engine: Engine, url: URL) -> Contents:

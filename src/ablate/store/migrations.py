@@ -24,6 +24,7 @@ _REASONS = (
     ("interrupted%", Cause.STOPPED),
     ("stopped by a signal", Cause.STOPPED),
     ("%Error: %", Cause.RAISED),
+    ("%Exception: %", Cause.RAISED),
 )
 """How reasons of version 1, which kept no cause, begin."""
 
