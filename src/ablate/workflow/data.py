@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ablate import analysis
-from ablate.audit.codes import as_rows
-from ablate.report.ablation import compare
+from ablate.audits.codes import as_rows
+from ablate.reports.ablation import compare
 from ablate.spec import Definition, paths
 from ablate.store import FindingRow, RunRecord, Store, TrialRecord
 from ablate.workflow.audited import audit_runs

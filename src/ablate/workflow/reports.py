@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from ablate import analysis
-from ablate.audit.codes import as_rows
-from ablate.report import Audit, ReportFiles, write_report
-from ablate.report.ablation import compare
+from ablate.audits.codes import as_rows
+from ablate.reports import Audit, ReportFiles, write_report
+from ablate.reports.ablation import compare
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
 from ablate.workflow.audited import audit_runs
