@@ -5,7 +5,12 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCHMARKS := $(wildcard benchmarks/*.py)
 
-.PHONY: install demo test check format bench clean
+# What the demo searches and replays, and the extra of the system they are studies of.
+SYSTEM := arc
+SEARCH := champion
+ABLATION := trial-69
+
+.PHONY: install demo test check format versions bench clean
 
 install: $(INSTALLED)
 
@@ -13,14 +18,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
 $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
-	$(BIN)/python -m pip install -e '.[systems,dev]' -c constraints.txt
+	$(BIN)/python -m pip install -e '.[$(SYSTEM),dev]' -c constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/ablate search --study champion
-	$(BIN)/ablate replay trial-69
-	$(BIN)/ablate report trial-69
-	@echo "The report is in results/trial-69/report/, the runs beside it, the record in results/ablate.db."
+	$(BIN)/ablate search --study $(SEARCH)
+	$(BIN)/ablate replay $(ABLATION)
+	$(BIN)/ablate report $(ABLATION)
+	@echo "The report is in results/$(ABLATION)/report/, the runs beside it, the record in results/ablate.db."
 
 test: install
 	$(BIN)/pytest -n 2
@@ -33,6 +38,10 @@ check: install
 format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# The tests of the resolver at both ends of the supported versions.
+versions: install
+	$(BIN)/python scripts/versions.py
 
 bench: install
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done

@@ -18,7 +18,11 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-STUDIES = ("worldmodel", "motion")
+SYSTEMS = ROOT / "src" / "ablate" / "systems"
+STUDIES = sorted(
+    path.stem for path in (ROOT / "studies").glob("*.yaml") if (SYSTEMS / path.stem).is_dir()
+)
+"""The searches that are named after a system."""
 
 
 def main(trials: int = 8, *studies: str) -> None:

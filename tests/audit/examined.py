@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from ablate.audit.compare import Declared, compare
 from ablate.audit.evidence import Evidence
+from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.findings import Finding
+from ablate.audit.probe_request import ProbeRequest
 from ablate.audit.probes import examine
 from ablate.run.lightning_cli import resolve
-from ablate.spec import paths
+from ablate.spec import Direction, paths
 
 SGD = {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.01}}
 
@@ -36,8 +37,13 @@ def changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 def evidence(config: dict[str, Any], *metrics: str, **changes: Any) -> Evidence:
     """Examine a config and read the evidence; its keys are tried if some are declared."""
-    keys = {"keys": {path: [value] for path, value in changes.items()}} if changes else {}
-    return Evidence.of(examine(config, {**keys, "metrics": list(metrics)}))
+    keys = {path: [value] for path, value in changes.items()} if changes else None
+    return examined(config, keys=keys, metrics=metrics)
+
+
+def examined(config: dict[str, Any], **request: Any) -> Evidence:
+    """Examine a config as a `ProbeRequest` asks, over the wire, and read the evidence."""
+    return Evidence.of(examine(config, ProbeRequest(**request).as_dict()))
 
 
 def audited(
@@ -46,11 +52,12 @@ def audited(
     """Examine arms, each a mapping of changes, and compare them."""
     seen = {}
     for name, changes in arms.items():
-        mine = changed(config, changes)
+        arm = changed(config, changes)
         keys = {path: [paths.get(config, path)] for path in changes if paths.has(config, path)}
-        seen[name] = Evidence.of(examine(mine, {"keys": keys, "metrics": list(metrics)}))
-    declared: Any = Declared({name: list(changes) for name, changes in arms.items()}, metrics)
-    return compare(seen, declared)
+        seen[name] = examined(arm, keys=keys, metrics=tuple(metrics))
+    directions = {name: Direction(direction) for name, direction in metrics.items()}
+    declared = Declared({name: list(changes) for name, changes in arms.items()}, directions)
+    return compare_evidence(seen, declared)
 
 
 def codes(findings: list[Finding], *severities: str) -> set[str]:

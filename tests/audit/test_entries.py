@@ -16,19 +16,18 @@ from ablate.cli.findings import after_runs
 from ablate import analysis
 from ablate.audit.check import audit
 from ablate.audit.codes import CODES
-from ablate.audit.compare import Declared, compare
-from ablate.audit.components import check_components
-from ablate.audit.evidence import Component, Evidence
-from ablate.audit.probes import examine
+from ablate.audit.evidence import Evidence, Submodule
+from ablate.audit.evidence_checks import Declared, compare_evidence
+from ablate.audit.evidence_checks.submodules import check_submodules
 from ablate.errors import RequestError
 from ablate.report import build
-from ablate.run import InProcessLauncher
+from ablate.run import InProcessLauncher, WorkerFacts
 from ablate.run.lightning_cli import resolve
-from ablate.spec import content_hash, paths, read_study, read_yaml
+from ablate.spec import Direction, content_hash, paths, read_study, read_yaml
 from ablate.store import Store
 from ablate.study import replay, search
 from tests.analysis import frames_of
-from tests.audit.examined import changed
+from tests.audit.examined import changed, examined
 from tests.study.conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, project
 
 __all__ = ["project"]
@@ -68,7 +67,8 @@ def read_table(text: str) -> dict[int, Entry]:
     return rows
 
 
-ENTRIES = read_table(TABLE.read_text(encoding="utf-8"))
+WRITTEN, *_ = TABLE.read_text(encoding="utf-8").split("\n## ")
+ENTRIES = read_table(WRITTEN)
 
 
 @cache
@@ -174,10 +174,11 @@ def config(model: str, data: str, **arguments: Any) -> dict[str, Any]:
 def compared(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """Examine a sound arm and one that differs; return the findings by code."""
     arms = {"sound": {}, "odd": changes}
-    request = {"metrics": ["val_loss"], "seconds": 0}
-    seen = {name: Evidence.of(examine(changed(base, mine), request)) for name, mine in arms.items()}
-    said = Declared({name: tuple(mine) for name, mine in arms.items()}, {"val_loss": "minimize"})
-    return {item.code: item for item in compare(seen, said)}
+    asked = {"metrics": ("val_loss",), "seconds": 0}
+    seen = {name: examined(changed(base, paths), **asked) for name, paths in arms.items()}
+    paths = {name: tuple(paths) for name, paths in arms.items()}
+    declared = Declared(paths, {"val_loss": Direction.MINIMIZE})
+    return {item.code: item for item in compare_evidence(seen, declared)}
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +220,7 @@ def test_a_filter_on_length_in_one_arm_is_found_and_the_lengths_are_measured() -
 
 def test_a_validation_example_that_training_shows_as_context_is_found() -> None:
     base = config("modules.Translator", "planted.Revealed")
-    evidence = Evidence.of(examine(base, {"metrics": ["val_loss"], "seconds": 0}))
+    evidence = examined(base, metrics=("val_loss",), seconds=0)
     faults = {fault.code: fault.what for fault in evidence.faults}
     assert set(faults) == {"context-from-validation"}
     assert faults["context-from-validation"].startswith("1 of 30 validation examples")
@@ -246,9 +247,9 @@ def test_equal_totals_with_the_parameters_elsewhere_are_found(project: Project) 
 
 
 def sized(**parts: int) -> Evidence:
-    """Imagine an arm of some components."""
-    components = tuple(Component(path, "Linear", count, 0) for path, count in parts.items())
-    return Evidence(parameters=sum(parts.values()), components=components)
+    """Imagine an arm of some parts."""
+    submodules = tuple(Submodule(path, "Linear", count, 0) for path, count in parts.items())
+    return Evidence(parameters=sum(parts.values()), submodules=submodules)
 
 
 @pytest.mark.parametrize(
@@ -263,7 +264,8 @@ def sized(**parts: int) -> Evidence:
     ],
 )
 def test_only_arms_of_one_size_are_compared_by_their_parts(other: Evidence, found: bool) -> None:
-    assert bool(list(check_components({"a": sized(body=900, head=100), "b": other}))) is found
+    arms = {"a": sized(body=900, head=100), "b": other}
+    assert bool(list(check_submodules(arms, Declared()))) is found
 
 
 # --- runs that are made ------------------------------------------------------------------
@@ -397,8 +399,8 @@ def test_the_hardware_of_every_run_is_recorded_and_other_hardware_is_found(
     project: Project,
 ) -> None:
     class Elsewhere(InProcessLauncher):
-        def facts(self) -> dict[str, Any]:
-            return {**super().facts(), "device": "another processor"}
+        def facts(self) -> WorkerFacts:
+            return replace(super().facts(), device="another processor", host="elsewhere")
 
     project.study("a", ABLATION, floor={}, seeds=[1])
     replay("a", project.request())

@@ -14,13 +14,18 @@ from lightning.pytorch import LightningModule
 from torch import nn
 
 from ablate.audit.evidence import Evidence
-from ablate.audit.probes import behaviour, examine, keys, structure
-from ablate.audit.probes.bench import Bench, fill, signature
+from ablate.audit.probe_request import ProbeRequest
+from ablate.audit.probes import examine, keys, structure
+from ablate.audit.probes.bench import Bench
+from ablate.audit.probes.canonical import fill
+from ablate.audit.probes.causality import future_positions
 from ablate.audit.probes.content import example_keys
-from ablate.run import Answered, Finished, Job
-from ablate.run.execute import execute
-from tests.audit.examined import SGD, audited, changed, codes, evidence, plain
-from tests.run.jobs import Record
+from ablate.audit.probes.invariance import sizes
+from ablate.audit.probes.losses import close
+from ablate.audit.probes.signature import signature
+from ablate.run import Answered, Call, Finished
+from tests.audit.examined import SGD, audited, changed, codes, evidence, examined, plain
+from tests.run.jobs import Record, execute
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -88,7 +93,7 @@ def test_randomness_without_a_seed_is_found_and_keeps_keys_from_being_judged():
     faults, skipped = found(fault="random")
     assert "nondeterministic" in faults
     assert set(skipped) == {"batch invariance of val_loss"}
-    seen = Evidence.of(examine(changed(CONFIG, {"model.init_args.fault": "random"}), {"keys": {}}))
+    seen = examined(changed(CONFIG, {"model.init_args.fault": "random"}), keys={})
     assert "prove nothing" in seen.skipped["dead keys"]
 
 
@@ -163,7 +168,7 @@ def test_a_key_that_changes_nothing_is_dead_and_the_others_are_read():
     declared = {
         f"optimizer.init_args.{name}": CONFIG["optimizer"]["init_args"][name] for name in adam
     }
-    seen = Evidence.of(examine(CONFIG, {"keys": {path: [] for path in declared}}))
+    seen = examined(CONFIG, keys={path: [] for path in declared})
     assert {path for path, reading in seen.keys.items() if reading == "dead"} == {
         "model.init_args.unused"
     }
@@ -211,9 +216,9 @@ def test_other_values_differ_from_the_value():
 # Parts
 
 
-def test_components_come_with_their_parameters_and_flops():
+def test_submodules_come_with_their_parameters_and_flops():
     seen = evidence(plain("ConvNet", "Images"))
-    parts = {part.path: part for part in seen.components}
+    parts = {part.path: part for part in seen.submodules}
     assert list(parts) == ["body.0", "body.1", "head"]
     assert parts["head"].parameters == 10
     assert parts["head"].flops == 2 * 4 * 2
@@ -233,7 +238,7 @@ def test_dropout_is_listed_with_its_rates_wherever_it_hides():
     model = LightningModule()
     model.stack = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.3), nn.Dropout2d(0.0))
     model.rnn = nn.LSTM(2, 2, num_layers=2, dropout=0.2)
-    assert [(use.component, use.rates) for use in structure.dropouts(model)] == [
+    assert [(use.submodule, use.rates) for use in structure.dropouts(model)] == [
         ("stack", (0.3,)),
         ("rnn", (0.2,)),
     ]
@@ -268,22 +273,22 @@ def score(leak):
 def test_only_outputs_that_depend_on_targets_from_there_on_are_counted(length, values, floats):
     targets = torch.arange(length)[None] % values
     targets = targets.float() if floats else targets
-    assert behaviour.future_positions(targets, score(0.0))[0] == 0
-    leaking, tried = behaviour.future_positions(targets, score(1.0))
+    assert future_positions(targets, score(0.0))[0] == 0
+    leaking, tried = future_positions(targets, score(1.0))
     assert leaking == tried > 0
 
 
 @given(st.integers(2, 12))
 def test_batch_sizes_to_compare_have_one_that_leaves_a_rest(examples):
-    several = behaviour.sizes(examples)
+    several = sizes(examples)
     assert several[0] == 1
     assert several[-1] == examples
     assert any(examples % size for size in several) or examples == 2
 
 
 def test_values_that_are_no_numbers_agree_with_each_other_alone():
-    assert behaviour.close(math.nan, math.nan)
-    assert not behaviour.close(math.nan, 1.0)
+    assert close(math.nan, math.nan)
+    assert not close(math.nan, 1.0)
 
 
 # In a worker
@@ -291,18 +296,12 @@ def test_values_that_are_no_numbers_agree_with_each_other_alone():
 
 def test_a_worker_answers_a_call_with_evidence_as_plain_data():
     record = Record()
-    job = Job(
-        4,
-        "call",
-        CONFIG,
-        function="ablate.audit.probes:examine",
-        arguments={"request": {"metrics": ["val_loss"]}},
-    )
-    execute(job, record)
+    request = ProbeRequest(metrics=("val_loss",)).as_dict()
+    execute(Call(4, CONFIG, "ablate.audit.probes:examine", {"request": request}), record)
     answer, end = record.of(4)
     assert isinstance(answer, Answered)
     assert isinstance(end, Finished)
-    assert end.status == "complete"
+    assert end.outcome.status == "complete"
     seen = Evidence.of(json.loads(json.dumps(answer.result)))
     assert seen.parameters == 6 * 8 + 8 * 6 + 6
     assert seen == Evidence.of(answer.result)
@@ -310,8 +309,8 @@ def test_a_worker_answers_a_call_with_evidence_as_plain_data():
 
 def test_only_functions_of_ablate_are_called():
     record = Record()
-    execute(Job(1, "call", {}, function="os:getcwd"), record)
-    end = record.finished()
+    execute(Call(1, {}, "os:getcwd", {}), record)
+    end = record.outcome()
     assert end.status == "failed"
     assert "only functions of ablate" in end.reason
 

@@ -145,6 +145,12 @@ def test_environments_are_told_apart_by_what_differs():
     assert "torch 2.9 and 2.8" in item.what
 
 
+def test_hosts_alone_are_no_different_environments():
+    twin = {**CLEAN.environments["e"], "host": "second"}
+    spread = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": twin})
+    assert not list(check_runs(spread))
+
+
 def test_other_examples_are_a_warning_where_the_data_is_what_differs():
     runs = [replace(r, config=OTHER_DATA) if r.arm == "narrow" else r for r in RUNS]
     recorded = replace(with_fingerprints("val", {2: "w", 3: "w"}), runs=runs)

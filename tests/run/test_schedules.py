@@ -1,7 +1,6 @@
 """Schedules: their closed forms, and that a real run steps them as they say."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -9,18 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback
 
-from ablate.run import Job
-from ablate.run.execute import execute
 from ablate.run.lightning_cli import build, resolve
 from ablate.run.schedules import Cosine, EpochCosine, Linear, OneCycle, Schedule
-from ablate.spec import read_yaml
-from tests.run.jobs import STEPS_PER_EPOCH, Record, run, toy
-
-TRIAL_69 = Path(__file__).parents[2] / "configs" / "trial-69.yaml"
-MONITOR = {
-    "class_path": "lightning.pytorch.callbacks.LearningRateMonitor",
-    "init_args": {"logging_interval": "epoch"},
-}
+from ablate.spec import Cause
+from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, probe, run, toy
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 shares = st.floats(0, 1)
@@ -257,17 +248,16 @@ def test_a_schedule_by_epochs_is_stepped_after_every_epoch():
 def test_a_warmup_by_epochs_that_leaves_nothing_of_the_run_is_a_wrong_config(tmp_path, task):
     record = Record()
     changes = {"lr_scheduler": by_epochs(warmup=2), "trainer.max_epochs": 2}
-    execute(Job(1, task, toy(changes), metric="val_loss", directory=str(tmp_path)), record)
-    assert record.finished().wrong_config
-    assert "a warm-up of 2 epochs leaves none of the run's 2" in str(record.finished().reason)
+    execute({"probe": probe(1, changes), "run": run(1, tmp_path, changes)}[task], record)
+    assert record.cause() == Cause.WRONG_CONFIG
+    assert "a warm-up of 2 epochs leaves none of the run's 2" in str(record.outcome().reason)
 
 
-def test_a_probe_takes_a_schedule_for_what_it_is_in_the_whole_run(tmp_path, recwarn):
+def test_a_probe_takes_a_schedule_for_what_it_is_in_the_whole_run(recwarn):
     for schedule in (by_epochs(warmup=10), counted(100)):
         record = Record()
-        config = toy({"lr_scheduler": schedule, "trainer.max_epochs": 50})
-        execute(Job(1, "probe", config, metric="val_loss", directory=str(tmp_path)), record)
-        assert record.finished().status == "complete"
+        execute(probe(1, {"lr_scheduler": schedule, "trainer.max_epochs": 50}), record)
+        assert record.status() == "complete"
     assert not [item for item in recwarn if "warms up" in str(item.message)]
 
 
@@ -291,27 +281,3 @@ def test_a_resolved_warmup_is_still_a_count_or_a_share(warmup):
     resolved = resolve(toy({"lr_scheduler": counted(warmup)}))
     found = resolve(resolved)["lr_scheduler"]["init_args"]["warmup"]
     assert (found, type(found)) == (warmup, type(warmup))
-
-
-def test_trial_69_reports_its_published_learning_rates(tmp_path):
-    frozen = read_yaml(TRIAL_69)
-    job = run(
-        1,
-        tmp_path,
-        {
-            "optimizer": frozen["optimizer"],
-            "lr_scheduler": frozen["lr_scheduler"],
-            "trainer.callbacks": [MONITOR],
-            "trainer.logger": True,
-            "trainer.max_epochs": 12,
-        },
-    )
-    record = Record()
-    execute(job, record)
-    reported = record.series("lr-Adam")
-    published = [1.84988e-3, 1.7260e-3, 1.3879e-3, 9.2578e-4, 4.6373e-4, 1.2549e-4]
-    assert reported == pytest.approx(published * 2, rel=5e-5)
-    lr, low = 0.0018498849832733245, 1.6816632143867157e-06
-    assert reported == pytest.approx(
-        [low + (lr - low) * (1 + math.cos(math.pi * (e % 6) / 6)) / 2 for e in range(12)], rel=1e-6
-    )

@@ -172,8 +172,10 @@ def test_a_study_is_found_by_name_or_by_path(project):
 
 def test_a_neighbouring_file_is_named_without_detours(project):
     study = project.root / "studies" / "mine.yaml"
-    assert beside(study, "../configs/base.yaml") == project.root / "configs" / "base.yaml"
-    assert beside(study, "../configs/absent.yaml") == project.root / "configs" / "absent.yaml"
+    assert beside(study.parent, "../configs/base.yaml") == project.root / "configs" / "base.yaml"
+    assert (
+        beside(study.parent, "../configs/absent.yaml") == project.root / "configs" / "absent.yaml"
+    )
 
 
 def test_a_detour_through_a_symbolic_link_is_kept(project):
@@ -182,4 +184,4 @@ def test_a_detour_through_a_symbolic_link_is_kept(project):
     project.write("configs/other.yaml", {"a": 2})
     (project.root / "linked").symlink_to(outside)
     for name in ("../configs/other.yaml", str(project.root / "shared" / "configs" / "other.yaml")):
-        assert read_yaml(beside(project.root / "linked" / "mine.yaml", name)) == {"a": 1}
+        assert read_yaml(beside(project.root / "linked", name)) == {"a": 1}

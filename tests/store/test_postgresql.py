@@ -36,18 +36,6 @@ def terminate_all_but_me(url):
 
 
 class TestPostgresql(StorageSuite):
-    @pytest.fixture
-    def holding(self, url):
-        @contextmanager
-        def hold():
-            with psycopg.connect(url) as held:
-                held.execute("LOCK TABLE trials, ablate_runs IN EXCLUSIVE MODE")
-                held.execute("UPDATE ablate_runs SET status = 'lost'")
-                yield
-                held.rollback()
-
-        return hold
-
     def test_a_stopped_server_is_unavailable_and_the_store_goes_on_when_it_is_back(
         self, store, definition, server
     ):

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from ablate.errors import NotFoundError, nearest
+from ablate.errors import NotFoundError
 from ablate.spec import AblationDefinition, Definition, SearchDefinition
 from ablate.store import FindingRow, MetricRow, RunRecord, Store, TrialRecord
 
@@ -61,12 +61,7 @@ Frames: TypeAlias = SearchFrames | AblationFrames
 
 def load(store: Store, study: str) -> Frames:
     """Read a study from the store; raise NotFoundError with near names if there is none."""
-    record = store.study(study)
-    if record is None:
-        raise NotFoundError(
-            f"there is no study {study!r} in {store.url_shown}: "
-            f"{nearest(study, store.study_names())}"
-        )
+    record = store.require_study(study)
     definitions = {made.id: made.definition for made in store.definitions(study)}
     runs = runs_frame(store.runs(study), record.definition, definitions)
     metrics = metrics_frame(store.metrics(study))

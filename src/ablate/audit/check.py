@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablate.audit.codes import finding
-from ablate.audit.compare import Declared, compare
-from ablate.audit.components import check_components
 from ablate.audit.differences import declared_leaves, flat
 from ablate.audit.evidence import Evidence
+from ablate.audit.evidence_checks import Declared, compare_evidence
 from ablate.audit.findings import Finding, ordered
+from ablate.audit.probe_request import ProbeRequest
 from ablate.audit.static import check_ablation, check_search
 from ablate.errors import RunError, SpecError
-from ablate.run import Answered, Event, Finished, Job, Launcher, Lost, Resolved
+from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
 from ablate.run.jobs import do_all
 from ablate.spec import AblationStudy, Choice, Config, Study
 
@@ -75,7 +75,7 @@ def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
         wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
     else:
         wanted = {study.name: study.configured({}, seed)}
-    jobs = [Job(number, "resolve", config) for number, config in enumerate(wanted.values())]
+    jobs = [Resolve(number, config) for number, config in enumerate(wanted.values())]
     resolved: dict[str, Config] = {}
     for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
         answer = next((event for event in events if isinstance(event, Resolved)), None)
@@ -94,10 +94,10 @@ def _examine(
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
-    metrics = list(declared(study).metrics)
-    request = {"keys": _values(study, configs), "metrics": metrics}
+    said = declared(study)
+    request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
     jobs = [
-        Job(number, "call", dict(config), function=_EXAMINE, arguments={"request": request})
+        Call(number, dict(config), _EXAMINE, {"request": request})
         for number, config in enumerate(configs.values())
     ]
     evidence: dict[str, Evidence] = {}
@@ -108,8 +108,7 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
-    shown = [*compare(evidence, declared(study)), *check_components(evidence)]
-    return evidence, [*shown, *found]
+    return evidence, [*compare_evidence(evidence, said), *found]
 
 
 def _not_examined(arm: str, last: Event) -> Finding:
@@ -159,5 +158,9 @@ def _reason(last: Event) -> str:
 
 
 def _last_words(last: Event) -> str:
-    reason = last.reason if isinstance(last, (Finished, Lost)) else None
-    return reason or "it gives no reason"
+    match last:
+        case Finished(outcome=end) if end.reason:
+            return end.reason
+        case Lost(reason=reason):
+            return reason
+    return "it gives no reason"

@@ -1,5 +1,6 @@
 """What the probes saw of one arm, as plain data that travels between processes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ Reading = Literal["read", "dead", "unknown"]
 
 
 @dataclass(frozen=True)
-class Component:
+class Submodule:
     """A child module: its trainable parameters, and FLOPs of one example's validation step."""
 
     path: str
@@ -20,9 +21,9 @@ class Component:
 
 @dataclass(frozen=True)
 class DropoutUse:
-    """The dropout within a component: rates in order, and how many of its modules have weights."""
+    """The dropout within a submodule: rates in order, and how many of its modules have weights."""
 
-    component: str
+    submodule: str
     rates: tuple[float, ...]
     layers: int
 
@@ -75,7 +76,7 @@ class Evidence:
 
     parameters: int = 0
     flops: int | None = None
-    components: tuple[Component, ...] = ()
+    submodules: tuple[Submodule, ...] = ()
     dropouts: tuple[DropoutUse, ...] = ()
     settings: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
@@ -103,3 +104,8 @@ class Evidence:
 
 
 _READER = TypeAdapter(Evidence)
+
+
+def learned(arms: Mapping[str, Evidence]) -> dict[str, Evidence]:
+    """Return the evidence of the arms that have parameters to train; the others are floors."""
+    return {arm: evidence for arm, evidence in arms.items() if evidence.parameters}

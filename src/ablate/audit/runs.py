@@ -9,6 +9,7 @@ from ablate.audit.differences import flat, listed
 from ablate.audit.fairness import stopping_rules
 from ablate.audit.findings import Finding
 from ablate.audit.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
+from ablate.run.environment import comparable
 from ablate.spec import Cause, canonical_json, paths
 from ablate.store import RunRecord
 
@@ -112,7 +113,7 @@ def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
 
 def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     used = grouped(recorded.runs, lambda run: run.environment)
-    bodies = [paths.flatten(dict(recorded.environments.get(name) or {})) for name in used]
+    bodies = [paths.flatten(comparable(recorded.environments.get(name) or {})) for name in used]
     names = dict.fromkeys(name for body in bodies for name in body)
     differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
     if differing:

@@ -9,8 +9,8 @@ from ablate.cli import output
 from ablate.workflow.words import clock
 
 if TYPE_CHECKING:
-    from ablate.study.matrix import PlannedArm
     from ablate.workflow import MatrixResult
+    from ablate.workflow.matrices import PlannedArm
 
 _WIDEST = 60
 

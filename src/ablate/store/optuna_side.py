@@ -42,7 +42,7 @@ def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
             return _open(url, busy_seconds)
         except (SQLAlchemyError, StorageInternalError):
             time.sleep(pause)
-    with _translated(url):
+    with translated(url):
         return _open(url, busy_seconds)
 
 
@@ -53,7 +53,7 @@ def make_study(storage: "RDBStorage", study: str, direction: Direction) -> None:
     """
     import optuna  # noqa: PLC0415
 
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         made = optuna.create_study(
             storage=storage, study_name=study, direction=direction.value, load_if_exists=True
         )
@@ -69,7 +69,7 @@ def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
     """Set user attributes of an Optuna study."""
     import optuna  # noqa: PLC0415
 
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         try:
             loaded = optuna.load_study(study_name=study, storage=storage)
         except KeyError:
@@ -84,7 +84,7 @@ def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
 
 def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
     """Return the trials of an Optuna study by number; none if there is no such study."""
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         try:
             study_id = storage.get_study_id_from_name(study)
         except KeyError:
@@ -110,7 +110,7 @@ def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
 
 
 @contextmanager
-def _translated(url: URL) -> Iterator[None]:
+def translated(url: URL) -> Iterator[None]:
     """Raise a StorageError for every error of the database, also inside Optuna."""
     from optuna.exceptions import StorageInternalError  # noqa: PLC0415
 

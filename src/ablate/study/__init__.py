@@ -1,12 +1,12 @@
 """Search, replay and what they share: the coordinator of one study."""
 
 from ablate.study.confirm import confirm
-from ablate.study.coordinator import Snapshot
 from ablate.study.freeze import freeze_trial
 from ablate.study.matrix import Matrix, matrix
 from ablate.study.replay import ReplaySummary, Subject
 from ablate.study.search import SearchSummary, search
 from ablate.study.setup import Request
+from ablate.study.snapshot import Snapshot
 from ablate.study.verify import Verification, verify
 
 __all__ = [

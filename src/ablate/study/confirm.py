@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError, RequestError, nearest
+from ablate.errors import RequestError
 from ablate.spec import (
     AblationDefinition,
     AblationStudy,
@@ -54,7 +54,7 @@ def confirm(
     _refuse_other(request, f"{name}-confirm", name)
     with request.launched() as launcher:
         fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
-        definition = _definition(name, found, fresh, launcher.facts()["profile"])
+        definition = _definition(name, found, fresh, launcher.facts().profile)
         study = AblationStudy(f"{name}-confirm", definition, name)
         configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request)
@@ -73,13 +73,7 @@ class _Searched:
 def _read(name: str, request: Request, top: int) -> _Searched:
     """Read a search; raise RequestError if it is none, or has nothing to confirm."""
     with Store.open(request.storage, create=False) as store:
-        record = store.study(name)
-        if record is None:
-            raise NotFoundError(
-                f"there is no study {name!r} in {store.url_shown}: "
-                f"{nearest(name, store.study_names())}"
-            )
-        definition = record.definition
+        definition = store.require_study(name).definition
         if not isinstance(definition, SearchDefinition):
             raise RequestError(
                 f"{name!r} is an ablation, and confirm is for searches: it runs their best trials "

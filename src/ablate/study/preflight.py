@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import RunError, SpecError, nearest
-from ablate.run import Event, Finished, Job, Launcher, Lost, Probed, Resolved
+from ablate.run import Event, Finished, Launcher, Lost, Probed, Resolve, Resolved, messages
 from ablate.run.jobs import do_all
 from ablate.spec import AblationStudy, Arm, SearchStudy, Study, paths
 
@@ -109,7 +109,7 @@ def resolve_all(
     launcher: Launcher, configs: Sequence[Mapping[str, Any]]
 ) -> list[dict[str, Any] | SpecError]:
     """Resolve configs on the launcher's workers, in order; a refused one gives its error."""
-    jobs = [Job(number, "resolve", dict(config)) for number, config in enumerate(configs)]
+    jobs = [Resolve(number, dict(config)) for number, config in enumerate(configs)]
     outcomes = do_all(launcher, jobs)
     return [
         next((event.config for event in events if isinstance(event, Resolved)), None)
@@ -120,8 +120,7 @@ def resolve_all(
 
 def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: str) -> list[Probe]:
     jobs = [
-        Job(number, "probe", config, metric=metric)
-        for number, config in enumerate(configs.values())
+        messages.Probe(number, config, metric) for number, config in enumerate(configs.values())
     ]
     probes = []
     for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
@@ -139,4 +138,4 @@ def _reason(events: Sequence[Event]) -> str:
     if isinstance(last, Lost):
         raise RunError(f"a worker died while trying a configuration: {last.reason}")
     assert isinstance(last, Finished)  # noqa: S101
-    return last.reason or "it does not resolve"
+    return last.outcome.reason or "it does not resolve"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError, nearest
+from ablate.errors import NotFoundError
 from ablate.store import RunRecord, Store, StudyRecord
 
 
@@ -22,12 +22,7 @@ def recorded_trial(store: Store, name: str) -> RecordedTrial:
     study_name, _, number = name.rpartition("/")
     if not study_name or not number.isdigit():
         raise NotFoundError(f"{name!r} names no trial: write STUDY/NUMBER, such as champion/12")
-    record = store.study(study_name)
-    if record is None:
-        raise NotFoundError(
-            f"there is no study {study_name!r} in {store.url_shown}: "
-            f"{nearest(study_name, store.study_names())}"
-        )
+    record = store.require_study(study_name)
     runs = {
         run.seed: run
         for run in store.runs(study_name, with_config=True)

@@ -21,12 +21,14 @@ from ablate.spec import (
     designs,
 )
 from ablate.store import FindingRow, RunRecord, Store
-from ablate.study.coordinator import Coordinator, Plan, known_runs
+from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.imports import check_imports
+from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import RecordedTrial, recorded_trial
 from ablate.study.setup import Request, recording, stored_study
+from ablate.study.source import Plan
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Subject:
     def prepare(self, request: Request, launcher: Launcher) -> AblationStudy:
         """Make the study ready to run."""
         if isinstance(self.replayed, RecordedTrial):
-            return _of_trial(self.replayed, self.seeds, launcher.facts()["profile"])
+            return _of_trial(self.replayed, self.seeds, launcher.facts().profile)
         study = request.prepare(self.replayed, launcher)
         assert isinstance(study, AblationStudy)  # noqa: S101
         return study
@@ -169,7 +171,7 @@ def run(
             store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
             numbers, done = _enqueue(wanted, recorder, afresh=afresh)
             plans = [
-                Plan(numbers[arm, seed], config, (seed,), arm)
+                Plan(numbers[arm, seed], config, (seed,), arm, resolved=True)
                 for (arm, seed), config in wanted.items()
                 if numbers[arm, seed] not in done
             ]
@@ -184,9 +186,7 @@ def run(
                 recorder=recorder,
                 launcher=launcher,
                 known=known_runs(store, study),
-                finished_before=Counter(done.values()),
-                total=len(wanted),
-                best=None,
+                standing=Standing(Counter(done.values()), best=None, total=len(wanted)),
                 on_tick=request.on_tick,
             ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
@@ -233,8 +233,7 @@ def _enqueue(
         config_hash = content_hash(config)
         trial = known.get((arm, seed, config_hash))
         if trial is None or (afresh and trial.state.is_finished()):
-            attrs = {"arm": arm, "seed": seed, "config_hash": config_hash, "state": Status.WAITING}
-            recorder.new_trial(count, waiting(attrs))
+            recorder.new_trial(count, waiting(arm, seed, config_hash))
             numbers[arm, seed] = count
             count += 1
         else:

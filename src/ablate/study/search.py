@@ -21,10 +21,12 @@ from ablate.spec import (
 )
 from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
-from ablate.study.coordinator import Coordinator, Plan, known_runs
+from ablate.study.coordinator import Coordinator, Standing
+from ablate.study.known_runs import known_runs
 from ablate.study.preflight import Probe, check_search
 from ablate.study.record import Recorder, as_past
 from ablate.study.setup import Request, recording, refuse_changed, stored_study
+from ablate.study.source import Plan
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class SearchSource:
         plan = self._plan(number, point)
         if plan.seeds != self._study.seeds:
             first = self._replicates[canonical_json(point)][0]
-            self._recorder.annotate(number, {"replicate_of": first})
+            self._recorder.trial_replicates(number, first)
         return plan
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -201,12 +203,19 @@ def run(
                 recorder=recorder,
                 launcher=launcher,
                 known=known_runs(store, study),
-                finished_before={state: n for state, n in before.counts.items() if state.ended},
-                total=definition.budget.trials,
-                best=(before.best.number, before.best.value or 0.0) if before.best else None,
+                standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
             ).run()
         return summary(study, store, already_done=False)
+
+
+def _standing(before: SearchSummary, total: int | None) -> Standing:
+    best = before.best
+    return Standing(
+        counts={status: n for status, n in before.counts.items() if status.ended},
+        best=None if best is None or best.value is None else (best.number, best.value),
+        total=total,
+    )
 
 
 def summary(study: SearchStudy, store: Store, *, already_done: bool) -> SearchSummary:

@@ -20,8 +20,10 @@ from ablate.spec import (
 from ablate.store import Store, StudyRecord
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url
-from ablate.study.coordinator import Context, Snapshot
+from ablate.study.coordinator import Context
+from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
+from ablate.study.snapshot import Snapshot
 
 _SHOWN = 8
 
@@ -62,8 +64,8 @@ class Request:
                 f"{written.where} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = written.prepare(self.profile or facts["profile"], self.overrides)
-        chosen = "asked for" if self.profile else f"chosen by hardware: {facts['device']}"
+        study = written.prepare(self.profile or facts.profile, self.overrides)
+        chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
         for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
@@ -71,7 +73,8 @@ class Request:
 
     def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
         """Gather what every run of this command shares."""
-        return Context(study, definition_id, self.results, code_version(), launcher.facts())
+        folders = RunFolders(self.results, study.name)
+        return Context(study, definition_id, folders, code_version(), launcher.facts())
 
 
 @contextmanager

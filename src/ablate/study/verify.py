@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
+from ablate.run.environment import comparable
 from ablate.spec import Status, paths
 from ablate.store import RunRecord, Store
 from ablate.study.recorded import recorded_trial
@@ -145,7 +146,7 @@ def _differences(
         sides = [
             {
                 "config": paths.flatten(run.config),
-                "environment": paths.flatten(environments.get(run.environment, {})),
+                "environment": paths.flatten(comparable(environments.get(run.environment, {}))),
                 "data": fingerprints.get(run.id, {}),
                 "code": {"version": run.code_version},
             }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablate.workflow.audits import AuditResult, audit
     from ablate.workflow.confirmations import ConfirmResult, confirm
+    from ablate.workflow.dashboards import dashboard
     from ablate.workflow.data import StudyData, load
     from ablate.workflow.frozen import FreezeResult, freeze
     from ablate.workflow.matrices import MatrixResult, matrix
@@ -33,6 +34,7 @@ __all__ = [
     "VerifyResult",
     "audit",
     "confirm",
+    "dashboard",
     "freeze",
     "load",
     "matrix",
@@ -46,6 +48,7 @@ __all__ = [
 _HOMES = {
     "audit": "audits",
     "confirm": "confirmations",
+    "dashboard": "dashboards",
     "freeze": "frozen",
     "load": "data",
     "matrix": "matrices",

@@ -11,8 +11,11 @@ from ablate.audit.codes import check_codes
 from ablate.spec import Ablation
 from ablate.study import Matrix
 from ablate.study import matrix as lay_out
+from ablate.study.matrix import PlannedArm
 from ablate.workflow.request import requested, subject_of
 from ablate.workflow.result import Result
+
+__all__ = ["MatrixResult", "PlannedArm", "matrix"]
 
 
 @dataclass(frozen=True)

@@ -108,11 +108,11 @@ def replay(
         if subject.is_trial:
             summary = replay_trial(subject, request)
         else:
-            summary = _replay_study(subject, request, allow)
+            summary = replay_study(subject, request, allow)
         return _result(summary, request)
 
 
-def _replay_study(subject: Subject, request: Request, allow: Sequence[str]) -> ReplaySummary:
+def replay_study(subject: Subject, request: Request, allow: Sequence[str]) -> ReplaySummary:
     """Try every arm, audit them, tune them if the study says so, and run what is left."""
     with request.launched() as launcher:
         study = subject.prepare(request, launcher)

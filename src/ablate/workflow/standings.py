@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablate.errors import NotFoundError, nearest
 from ablate.spec import Status
 from ablate.spec.definition import Kind
 from ablate.store import Store, TrialRecord, best_trial, count_states
@@ -55,17 +54,12 @@ class StatusResult(Result):
 def status(study: str | None = None, *, storage: str | None = None) -> StatusResult:
     """Show how one stored study stands, or all of them; raise NotFoundError for an unknown one."""
     with Store.open(storage_url(storage), create=False) as store:
-        names = store.study_names()
-        if study is not None and study not in names:
-            raise NotFoundError(
-                f"there is no study {study!r} in {store.url_shown}: {nearest(study, names)}"
-            )
-        return StatusResult(tuple(_status(store, name) for name in ([study] if study else names)))
+        names = store.study_names() if study is None else [study]
+        return StatusResult(tuple(_status(store, name) for name in names))
 
 
 def _status(store: Store, name: str) -> StudyStatus:
-    record = store.study(name)
-    assert record is not None  # noqa: S101 - the storage has just named it
+    record = store.require_study(name)
     trials = store.trials(name)
     return StudyStatus(
         study=name,

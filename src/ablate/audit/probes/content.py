@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ablate.run.batches import tensor_bytes
+
 ENOUGH_FOR_IDS = 10
 """Examples from which on integers that are all different are taken for ids, not content."""
 
@@ -50,8 +52,7 @@ def length(batch: Any) -> int | None:
 def encoded(leaf: Any) -> bytes:
     """Encode a leaf; equal bytes mean equal values of equal shape and type."""
     if isinstance(leaf, Tensor):
-        values = leaf.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
-        return f"{leaf.dtype}{tuple(leaf.shape)}".encode() + values.tobytes()
+        return tensor_bytes(leaf)
     if isinstance(leaf, np.ndarray):
         return f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes()
     return repr(leaf).encode() if not isinstance(leaf, bytes) else leaf
@@ -65,8 +66,8 @@ def digest(parts: Iterable[bytes]) -> str:
     return total.hexdigest()
 
 
-def batch_digest(batch: Any) -> str:
-    """Hash everything in a batch."""
+def content_digest(batch: Any) -> str:
+    """Hash everything in a batch, not its tensors alone: examples may be arrays and texts."""
     return digest(encoded(leaf) for leaf in leaves(batch))
 
 

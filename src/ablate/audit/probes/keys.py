@@ -8,17 +8,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from lightning.pytorch import LightningModule
 
 from ablate.audit.evidence import Reading
-from ablate.audit.probes.bench import (
-    SCHEDULES,
-    Bench,
-    Signature,
-    build_short,
-    exact,
-    norm,
-    signature,
-    trainable,
-)
-from ablate.audit.probes.structure import shapes, tree
+from ablate.audit.probes.bench import Bench, build_short
+from ablate.audit.probes.signature import Signature, signature
+from ablate.audit.probes.structure import shapes, trainable, tree
+from ablate.audit.probes.trace import SCHEDULES, exact, norm
 from ablate.errors import AblateError
 from ablate.spec import paths
 
@@ -28,14 +21,14 @@ TRIES = 3
 
 def wanted(config: Mapping[str, Any], declared: Sequence[str]) -> list[str]:
     """List the keys to try: the declared ones, then every other argument of the model."""
-    inside = {section: config[section] for section in SECTIONS if config.get(section)}
-    model = [
+    sections = {section for section in SECTIONS if config.get(section)}
+    first = [p for p in declared if p.split(".")[0] in sections and paths.has(config, p)]
+    of_model = [
         path
-        for path in paths.flatten({"model": inside.get("model") or {}})
+        for path in paths.flatten({"model": config.get("model") or {}})
         if "init_args" in path and not path.endswith("class_path")
     ]
-    first = [path for path in declared if path.split(".")[0] in inside and paths.has(config, path)]
-    return list(dict.fromkeys([*first, *model]))
+    return list(dict.fromkeys([*first, *of_model]))
 
 
 def others(value: Any, annotation: Any = None) -> list[Any]:
@@ -100,22 +93,23 @@ class Observer:
         Given alternatives are tried first, and one more value where they change nothing.
         """
         value = paths.get(self._config, path)
-        given = [other for other in alternatives if other != value]
-        left = 1 + bool(given)
-        verdict: Reading = "unknown"
-        for other in given[:TRIES] + others(value, annotation(self._config, path))[:TRIES]:
-            config = paths.fresh(self._config)
-            paths.put(config, path, paths.fresh(other))
-            effect = self._effect(config, path)
+        given = [other for other in alternatives if other != value][:TRIES]
+        proposed = others(value, annotation(self._config, path))[:TRIES]
+        wanted = 2 if given else 1
+        dead = 0
+        for other in [*given, *proposed]:
+            effect = self._effect(path, other)
             if effect == "read":
-                return effect
-            if effect == "dead":
-                verdict, left = effect, left - 1
-            if not left:
+                return "read"
+            dead += effect == "dead"
+            if dead == wanted:
                 break
-        return verdict
+        return "dead" if dead else "unknown"
 
-    def _effect(self, config: dict[str, Any], path: str) -> Reading:
+    def _effect(self, path: str, value: Any) -> Reading:
+        """Say what the configuration with another value of a key shows of it."""
+        config = paths.fresh(self._config)
+        paths.put(config, path, paths.fresh(value))
         try:
             if path.startswith("model") and _structure(build_short(config).model) != self._built:
                 return "read"
@@ -144,9 +138,9 @@ def read_keys(
     until: float,
 ) -> tuple[dict[str, Reading], int]:
     """Say of every key whether it is read; return also how many were left when time was up."""
-    found: dict[str, Reading] = {}
+    readings: dict[str, Reading] = {}
     for number, path in enumerate(wanted):
         if time.monotonic() > until:
-            return found, len(wanted) - number
-        found[path] = observer.reading(path, alternatives.get(path, ()))
-    return found, 0
+            return readings, len(wanted) - number
+        readings[path] = observer.reading(path, alternatives.get(path, ()))
+    return readings, 0

@@ -1,149 +1,21 @@
 """The loaders of a data module, prepared once and served again in small, fixed batches."""
 
 import copy
-import itertools
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import numpy as np
-import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.utilities import CombinedLoader
-from torch.utils.data import DataLoader, IterableDataset
 
-from ablate.audit.probes.content import batch_digest
+from ablate.audit.probes.content import digest
+from ablate.audit.probes.source import Source
 
 TRAIN_BATCHES = 3
 TRAIN_EXAMPLES = 4
 VAL_EXAMPLES = 10
 ORDER_EXAMPLES = 64
-INDEX_LIMIT = 100_000
-
-
-Randomness = tuple[Any, Any, torch.Tensor, list[torch.Tensor]]
-
-
-def randomness() -> Randomness:
-    """Return the state of the random numbers of Python, NumPy and torch."""
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return random.getstate(), np.random.get_state(), torch.get_rng_state(), devices
-
-
-def restore(state: Randomness) -> None:
-    """Go back to a state of the random numbers."""
-    random.setstate(state[0])
-    np.random.set_state(state[1])
-    torch.set_rng_state(state[2])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state[3])
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed the random numbers of the block and put the state back behind it."""
-    state = randomness()
-    reseed(seed)
-    try:
-        yield
-    finally:
-        restore(state)
-
-
-def reseed(seed: int) -> None:
-    """Seed the random numbers of Python, NumPy and torch."""
-    random.seed(seed)
-    np.random.seed(seed)
-    torch.manual_seed(seed)
-
-
-class Source:
-    """One loader as the data module made it, its examples reachable one by one if it allows that.
-
-    A DataLoader over a map-style dataset allows it, whether it batches by itself or a sampler
-    hands lists of indices to the dataset.
-    """
-
-    def __init__(self, loader: Any) -> None:
-        self.loader = loader
-        self._lists: Iterable[Any] | None = None
-        self._fetch: Callable[[Sequence[Any]], Any] | None = None
-        if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
-            return
-        dataset: Any = loader.dataset
-        if loader.batch_sampler is not None:
-            self._lists = loader.batch_sampler
-            self._fetch = lambda indices: loader.collate_fn([dataset[i] for i in indices])
-        elif _gives_lists(loader.sampler):
-            self._lists = loader.sampler
-            self._fetch = lambda indices: loader.collate_fn(dataset[list(indices)])
-
-    @property
-    def by_example(self) -> bool:
-        """Whether single examples can be fetched."""
-        return self._fetch is not None
-
-    @property
-    def examples(self) -> int | None:
-        """The number of examples, if it is known."""
-        return len(self.loader.dataset) if self.by_example else None
-
-    def lists(self) -> Iterator[list[Any]]:
-        """Yield the indices of each batch in the order of a new epoch."""
-        for indices in self._lists or ():
-            yield list(indices)
-
-    @cached_property
-    def _order(self) -> list[Any]:
-        with seeded(0):
-            return list(itertools.islice(itertools.chain.from_iterable(self.lists()), INDEX_LIMIT))
-
-    def spread(self, count: int) -> list[Any]:
-        """Return the indices of examples spread evenly over an epoch, at most `count`."""
-        order = self._order
-        wanted = min(count, len(order))
-        return [order[number * len(order) // wanted] for number in range(wanted)]
-
-    def fetch(self, indices: Sequence[Any]) -> Any:
-        """Return a batch of examples. Raises TypeError where single examples are out of reach."""
-        if self._fetch is None:
-            raise TypeError("the examples of this loader cannot be fetched one by one")
-        return self._fetch(indices)
-
-    def batches(self, count: int, most: int) -> list[Any]:
-        """Return the first batches of an epoch under a fixed seed, cut to `most` examples."""
-        with seeded(0):
-            if self.by_example:
-                first = itertools.islice(self.lists(), count)
-                return [self.fetch(indices[:most]) for indices in first]
-            return list(itertools.islice(iter(_without_workers(self.loader)), count))
-
-
-def _gives_lists(sampler: Iterable[Any]) -> bool:
-    with seeded(0):
-        return isinstance(next(iter(sampler), None), list | tuple)
-
-
-def _without_workers(loader: Any) -> Iterable[Any]:
-    """Return the batches of a loader, read in this process where that can be arranged."""
-    if isinstance(loader, DataLoader) and loader.num_workers > 0:
-        streamed = isinstance(loader.dataset, IterableDataset)
-        return DataLoader(
-            loader.dataset,
-            batch_size=loader.batch_size,
-            sampler=None if streamed else loader.sampler,
-            collate_fn=loader.collate_fn,
-            drop_last=loader.drop_last,
-        )
-    if isinstance(loader, CombinedLoader):
-        return (batch for batch, _, _ in loader)
-    if isinstance(loader, Mapping | list | tuple):
-        return (batch for batch, _, _ in CombinedLoader(loader, "max_size_cycle"))
-    iterable: Iterable[Any] = loader
-    return iterable
 
 
 class Served:
@@ -180,12 +52,12 @@ def _first_of_epoch(source: Source) -> str | None:
     """Hash the first examples of a new epoch under the random numbers as they are."""
     if not source.by_example:
         return None
-    found: list[Any] = []
+    first: list[Any] = []
     for indices in source.lists():
-        found += indices
-        if len(found) >= ORDER_EXAMPLES:
+        first += indices
+        if len(first) >= ORDER_EXAMPLES:
             break
-    return batch_digest([str(index) for index in found[:ORDER_EXAMPLES]])
+    return digest(str(index).encode() for index in first[:ORDER_EXAMPLES])
 
 
 class Data:
@@ -237,7 +109,7 @@ class Data:
             self.val = [Source(loader) for loader in loaders]
             self.val_batches = [source.batches(1, VAL_EXAMPLES) for source in self.val]
         batches = self.validation or self.val_batches
-        return self._form([Served(b, s) for b, s in zip(batches, self.val, strict=True)])
+        return self._form([Served(*pair) for pair in zip(batches, self.val, strict=True)])
 
 
 class _Once:

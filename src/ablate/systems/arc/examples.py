@@ -19,7 +19,7 @@ RealPart = Literal["training", "evaluation"]
 
 def missing_dependency(package: str, purpose: str) -> str:
     """Say which optional package is missing, what for, and how to get it."""
-    return f"{package} is needed {purpose}: pip install 'ablate-hpo[systems]'"
+    return f"{package} is needed {purpose}: pip install 'ablate-hpo[arc]'"
 
 
 @dataclass(frozen=True, eq=False, slots=True)

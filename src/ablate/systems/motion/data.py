@@ -61,7 +61,7 @@ class MotionDataModule(LightningDataModule):
         seed: Seed of the generated clips. The order of training batches follows torch's initial
             seed, which Lightning's `seed_everything` sets, and outlives a resumption.
         embedding: "hashing": of words and their pieces. "minilm": a pretrained language model, of
-            the extra `minilm`.
+            the extra `motion`.
         embedding_width: Numbers of an embedded caption.
         text_scale: Factor of embedded captions, which have length 1.
         text: Show captions; without, all are zero.

