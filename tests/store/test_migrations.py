@@ -252,6 +252,19 @@ def test_a_migrated_database_is_written_to(old):
         assert [made.definition for made in store.definitions("s")] == [built("arms"), ablation()]
 
 
+def test_a_study_that_is_defined_again_as_it_was_keeps_its_definition_and_audit(old):
+    with Store.open(old, create=True) as store:
+        (before,) = store.definitions("s")
+        assert store.define("s", built("arms")) == before.id
+        assert store.definitions("s") == [before]
+        assert store.audit(store.study("s").definition_id) is not None
+        other = store.define("s", ablation())
+        assert other != before.id
+        assert store.define("s", built("arms")) == before.id
+        assert store.study("s").definition_id == before.id
+        assert store.define("s", ablation()) == other
+
+
 def test_a_reader_that_came_before_the_migration_goes_on(old):
     with Store.open(old, create=False) as reader:
         as_it_was = seen(reader)

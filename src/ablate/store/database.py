@@ -151,12 +151,11 @@ class Store:
     def define(self, study: str, definition: Definition) -> int:
         """Make `definition` the current one of `study` and return its id.
 
-        Equal definitions, with arms and keys in the same order, always have the same id. Raises
-        StorageError if the study exists with another kind.
+        Equal definitions, with arms and keys in the same order, always have the same id, also one
+        that was stored in an earlier layout. Raises StorageError if the study exists with another
+        kind.
         """
-        body, kind = definition.as_plain(), definition.kind
-        sha256 = ordered_hash(body)
-        definitions = tables.definitions
+        kind = definition.kind
         with self._writing() as connection:
             now = _now()
             self._insert_new(connection, tables.studies, name=study, kind=kind, created_at=now)
@@ -168,26 +167,41 @@ class Store:
                     f"{study!r} is already a study of kind {known} in {self.url_shown}, "
                     f"not {kind}; give the new study another name"
                 )
-            self._insert_new(
-                connection,
-                definitions,
-                study=study,
-                sha256=sha256,
-                body=body,
-                profile=definition.profile,
-                created_at=now,
-            )
-            definition_id: int = connection.execute(
-                select(definitions.c.id).where(
-                    definitions.c.study == study, definitions.c.sha256 == sha256
-                )
-            ).scalar_one()
+            definition_id = self._definition_id(connection, study, definition, now)
             connection.execute(
                 update(tables.studies)
                 .where(tables.studies.c.name == study)
                 .values(definition_id=definition_id)
             )
         return definition_id
+
+    def _definition_id(
+        self, connection: Connection, study: str, definition: Definition, now: datetime
+    ) -> int:
+        """Return the id of a definition of a study, storing it if there is none like it."""
+        body, columns = definition.as_plain(), tables.definitions.c
+        sha256 = ordered_hash(body)
+        of_study = select(columns.id, columns.sha256, columns.body).where(columns.study == study)
+        rows = connection.execute(of_study.order_by(columns.id)).all()
+        ids: dict[str, int] = {row.sha256: row.id for row in rows}
+        if sha256 in ids:
+            return ids[sha256]
+        for row in rows:
+            if ordered_hash(read_definition(row.body).as_plain()) == sha256:
+                return int(row.id)
+        self._insert_new(
+            connection,
+            tables.definitions,
+            study=study,
+            sha256=sha256,
+            body=body,
+            profile=definition.profile,
+            created_at=now,
+        )
+        made: int = connection.execute(
+            select(columns.id).where(columns.study == study, columns.sha256 == sha256)
+        ).scalar_one()
+        return made
 
     def create_study(self, study: str, direction: Direction) -> None:
         """Add the Optuna study of this name if there is none.
