@@ -33,7 +33,7 @@ from ablate.run import (
     Started,
     WorkerFacts,
 )
-from ablate.spec import Outcome, Status, dump_yaml
+from ablate.spec import Outcome, Status, dump_yaml, read_study
 from ablate.study import Request, search
 
 REPORTS = 10
@@ -137,7 +137,7 @@ def ablate_seconds(folder: Path, trials: int, kind: str) -> float:
     (folder / "bench.yaml").write_text(dump_yaml(study))
     started = time.perf_counter()
     search(
-        str(folder / "bench.yaml"),
+        read_study(folder / "bench.yaml"),
         Request(f"sqlite:///{folder}/ablate-{kind}.db", folder / "results", launcher=Instant),
     )
     return (time.perf_counter() - started) / trials

@@ -232,3 +232,16 @@ def test_a_store_of_only_training_metrics_has_no_curves(tmp_path, out):
         files = report(store, "s", out)
     assert files.figures == ()
     assert "no value: val_loss was not recorded" in files.markdown.read_text()
+
+
+def test_the_list_of_runs_says_in_one_word_why_a_run_ended(store, out, ablation):
+    report(store, ablation, out)
+    runs = rows(out / "runs.csv")
+    columns = list(runs[0])
+    assert columns[columns.index("status") + 1] == "cause"
+    assert {(row["status"], row["cause"]) for row in runs} == {
+        ("complete", ""),
+        ("running", ""),
+        ("failed", "out of memory"),
+        ("interrupted", "lost"),
+    }

@@ -151,8 +151,9 @@ class Store:
     def define(self, study: str, definition: Definition) -> int:
         """Make `definition` the current one of `study` and return its id.
 
-        Equal definitions, with arms and keys in the same order, always have the same id. Raises
-        StorageError if the study exists with another kind.
+        Equal definitions, with arms and keys in the same order, always have the same id, also one
+        that was stored in an earlier layout. Raises StorageError if the study exists with another
+        kind.
         """
         with self._writing() as connection:
             return define_study(connection, study, definition, self.url_shown, _now())

@@ -64,12 +64,14 @@ def _of_earlier_version(connection: Connection, study: str, definition: Definiti
 
     What is stored is never rewritten, and runs and audits stay those of the definition.
     """
-    columns = tables.definitions.c
+    columns, wanted = tables.definitions.c, ordered_hash(definition.as_plain())
     rows = connection.execute(
         select(columns.id, columns.body).where(columns.study == study).order_by(columns.id)
     )
     for definition_id, body in rows:
-        if body.get("version", 1) < VERSION and read_definition(body) == definition:
+        if body.get("version", 1) == VERSION:
+            continue
+        if ordered_hash(read_definition(body).as_plain()) == wanted:
             return int(definition_id)
     return None
 
