@@ -13,6 +13,7 @@ from ablate.errors import SpecError
 from ablate.run import InProcessLauncher, LocalLauncher
 from ablate.spec import Study, read_study
 from ablate.study import search
+from ablate.testing import toy
 from tests.audits.studies import SEARCH as PLAN
 from tests.audits.studies import ablation, codes
 from tests.audits.studies import search as planned
@@ -31,7 +32,7 @@ class Deadly(Toy):
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    shutil.copy(Path(__file__).parents[1] / "toy.py", tmp_path / "toy.py")
+    shutil.copy(toy.__file__, tmp_path / "toy.py")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return Project(tmp_path)

@@ -7,7 +7,7 @@ import pytest
 
 from ablate.run.execute import execute
 from ablate.spec import read_yaml
-from tests.run.jobs import Record, run
+from ablate.testing.jobs import Record, run
 
 TRIAL_69 = Path(__file__).parents[3] / "configs" / "trial-69.yaml"
 MONITOR = {
