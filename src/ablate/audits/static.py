@@ -86,7 +86,10 @@ def check_search(
 
 
 def _secrets(study: Study) -> Iterator[Finding]:
-    leaves = paths.flatten(study.definition.as_plain())
+    body = study.definition.as_plain()
+    if isinstance(study, AblationStudy):
+        body["arms"] = {arm.name: dict(arm.changes) for arm in study.arms}
+    leaves = paths.flatten(body)
     found = [path for path, value in leaves.items() if is_secret(path, value)]
     if found:
         yield finding(

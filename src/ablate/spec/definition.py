@@ -44,7 +44,14 @@ class _Definition(Strict):
 
     def as_plain(self) -> dict[str, Any]:
         """Return the definition as plain data, to be stored."""
-        return {"version": VERSION, **self.model_dump(by_alias=True)}
+        return {"version": VERSION, **_listed(self.model_dump(by_alias=True))}
+
+
+def _listed(value: Any) -> Any:
+    """Turn tuples into lists, which is what plain data has."""
+    if isinstance(value, dict):
+        return {key: _listed(item) for key, item in value.items()}
+    return [_listed(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 class SearchDefinition(_Definition):
