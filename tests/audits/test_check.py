@@ -57,7 +57,9 @@ def test_without_probes_nothing_is_built(project: Project) -> None:
 def test_a_configuration_that_does_not_resolve_is_named(project: Project) -> None:
     study = prepared(project, ABLATION, arms={"full": {}, "typo": {"model.init_args.widht": 2}},
                      reference=None)  # fmt: skip
-    with pytest.raises(SpecError, match=r"x: typo: model\.init_args\.widht.*did you mean 'width'"):
+    with pytest.raises(
+        SpecError, match=r"x: arms\.typo: model\.init_args\.widht.*did you mean 'width'"
+    ):
         audited(study, probes=False)
 
 

@@ -41,9 +41,9 @@ def run(number, arm, seed, **changes):
     known = RunRecord(
         id=number, study="s", trial=number, arm=arm, seed=seed, attempt=0, definition_id=1,
         status=Status.COMPLETE, cause=None, reason=None, config_hash="h",
-        parameters=0 if arm == "zero" else 10, profile="cpu", device="CPU", environment="e", code_version="abc", directory="d",
-        epochs=len(ACC[arm]), steps=50, created_at=NOW, finished_at=NOW,
-        config={**CONFIG, "seed_everything": seed},
+        parameters=0 if arm == "zero" else 10, profile="cpu", device="CPU", environment="e",
+        code_version="abc", directory="d", epochs=len(ACC[arm]), steps=50, created_at=NOW,
+        finished_at=NOW, config={**CONFIG, "seed_everything": seed},
     )  # fmt: skip
     return replace(known, **changes)
 

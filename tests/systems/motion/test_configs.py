@@ -11,7 +11,7 @@ from ablate.errors import SpecError
 from ablate.run.lightning_cli import build, resolve
 from ablate.spec import paths
 from ablate.spec.files import read_yaml
-from ablate.spec.study import merged
+from ablate.spec.configs import merged
 
 FOLDER = Path(__file__).parents[3] / "configs" / "motion"
 SIZES = ("nano", "tiny", "micro", "small", "medium", "large")
