@@ -10,7 +10,7 @@ SYSTEM := arc
 SEARCH := champion
 ABLATION := trial-69
 
-.PHONY: install demo test check format bench clean
+.PHONY: install demo test check format versions bench clean
 
 install: $(INSTALLED)
 
@@ -38,6 +38,10 @@ check: install
 format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# The tests of the resolver at both ends of the supported versions.
+versions: install
+	$(BIN)/python scripts/versions.py
 
 bench: install
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done

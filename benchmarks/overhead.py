@@ -20,8 +20,20 @@ from typing import Any, ClassVar
 
 import optuna
 
-from ablate.run import Finished, Job, Probed, Reported, Resolved, Started
-from ablate.spec import dump_yaml
+from ablate.run import (
+    Built,
+    Finished,
+    Job,
+    Probe,
+    Probed,
+    Reported,
+    Resolve,
+    Resolved,
+    Run,
+    Started,
+    WorkerFacts,
+)
+from ablate.spec import Outcome, Status, dump_yaml, read_study
 from ablate.study import Request, search
 
 REPORTS = 10
@@ -37,6 +49,22 @@ SPACE = {
 def value(lr: float, dropout: float, step: int) -> float:
     """Return a curve that falls with the step, lower for some points than for others."""
     return abs(lr - 1e-3) + dropout + 1 / (step + 1)
+
+
+COMPLETE, PRUNED = Outcome(Status.COMPLETE), Outcome(Status.PRUNED)
+FACTS = WorkerFacts(
+    profile="cpu",
+    device="none",
+    host="none",
+    python="3",
+    system="none",
+    threads=1,
+    cuda=None,
+    float32_matmul_precision="highest",
+    deterministic_algorithms=False,
+    cudnn_benchmark=False,
+    libraries={},
+)
 
 
 class Instant:
@@ -58,30 +86,31 @@ class Instant:
     def poll(self, handle: Any, timeout: float) -> None:  # noqa: ARG002
         jobs, self._queue = list(self._queue), deque()
         for job in jobs:
-            getattr(self, f"_{job.task}")(job, handle)
+            match job:
+                case Resolve():
+                    handle(Resolved(job.id, job.config))
+                    handle(Finished(job.id, COMPLETE))
+                case Probe():
+                    handle(Probed(job.id, 1000, ["val_loss"], REPORTS))
+                    handle(Finished(job.id, COMPLETE))
+                case Run():
+                    self._run(job, handle)
 
-    def _resolve(self, job: Job, handle: Any) -> None:
-        handle(Resolved(job.id, job.config))
-        handle(Finished(job.id, "complete"))
-
-    def _probe(self, job: Job, handle: Any) -> None:
-        handle(Probed(job.id, 1000, ["val_loss"], REPORTS))
-        handle(Finished(job.id, "complete"))
-
-    def _run(self, job: Job, handle: Any) -> None:
-        handle(Started(job.id, 1000, REPORTS))
+    def _run(self, job: Run, handle: Any) -> None:
+        handle(Started(job.id, FACTS))
+        handle(Built(job.id, 1000, REPORTS))
         lr = job.config["optimizer"]["init_args"]["lr"]
         dropout = job.config["model"]["init_args"]["dropout"]
         for step in range(REPORTS):
             loss = value(lr, dropout, step)
             if handle(Reported(job.id, "val", step, step, {"val_loss": loss}, loss)) == "stop":
-                handle(Finished(job.id, "pruned", epochs=step + 1, steps=step + 1))
+                handle(Finished(job.id, PRUNED, epochs=step + 1, steps=step + 1))
                 return
-        handle(Finished(job.id, "complete", epochs=REPORTS, steps=REPORTS))
+        handle(Finished(job.id, COMPLETE, epochs=REPORTS, steps=REPORTS))
         self.ended.append(time.perf_counter())
 
-    def facts(self) -> dict[str, Any]:
-        return {"profile": "cpu", "device": "none"}
+    def facts(self) -> WorkerFacts:
+        return FACTS
 
     def close(self) -> None:
         self._queue.clear()
@@ -108,7 +137,7 @@ def ablate_seconds(folder: Path, trials: int, kind: str) -> float:
     (folder / "bench.yaml").write_text(dump_yaml(study))
     started = time.perf_counter()
     search(
-        str(folder / "bench.yaml"),
+        read_study(folder / "bench.yaml"),
         Request(f"sqlite:///{folder}/ablate-{kind}.db", folder / "results", launcher=Instant),
     )
     return (time.perf_counter() - started) / trials

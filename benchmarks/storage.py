@@ -23,6 +23,16 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event
 
+from ablate.spec import (
+    Budget,
+    ClassConfig,
+    Direction,
+    FloatRange,
+    Objective,
+    Outcome,
+    SearchDefinition,
+    Status,
+)
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
 
 ROUNDS = 15
@@ -34,6 +44,18 @@ SPACE = {
 POINT = {"lr": 1e-3, "width": 64, "clip": None}
 ATTRS = {f"attr_{i}": f"value {i}" for i in range(6)}
 REPORTS = {step: 1 / (step + 1) for step in range(10)}
+DEFINITION = SearchDefinition(
+    config={},
+    profile="cpu",
+    seeds=(307,),
+    objective=Objective(metric="metric_0"),
+    space={"lr": FloatRange(bounds=(1e-5, 1e-1), log=True)},
+    window=4,
+    sampler=ClassConfig(class_path="optuna.samplers.RandomSampler"),
+    pruner=ClassConfig(class_path="optuna.pruners.NopPruner"),
+    budget=Budget(trials=1),
+)
+COMPLETE = Outcome(Status.COMPLETE)
 CONFIG = {"model": {f"option_{i}": i / 7 for i in range(100)}}
 
 Way = Callable[[], float]
@@ -57,7 +79,7 @@ def batch_of(definition: int, numbers: range) -> Batch:
         for i in range(40):
             batch.metrics[key, "val", f"metric_{i % 4}", i // 4] = i // 4, 1 / (i + 1)
         batch.fingerprints[key] = {"train": "a", "val": "b"}
-        batch.ended_runs[key] = RunEnd("complete", None, 10, 1000)
+        batch.ended_runs[key] = RunEnd(COMPLETE, 10, 1000)
         batch.ended_trials[number] = TrialEnd(TrialState.COMPLETE, 0.1)
     return batch
 
@@ -65,8 +87,8 @@ def batch_of(definition: int, numbers: range) -> Batch:
 def ablate_ways(name: str, url: str, stack: ExitStack) -> Iterator[tuple[str, Way]]:
     """Store trials in batches of one and of twenty."""
     store = stack.enter_context(Store.open(url, create=True))
-    store.create_study("s", "minimize")
-    definition = store.define("s", "search", {}, "cpu")
+    store.create_study("s", Direction.MINIMIZE)
+    definition = store.define("s", DEFINITION)
     stored = 0
 
     def write(size: int) -> float:

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablate.run import Event, Finished, Job, LocalLauncher, Resolved, Started
+from ablate.run import Built, Event, Finished, Job, LocalLauncher, Resolve, Resolved, Run
 
 TOY = Path(__file__).parents[1] / "tests" / "toy.py"
 CONFIG: dict[str, Any] = {
@@ -46,9 +46,18 @@ def do(launcher: LocalLauncher, job: Job) -> dict[type, tuple[float, Any]]:
 def start(launcher: LocalLauncher, folder: Path, number: int) -> float:
     """Resolve a config, start its run, and return the seconds until it trains."""
     began = time.perf_counter()
-    resolved = do(launcher, Job(2 * number, "resolve", CONFIG))[Resolved][1].config
-    run = Job(2 * number + 1, "run", resolved, metric="val_loss", directory=str(folder / "run"))
-    return do(launcher, run)[Started][0] - began
+    resolved = do(launcher, Resolve(2 * number, CONFIG))[Resolved][1].config
+    run = Run(
+        2 * number + 1,
+        resolved,
+        metric="val_loss",
+        directory=str(folder / "run"),
+        identity={},
+        supervised=False,
+        resume=False,
+        checkpoint_every=5.0,
+    )
+    return do(launcher, run)[Built][0] - began
 
 
 def main(repeats: int = 10) -> None:

@@ -5,13 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import arm_kinds, arms_table, leaders
-from tests.analysis.frames_of import DEFINITION, frames, run
+from ablate.spec import Direction, Status
+from tests.analysis.frames_of import METRICS, definition, frames, run
 
-METRICS, OBJECTIVE = DEFINITION["metrics"], DEFINITION["objective"]
 
-
-def compared(runs, curves, metrics=METRICS, **changes):
-    return arms_table(frames(runs, curves, **changes), metrics, OBJECTIVE)
+def compared(runs, curves, **changes):
+    return arms_table(frames(runs, curves, **changes))
 
 
 def row(table, arm, metric="loss"):
@@ -22,9 +21,10 @@ def row(table, arm, metric="loss"):
 def test_arms_stand_in_declared_order_with_undeclared_ones_before_the_floors():
     made = frames([run(1, arm="old")], {})
     assert arm_kinds(made) == {"b": "arm", "a": "arm", "old": "undeclared", "zero": "floor"}
-    table = arms_table(made, METRICS, OBJECTIVE)
+    table = arms_table(made)
     assert table["arm"].tolist() == ["b", "a", "old", "zero"] * 2
     assert table["metric"].tolist() == ["acc"] * 4 + ["loss"] * 4
+    assert table["direction"].tolist() == [Direction.MAXIMIZE] * 4 + [Direction.MINIMIZE] * 4
     assert table.loc[table["reference"], "arm"].unique().tolist() == ["b"]
 
 
@@ -32,7 +32,7 @@ def test_means_hold_only_what_counts_and_name_the_rest():
     table = compared(
         [
             run(1, parameters=5),
-            run(2, seed=2, status="failed", reason="boom"),
+            run(2, seed=2, status=Status.FAILED, reason="boom"),
             run(3, seed=3),
             run(4, seed=4),
         ],
@@ -52,6 +52,26 @@ def test_means_hold_only_what_counts_and_name_the_rest():
         (3, 3, "diverged: loss was nan at its end"),
         (4, 4, ""),
     ]
+    assert [cell.seed for cell in found["cells"] if cell.failed] == [2]
+    assert [cell.seed for cell in found["cells"] if cell.diverged] == [3]
+
+
+def test_words_of_a_reason_make_no_run_failed_or_diverged():
+    runs = [
+        run(1, status=Status.PRUNED, reason="failed to improve"),
+        run(2, seed=2, status=Status.FAILED, reason="diverged: loss is nan at step 3"),
+    ]
+    found = row(compared(runs, {(1, "loss"): [1.0], (2, "loss"): [math.nan]}), "a")
+    assert (found["failed"], found["diverged"]) == (1, 0)
+
+
+def test_other_metrics_than_the_studys_are_compared_where_they_are_asked_for():
+    made = frames([run(1)], {(1, "loss"): [2.0, 1.0], (1, "f1"): [0.1, 0.7]})
+    table = arms_table(made, {"f1": Direction.MAXIMIZE})
+    assert table["metric"].unique().tolist() == ["f1"]
+    assert row(table, "a", "f1")["mean"] == 0.7
+    assert arms_table(made, {}).empty
+    assert arms_table(made)["metric"].unique().tolist() == list(METRICS)
 
 
 def test_a_declared_seed_that_has_no_run_is_a_cell_too():
@@ -64,7 +84,7 @@ def test_a_declared_seed_that_has_no_run_is_a_cell_too():
 
 
 def test_runs_under_an_earlier_definition_are_counted_apart():
-    earlier = {**DEFINITION, "config": {"x": 7}}
+    earlier = definition(config={"x": 7})
     table = compared(
         [run(1, definition_id=0), run(2)],
         {(1, "loss"): [100.0], (2, "loss"): [1.0]},

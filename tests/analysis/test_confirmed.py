@@ -10,28 +10,29 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
 from ablate.analysis import confirmed_table, contenders, interval
-from ablate.report.confirmed import verdicts
-from tests.analysis.frames_of import DEFINITION, frames, run
+from ablate.reports.confirmed import verdicts
+from ablate.spec import Confirmed, Direction, Objective, Provenance
+from tests.analysis.frames_of import definition, frames, run
 
 
-def confirmation(found, values, direction="minimize"):
+def confirmation(found, values, direction=Direction.MINIMIZE):
     """Make frames of trials with the values found and those with fresh seeds 1, 2, ..."""
     confirms = {
-        f"trial-{number}": {"trial": number, "value": value, "seeds": [7]}
+        f"trial-{number}": Confirmed(trial=number, value=value, seeds=(7,))
         for number, value in found.items()
     }
-    definition = {
-        **DEFINITION,
-        "arms": {arm: {} for arm in confirms},
-        "floor": {},
-        "seeds": [1, 2, 3],
-        "provenance": {"study": "quest", "confirms": confirms},
-        "objective": {"metric": "loss", "direction": direction, "at": "last"},
-    }
+    confirming = definition(
+        arms={arm: {} for arm in confirms},
+        floor={},
+        reference=None,
+        seeds=(1, 2, 3),
+        provenance=Provenance(study="quest", confirms=confirms),
+        objective=Objective(metric="loss", direction=direction, at="last"),
+    )
     cells = [(n, seed, v) for n, own in values.items() for seed, v in enumerate(own, start=1)]
     runs = [run(i, arm=f"trial-{n}", seed=seed) for i, (n, seed, _) in enumerate(cells)]
     curves = {(i, "loss"): [value] for i, (_, _, value) in enumerate(cells)}
-    return frames(runs, curves, definition)
+    return frames(runs, curves, confirming)
 
 
 def table(*args, **options) -> pd.DataFrame:
@@ -54,7 +55,9 @@ def test_an_interval_takes_two_values():
     assert all(map(math.isnan, interval([])))
 
 
-@pytest.mark.parametrize(("direction", "luck"), [("minimize", 0.6), ("maximize", -0.6)])
+@pytest.mark.parametrize(
+    ("direction", "luck"), [(Direction.MINIMIZE, 0.6), (Direction.MAXIMIZE, -0.6)]
+)
 def test_luck_is_how_much_better_the_found_value_is(direction, luck):
     row = table({3: 0.5}, {3: [1.0, 1.1, 1.2]}, direction=direction).iloc[0]
     assert row["luck"] == pytest.approx(luck)
@@ -62,7 +65,9 @@ def test_luck_is_how_much_better_the_found_value_is(direction, luck):
     assert (row["n"], row["runs"], row["found_seeds"]) == (3, 3, (7,))
 
 
-@pytest.mark.parametrize(("direction", "ranks"), [("minimize", [2, 1]), ("maximize", [1, 2])])
+@pytest.mark.parametrize(
+    ("direction", "ranks"), [(Direction.MINIMIZE, [2, 1]), (Direction.MAXIMIZE, [1, 2])]
+)
 def test_trials_are_ranked_by_the_mean_over_fresh_seeds(direction, ranks):
     made = table({8: 0.5, 3: 0.6}, CLEAR, direction=direction)
     assert made["trial"].tolist() == [8, 3]

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from scipy.stats import t
 
 from ablate.analysis import arms_table, noise_floor, replicates_of, with_effects
+from ablate.spec import Direction, Objective
 from ablate.store import FindingRow
-from tests.analysis.frames_of import DEFINITION, frames, run
+from tests.analysis.frames_of import definition, frames, run
 
 numbers = st.floats(-1e3, 1e3)
 
@@ -55,14 +56,14 @@ def test_replicates_are_the_reference_and_all_that_is_the_same_function():
     assert replicates_of("a", [same("a", "b", code="unequal-data")]) == {"a"}
 
 
-def table(curves, definition=DEFINITION):
+def table(curves, **changes):
     """Make an arms table of values by (arm, seed)."""
+    made = definition(objective=Objective(metric="loss", at="last"), **changes)
     runs = [run(n, arm=arm, seed=seed) for n, (arm, seed) in enumerate(curves)]
     values = {(n, name): [v] for n, v in enumerate(curves.values()) for name in ("loss", "acc")}
-    return arms_table(frames(runs, values, definition), {"loss": "minimize"}, OBJECTIVE)
+    return arms_table(frames(runs, values, made), {"loss": Direction.MINIMIZE})
 
 
-OBJECTIVE = {"metric": "loss", "direction": "minimize", "at": "last"}
 VALUES = {("b", 1): 1.0, ("b", 2): 2.0, ("a", 1): 1.5, ("a", 2): 4.5}
 
 
@@ -90,6 +91,6 @@ def test_an_exact_copy_of_a_run_says_nothing_about_chance():
 
 
 def test_without_a_reference_there_are_no_effects():
-    rows = by_arm(with_effects(table(VALUES, {**DEFINITION, "reference": None}), set()))
+    rows = by_arm(with_effects(table(VALUES, reference=None), set()))
     assert math.isnan(rows["a"]["effect"])
     assert math.isnan(rows["a"]["noise_floor"])

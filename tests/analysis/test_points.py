@@ -4,29 +4,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import at_best, at_last, scores
-from tests.analysis.frames_of import frames, run
+from ablate.spec import Direction, Status
+from tests.analysis.frames_of import OBJECTIVE, frames, run
 
 inf, nan = math.inf, math.nan
 values = st.lists(st.sampled_from([nan, inf, -inf, 1.0, 2.0]) | st.floats(), min_size=1, max_size=6)
-OBJECTIVE = {"metric": "loss", "direction": "minimize", "at": "best"}
-LAST = {**OBJECTIVE, "at": "last"}
+LAST = OBJECTIVE.model_copy(update={"at": "last"})
+
+
+def score(curve, objective=OBJECTIVE, **changes):
+    made = frames([run(1, **changes)], {(1, "loss"): curve} if curve else {})
+    (row,) = scores(made, ["loss"], objective).to_dict("records")
+    return row
 
 
 def why(curve, objective=OBJECTIVE, **changes):
-    made = frames([run(1, **changes)], {(1, "loss"): curve} if curve else {})
-    (row,) = scores(made, ["loss"], objective).to_dict("records")
-    return row["why"]
+    return score(curve, objective, **changes)["why"]
 
 
 @settings(max_examples=30)
-@given(values, st.sampled_from(["minimize", "maximize"]))
+@given(values, st.sampled_from(Direction))
 def test_the_best_point_is_the_first_best_finite_one(curve, direction):
     found = at_best(frames([run(1)], {(1, "loss"): curve}), "loss", direction)
     finite = [value for value in curve if math.isfinite(value)]
     if not finite:
         assert found.empty
         return
-    best = min(finite) if direction == "minimize" else max(finite)
+    best = min(finite) if direction is Direction.MINIMIZE else max(finite)
     assert found["value"].tolist() == [best]
     assert found["epoch"].tolist() == [curve.index(best)]
 
@@ -60,9 +64,25 @@ def test_a_value_that_does_not_count_says_why():
     assert why([1.0, nan]) == "diverged: loss was nan at its end"
     assert why([1.0, inf], LAST) == "diverged: loss was inf at its end"
     assert why([]) == "no value: loss was not recorded"
-    assert why([1.0], status="failed", reason="out of memory") == "failed: out of memory"
-    assert why([1.0], status="pruned") == "pruned"
-    assert why([1.0], status="running") == "running"
+    failed = {"status": Status.FAILED, "reason": "out of memory"}
+    assert why([1.0], **failed) == "failed: out of memory"
+    assert why([1.0], status=Status.PRUNED) == "pruned"
+    assert why([1.0], status=Status.RUNNING) == "running"
+
+
+def test_failed_and_diverged_runs_are_told_apart_without_reading_their_reason():
+    def told(curve, objective=OBJECTIVE, **changes):
+        row = score(curve, objective, **changes)
+        return row["failed"], row["diverged"]
+
+    assert told([2.0, 1.0]) == (False, False)
+    assert told([nan, 1.0]) == (False, False)
+    assert told([1.0, nan]) == (False, True)
+    assert told([1.0, inf], LAST) == (False, True)
+    assert told([]) == (False, False)
+    assert told([nan], status=Status.FAILED, reason="diverged: loss is nan") == (True, False)
+    assert told([nan], status=Status.PRUNED, reason="failed") == (False, False)
+    assert told([nan], status=Status.RUNNING) == (False, False)
 
 
 def test_a_metric_that_is_absent_or_not_finite_at_the_point_does_not_count():
@@ -73,3 +93,4 @@ def test_a_metric_that_is_absent_or_not_finite_at_the_point_does_not_count():
         "no value: f1 was not recorded where loss is read",
         "",
     ]
+    assert table["diverged"].tolist() == [True, False, False]

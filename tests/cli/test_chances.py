@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ablate.cli.matrix import show_matrix
-from ablate.spec import Arm
-from ablate.study import Matrix
+from ablate.spec import Arm, Status
 from ablate.study.matrix import PlannedArm, PlannedRun, PlannedSearch
+from ablate.workflow import MatrixResult
 from tests.study.conftest import ABLATION, SEARCH, Project
 
 from .test_commands import ablate, new_project
@@ -71,10 +71,10 @@ def test_a_dry_run_prints_the_matrix_and_writes_nothing(searched: Project) -> No
 
 
 def test_a_matrix_is_printed_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    runs = (PlannedRun(1, "failed", 3, "abc"), PlannedRun(2, "to run", None, None))
+    runs = (PlannedRun(1, Status.FAILED, 3, "abc"), PlannedRun(2, None, None, None))
     arm = Arm("wide", {"model.init_args.width": 16}, design="independent")
     search = PlannedSearch("wide", "a-tune-wide", 4, 1, 2, {}, 10.0)
-    matrix = Matrix("a", "cpu", (1, 2), (PlannedArm(arm, runs, 60.0),), (search,), 2)
+    matrix = MatrixResult("a", "cpu", (1, 2), (PlannedArm(arm, runs, 60.0),), (search,), 2)
     show_matrix(matrix, as_json=True)
     shown = json.loads(capsys.readouterr().out)
     assert (shown["runs"], shown["done"], shown["to_run"]) == (2, 1, 1)

@@ -4,8 +4,22 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from ablate.run import Decision, Event, Finished, Job, Progress, Reported
-from ablate.spec import paths
+from ablate.run import (
+    Built,
+    Decision,
+    Event,
+    Finished,
+    Job,
+    Probe,
+    Progress,
+    Reported,
+    Resolve,
+    Run,
+    Started,
+)
+from ablate.run.environment import worker_facts
+from ablate.run.execute import execute as do_job
+from ablate.spec import Cause, Outcome, Status, paths
 
 TOY = {
     "seed_everything": 1,
@@ -65,13 +79,58 @@ class Record:
         """Return the values of a metric in the order they were reported."""
         return [e.metrics[name] for e in self.reports(job=job) if name in e.metrics]
 
+    def started(self, job: int = 1) -> Started:
+        """Return how a run started; it does so once."""
+        (start,) = [event for event in self.of(job) if isinstance(event, Started)]
+        return start
+
+    def built(self, job: int = 1) -> Built:
+        """Return what a run has built, once."""
+        (built,) = [event for event in self.of(job) if isinstance(event, Built)]
+        return built
+
     def finished(self, job: int = 1) -> Finished:
         """Return how a job ended; there is exactly one end."""
         (end,) = [event for event in self.of(job) if isinstance(event, Finished)]
         return end
 
+    def outcome(self, job: int = 1) -> Outcome:
+        """Return the outcome of a job that ended."""
+        return self.finished(job).outcome
 
-def run(number: int, directory: Any, changes: dict[str, Any] | None = None, **more: Any) -> Job:
-    """Return a job that trains the toy in a directory."""
-    more.setdefault("metric", "val_loss")
-    return Job(number, "run", toy(changes), directory=str(directory), **more)
+    def status(self, job: int = 1) -> Status:
+        """Return the status in which a job ended."""
+        return self.outcome(job).status
+
+    def cause(self, job: int = 1) -> Cause | None:
+        """Return why a job ended as it did."""
+        return self.outcome(job).cause
+
+
+def resolve(number: int, changes: dict[str, Any] | None = None) -> Resolve:
+    """Return a job that fills in the toy's defaults."""
+    return Resolve(number, toy(changes))
+
+
+def probe(number: int, changes: dict[str, Any] | None = None, metric: str = "val_loss") -> Probe:
+    """Return a job that tries the toy on one batch."""
+    return Probe(number, toy(changes), metric)
+
+
+def run(number: int, directory: Any, changes: dict[str, Any] | None = None, **more: Any) -> Run:
+    """Return a job that trains the toy in a directory, unsupervised and afresh."""
+    asked: dict[str, Any] = {
+        "metric": "val_loss",
+        "identity": {},
+        "supervised": False,
+        "resume": False,
+        "checkpoint_every": 5.0,
+    }
+    return Run(number, toy(changes), directory=str(directory), **{**asked, **more})
+
+
+def execute(
+    job: Job, channel: Callable[[Event], Decision], interrupted: Callable[[], bool] | None = None
+) -> None:
+    """Do a job in this process."""
+    do_job(job, channel, worker_facts(), interrupted or (lambda: False))

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ablate.run import Finished, Job, Launcher, Lost, Reported, Started
-from tests.run.jobs import Record, model, run, toy
+from ablate.spec import Cause, Outcome, Status
+from tests.run.jobs import Record, model, probe, resolve, run
 
 PATIENCE_S = 60
 
@@ -31,18 +32,22 @@ class LauncherSuite:
 
     def test_facts_describe_the_workers(self, launcher: Launcher):
         facts = launcher.facts()
-        assert facts["profile"] in {"cpu", "cuda", "mps"}
-        assert facts["device"]
-        assert facts["libraries"]["torch"]
+        assert facts.profile in {"cpu", "cuda", "mps"}
+        assert facts.device
+        assert facts.host
+        assert facts.libraries["torch"]
+
+    def test_a_run_says_what_its_worker_stands_on(self, launcher: Launcher, tmp_path):
+        assert do(launcher, run(1, tmp_path)).started().facts == launcher.facts()
 
     def test_a_job_is_done_and_its_events_come_in_order(self, launcher: Launcher, tmp_path):
         record = do(launcher, run(1, tmp_path / "new" / "run"))
-        assert record.kinds() == ["Started", *["Reported"] * 4, "Finished"]
-        assert record.finished().status == "complete"
+        assert record.kinds() == ["Started", "Built", *["Reported"] * 4, "Finished"]
+        assert record.status() == "complete"
         assert (tmp_path / "new" / "run" / "config.yaml").is_file()
 
     def test_every_task_is_done(self, launcher: Launcher):
-        record = do(launcher, Job(1, "resolve", toy()), Job(2, "probe", toy(), metric="val_loss"))
+        record = do(launcher, resolve(1), probe(2))
         assert record.kinds(1) == ["Resolved", "Finished"]
         assert record.kinds(2) == ["Probed", "Finished"]
 
@@ -50,7 +55,7 @@ class LauncherSuite:
         self, launcher: Launcher
     ):
         assert launcher.free == launcher.slots
-        launcher.submit([Job(1, "resolve", toy()), Job(2, "resolve", toy())])
+        launcher.submit([resolve(1), resolve(2)])
         assert launcher.free == launcher.slots - 1
         record = Record()
         wait(launcher, record, lambda: "Finished" in record.kinds(2))
@@ -63,7 +68,7 @@ class LauncherSuite:
         assert not record.events
 
     def test_the_jobs_of_a_group_are_done_in_order_on_one_worker(self, launcher: Launcher):
-        record = do(launcher, *(Job(number, "resolve", toy()) for number in (5, 3, 4)))
+        record = do(launcher, *(resolve(number) for number in (5, 3, 4)))
         ends = [event.job for event in record.events if isinstance(event, Finished)]
         assert ends == [5, 3, 4]
         assert [getattr(e, "job", None) for e in record.events] == [5, 5, 3, 3, 4, 4]
@@ -71,12 +76,12 @@ class LauncherSuite:
     def test_a_handler_may_submit_the_next_group(self, launcher: Launcher):
         class Chain(Record):
             def __call__(self, event):
-                if event == Finished(1, "complete"):
-                    launcher.submit([Job(2, "resolve", toy())])
+                if event == Finished(1, Outcome(Status.COMPLETE)):
+                    launcher.submit([resolve(2)])
                 return super().__call__(event)
 
         record = Chain()
-        launcher.submit([Job(1, "resolve", toy())])
+        launcher.submit([resolve(1)])
         wait(launcher, record, lambda: "Finished" in record.kinds(2))
 
     def test_a_supervised_run_does_as_it_is_told(self, launcher: Launcher, tmp_path):
@@ -88,8 +93,8 @@ class LauncherSuite:
             for number, supervised in ((1, True), (2, False))
         ]
         record = do(launcher, *jobs, record=Record(second))
-        assert (record.finished(1).status, record.finished(1).epochs) == ("pruned", 2)
-        assert (record.finished(2).status, record.finished(2).epochs) == ("complete", 4)
+        assert (record.status(1), record.finished(1).epochs) == ("pruned", 2)
+        assert (record.status(2), record.finished(2).epochs) == ("complete", 4)
 
     def test_only_a_report_of_the_objective_asks_for_a_decision(self, launcher: Launcher, tmp_path):
         class StopsAll(Record):
@@ -98,7 +103,7 @@ class LauncherSuite:
                 return "stop" if getattr(event, "objective", None) is None else "continue"
 
         record = do(launcher, run(1, tmp_path, supervised=True), record=StopsAll())
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
 
     def test_a_failing_job_does_not_harm_the_next(self, launcher: Launcher, tmp_path):
         record = do(
@@ -108,8 +113,9 @@ class LauncherSuite:
             run(3, tmp_path / "3", {"model.init_args.mishap": "nan loss"}),
             run(4, tmp_path / "4"),
         )
-        assert [record.finished(n).status for n in (1, 2, 3, 4)] == ["failed"] * 3 + ["complete"]
-        assert [record.finished(n).wrong_config for n in (1, 2, 3)] == [False, True, False]
+        assert [record.status(n) for n in (1, 2, 3, 4)] == ["failed"] * 3 + ["complete"]
+        causes = [Cause.RAISED, Cause.WRONG_CONFIG, Cause.DIVERGED]
+        assert [record.cause(n) for n in (1, 2, 3)] == causes
 
     def test_what_one_run_changes_in_its_process_does_not_reach_the_next(
         self, launcher: Launcher, tmp_path
@@ -118,9 +124,9 @@ class LauncherSuite:
         record = do(
             launcher, run(1, tmp_path / "1", model("Pollutes")), run(2, tmp_path / "2", witness)
         )
-        assert record.finished(1).status == "complete"
-        assert record.finished(2).reason is None
-        assert record.finished(2).status == "complete"
+        assert record.status(1) == "complete"
+        assert record.outcome(2).reason is None
+        assert record.status(2) == "complete"
 
     def test_a_run_gives_the_same_numbers_whatever_ran_before_it(
         self, launcher: Launcher, tmp_path
@@ -144,29 +150,29 @@ class LauncherSuite:
         class Kills(Record):
             def __call__(self, event):
                 if isinstance(event, Started):
-                    launcher.kill(event.job, "took too long")
+                    launcher.kill(event.job, Cause.OVER_TIME, "took too long")
                 return super().__call__(event)
 
         endless = {"trainer.max_epochs": 10_000}
-        jobs = [run(1, tmp_path / "1", endless), Job(2, "resolve", toy())]
+        jobs = [run(1, tmp_path / "1", endless), resolve(2)]
         record = do(launcher, *jobs, record=Kills())
         losses = [event for event in record.events if isinstance(event, Lost)]
-        assert losses == [Lost(1, "took too long"), Lost(2, "took too long")]
+        assert losses == [Lost(job, Cause.OVER_TIME, "took too long") for job in (1, 2)]
         assert launcher.free == launcher.slots
-        assert do(launcher, run(1, tmp_path / "1")).finished().status == "complete"
+        assert do(launcher, run(1, tmp_path / "1")).status() == "complete"
 
     def test_killing_what_does_not_run_does_nothing(self, launcher: Launcher, tmp_path):
         class Kills(Record):
             def __call__(self, event):
                 if isinstance(event, Finished):
-                    launcher.kill(event.job, "too late")
+                    launcher.kill(event.job, Cause.STALLED, "too late")
                 return super().__call__(event)
 
-        launcher.kill(7, "never heard of it")
-        record = do(launcher, Job(1, "resolve", toy()), Job(2, "resolve", toy()), record=Kills())
+        launcher.kill(7, Cause.STALLED, "never heard of it")
+        record = do(launcher, resolve(1), resolve(2), record=Kills())
         assert record.kinds() == ["Resolved", "Finished"]
         assert record.kinds(2) == ["Resolved", "Finished"]
-        assert do(launcher, Job(3, "resolve", toy())).finished(3).status == "complete"
+        assert do(launcher, resolve(3)).status(3) == "complete"
 
     def test_interrupted_runs_end_with_their_epoch_and_can_be_continued(
         self, launcher: Launcher, tmp_path
@@ -180,18 +186,17 @@ class LauncherSuite:
         whole = do(launcher, run(1, tmp_path / "whole"))
         jobs = [run(n, tmp_path / str(n), supervised=True, resume=True) for n in (1, 2)]
         record = do(launcher, *jobs, record=Interrupts())
-        assert [record.finished(n).status for n in (1, 2)] == ["interrupted"] * 2
+        assert [record.status(n) for n in (1, 2)] == ["interrupted"] * 2
         assert {report.epoch for report in record.reports()} == {0}
         assert not record.reports(job=2)
         record = do(launcher, *jobs)
-        assert [record.finished(n).status for n in (1, 2)] == ["complete"] * 2
+        assert [record.status(n) for n in (1, 2)] == ["complete"] * 2
         assert record.reports() == whole.reports()
-        (started,) = [event for event in record.of(1) if isinstance(event, Started)]
-        assert started.resumed_epoch == 1
+        assert record.built().resumed_epoch == 1
 
     def test_interrupting_idle_workers_does_nothing(self, launcher: Launcher, tmp_path):
         launcher.interrupt()
-        assert do(launcher, run(1, tmp_path)).finished().status == "complete"
+        assert do(launcher, run(1, tmp_path)).status() == "complete"
 
     def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher):
         launcher.close()

@@ -2,15 +2,17 @@
 
 import math
 import signal
+from dataclasses import replace
 
 import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from ablate.run import Finished, Job, Probed, Resolved, Started
-from ablate.run.execute import execute
+from ablate.run import Built, Finished, Probed, Resolved
+from ablate.run.environment import worker_facts
 from ablate.run.lightning_cli import resolve
-from ablate.spec import dump_yaml, read_yaml
-from tests.run.jobs import STEPS_PER_EPOCH, Record, model, run, toy
+from ablate.spec import Cause, Outcome, Status, dump_yaml, read_yaml
+from tests.run import jobs
+from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, model, probe, run, toy
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -31,7 +33,7 @@ def ran(tmp_path):
 class TestReports:
     def test_a_run_starts_reports_each_epoch_and_finishes(self, ran):
         record = ran()
-        assert record.kinds() == ["Started", *["Reported"] * 4, "Finished"]
+        assert record.kinds() == ["Started", "Built", *["Reported"] * 4, "Finished"]
         assert [(r.phase, r.epoch, r.step) for r in record.reports()] == [
             ("val", 0, STEPS_PER_EPOCH),
             ("train", 0, STEPS_PER_EPOCH),
@@ -39,7 +41,12 @@ class TestReports:
             ("train", 1, 2 * STEPS_PER_EPOCH),
         ]
         prints = record.finished().fingerprints
-        assert record.finished() == Finished(1, "complete", epochs=2, steps=8, fingerprints=prints)
+        assert record.finished() == Finished(1, Outcome(Status.COMPLETE), 2, 8, prints)
+
+    def test_a_run_says_first_what_it_stands_on(self, ran):
+        assert ran().started().facts == worker_facts()
+        broken = ran({"model.init_args.heads": 3})
+        assert broken.kinds() == ["Started", "Finished"]
 
     def test_a_run_fingerprints_its_first_batches_and_takes_what_the_data_offers(self, ran):
         seen = ran().finished().fingerprints
@@ -80,7 +87,7 @@ class TestReports:
 
     def test_a_run_without_an_objective_reports_all_the_same(self, ran):
         record = ran(metric=None)
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
         assert [r.objective for r in record.reports()] == [None] * 4
 
     def test_a_validation_amid_an_epoch_is_reported_at_its_step(self, ran):
@@ -99,7 +106,7 @@ class TestReports:
     def test_a_run_may_be_measured_in_steps(self, ran):
         record = ran({"trainer.max_steps": 6, "trainer.max_epochs": -1})
         end = record.finished()
-        assert (end.status, end.steps) == ("complete", 6)
+        assert (end.outcome.status, end.steps) == ("complete", 6)
         assert [(r.epoch, r.step) for r in record.reports("val")] == [(0, 4), (1, 6)]
 
     def test_early_stopping_ends_a_run_that_is_complete(self, ran):
@@ -108,11 +115,11 @@ class TestReports:
             "init_args": {"monitor": "val_loss", "patience": 0, "min_delta": 1e9},
         }
         end = ran({"trainer.callbacks": stopping, "trainer.max_epochs": 5}).finished()
-        assert (end.status, end.epochs) == ("complete", 2)
+        assert (end.outcome.status, end.epochs) == ("complete", 2)
 
     def test_a_development_run_is_a_run_of_one_batch(self, ran):
         record = ran({"trainer.fast_dev_run": True})
-        assert (record.finished().status, record.finished().steps) == ("complete", 1)
+        assert (record.status(), record.finished().steps) == ("complete", 1)
         assert len(record.reports("val")) == 1
 
     def test_a_module_with_nothing_to_train_is_validated(self, ran):
@@ -120,14 +127,14 @@ class TestReports:
         (report,) = record.reports()
         assert (report.phase, report.epoch, report.step) == ("val", 0, 0)
         assert report.objective == report.metrics["val_loss"]
-        assert record.events[0] == Started(1, 0, 2)
-        assert record.finished().status == "complete"
+        assert record.built() == Built(1, 0, 2)
+        assert record.status() == "complete"
 
     def test_parameters_are_those_that_train_each_counted_once(self, ran):
-        plain = ran({"model.init_args.width": 4}).events[0]
-        tied = ran(model("Tied")).events[0]
-        assert plain == Started(1, (4 * 4 + 4) + (4 + 1), 2)
-        assert tied == Started(1, plain.parameters + 3 * 3, 2)
+        plain = ran({"model.init_args.width": 4}).built()
+        tied = ran(model("Tied")).built()
+        assert plain == Built(1, (4 * 4 + 4) + (4 + 1), 2)
+        assert tied == Built(1, plain.parameters + 3 * 3, 2)
 
     def test_the_same_config_gives_the_same_numbers(self, ran):
         again, other = ran().series("val_loss"), ran({"seed_everything": 2}).series("val_loss")
@@ -158,7 +165,7 @@ class TestFinalValidation:
         assert set(report.metrics) == {"val_loss", "val_error"}
         assert record.kinds()[-2:] == ["Reported", "Finished"]
         end = record.finished()
-        assert (end.status, end.epochs, end.steps) == ("complete", 2, 2 * STEPS_PER_EPOCH)
+        assert (end.outcome.status, end.epochs, end.steps) == ("complete", 2, 2 * STEPS_PER_EPOCH)
         assert "first validation batch" in end.fingerprints
 
     def test_it_is_the_last_weights_that_are_validated(self, ran):
@@ -182,7 +189,7 @@ class TestFinalValidation:
     def test_no_validation_is_made_where_none_is_wanted(self, ran):
         wanted_not = {"trainer.limit_val_batches": 0}
         assert not ran(wanted_not, metric="train_loss").reports("val")
-        assert ran(wanted_not).finished().wrong_config
+        assert ran(wanted_not).cause() == Cause.WRONG_CONFIG
 
     def test_training_metrics_are_not_mistaken_for_the_last_validations(self, ran):
         record = ran({**model("LogsOneNameTwice"), **NEVER[0]}, metric="loss")
@@ -190,26 +197,26 @@ class TestFinalValidation:
         assert [set(r.metrics) for r in record.reports("val")] == [{"val_loss", "val_error"}]
 
     def test_a_metric_of_training_may_decide_a_run_with_a_last_validation(self, ran):
-        assert ran(NEVER[1], metric="train_loss_epoch").finished().status == "complete"
+        assert ran(NEVER[1], metric="train_loss_epoch").status() == "complete"
 
     def test_a_run_that_is_pruned_is_not_validated_any_more(self, ran):
         record = ran(NEVER[1], decide=lambda _: "stop", metric="train_loss_epoch")
-        assert (record.finished().status, record.reports("val")) == ("pruned", [])
+        assert (record.status(), record.reports("val")) == ("pruned", [])
 
     def test_an_interrupted_run_is_not_validated_and_not_to_blame(self, tmp_path):
         record = Record()
         asked = iter([False, True])
         execute(run(1, tmp_path, NEVER[1]), record, lambda: next(asked))
-        end = record.finished()
-        assert (end.status, end.wrong_config, record.reports("val")) == ("interrupted", False, [])
+        end = record.outcome()
+        assert (end.status, end.cause, record.reports("val")) == ("interrupted", Cause.STOPPED, [])
 
     def test_the_last_validation_may_prune(self, ran):
         end = ran(NEVER[0], decide=lambda _: "stop", supervised=True).finished()
-        assert (end.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
+        assert (end.outcome.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
 
     def test_an_objective_that_is_not_finite_at_the_last_validation_has_diverged(self, ran):
         record = ran({"model.init_args.mishap": "nan objective", **NEVER[0]})
-        assert record.finished().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
+        assert record.outcome().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
         assert len(record.reports("val")) == 1
 
     def test_the_last_validation_is_finished_when_the_run_is_asked_to_end(self, ran):
@@ -220,7 +227,7 @@ class TestFinalValidation:
         finally:
             signal.signal(signal.SIGTERM, before)
         assert asked == [True]
-        assert (record.finished().status, len(record.reports("val"))) == ("complete", 1)
+        assert (record.status(), len(record.reports("val"))) == ("complete", 1)
 
     def test_callbacks_do_nothing_at_the_last_validation(self, ran, tmp_path):
         stopping = {
@@ -237,13 +244,13 @@ class TestFinalValidation:
             "trainer.enable_checkpointing": True,
         }
         record = ran(changes)
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
         assert len(list(tmp_path.rglob("*.ckpt"))) == 2
 
     @pytest.mark.parametrize("changes", [*NEVER, SOMETIMES], ids=str)
     def test_a_probe_sees_the_metrics_of_the_last_validation(self, changes):
         record = Record()
-        execute(Job(1, "probe", toy(changes), metric="val_loss"), record)
+        execute(probe(1, changes), record)
         (probed,) = [event for event in record.events if isinstance(event, Probed)]
         assert {"val_loss", "val_error", "train_loss"} <= set(probed.metrics)
 
@@ -257,39 +264,37 @@ class TestStopping:
             supervised=True,
         )
         end = record.finished()
-        assert (end.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
+        assert (end.outcome.status, end.epochs, end.steps) == ("pruned", 2, 2 * STEPS_PER_EPOCH)
         assert [r.epoch for r in record.reports("val")] == [0, 1]
 
     def test_a_run_may_be_pruned_by_a_metric_of_training(self, ran):
         record = ran({"trainer.max_epochs": 5}, decide=lambda _: "stop", metric="train_loss_epoch")
-        assert (record.finished().status, record.finished().epochs) == ("pruned", 1)
+        assert (record.status(), record.finished().epochs) == ("pruned", 1)
 
 
 class TestFailing:
     def test_a_loss_that_is_not_finite_has_diverged(self, ran):
-        end = ran({"model.init_args.mishap": "nan loss"}).finished()
-        assert end.status == "failed"
-        assert end.reason == "diverged: the training loss is nan at step 5"
-        assert not end.wrong_config
+        end = ran({"model.init_args.mishap": "nan loss"}).outcome()
+        reason = "diverged: the training loss is nan at step 5"
+        assert end == Outcome(Status.FAILED, Cause.DIVERGED, reason)
 
     def test_an_objective_that_is_not_finite_has_diverged_after_it_is_reported(self, ran):
         record = ran({"model.init_args.mishap": "nan objective"})
         last = record.reports("val")[-1].objective
         assert last is not None
         assert math.isnan(last)
-        assert record.finished().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
+        assert record.outcome().reason == "diverged: val_loss is nan at step 8 (epoch 1)"
 
     def test_another_metric_that_is_not_finite_is_only_reported(self, ran):
         mishap = {"model.init_args.mishap": "nan objective"}
         record = ran(mishap, metric="train_loss_epoch")
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
         assert math.isnan(record.series("val_loss")[-1])
 
     def test_an_exception_is_named_and_its_traceback_printed(self, ran, capfd):
         record = ran({"model.init_args.mishap": "raise"})
-        end = record.finished()
-        assert (end.status, end.wrong_config) == ("failed", False)
-        assert end.reason == "KeyError: 'the module raised'"
+        reason = "KeyError: 'the module raised'"
+        assert record.outcome() == Outcome(Status.FAILED, Cause.RAISED, reason)
         assert [r.epoch for r in record.reports("val")] == [0]
         printed = capfd.readouterr().err
         assert "Traceback" in printed
@@ -298,23 +303,24 @@ class TestFailing:
     @pytest.mark.parametrize("task", ["run", "probe"])
     def test_an_objective_that_is_never_logged_is_a_wrong_config(self, tmp_path, task):
         record = Record()
-        execute(Job(1, task, toy(), metric="val_los", directory=str(tmp_path)), record)
-        end = record.finished()
-        assert (end.status, end.wrong_config) == ("failed", True)
+        tasks = {"run": run(1, tmp_path, metric="val_los"), "probe": probe(1, metric="val_los")}
+        execute(tasks[task], record)
+        end = record.outcome()
+        assert (end.status, end.cause) == (Status.FAILED, Cause.WRONG_CONFIG)
         assert end.reason is not None
         assert "never logs the metric 'val_los': did you mean 'val_loss'" in end.reason
 
     def test_a_model_that_refuses_its_arguments_is_a_wrong_config(self, ran):
         record = ran({"model.init_args.heads": 3})
-        assert record.kinds() == ["Finished"]
-        assert record.finished().wrong_config
-        assert "not divisible" in str(record.finished().reason)
+        assert record.kinds() == ["Started", "Finished"]
+        assert record.cause() == Cause.WRONG_CONFIG
+        assert "not divisible" in str(record.outcome().reason)
 
 
 class TestFiles:
     def test_the_directory_holds_the_jobs_config(self, ran, tmp_path):
         config = resolve(toy({"optimizer.init_args.lr": 1.23456789012345e-05}))
-        execute(Job(1, "run", config, directory=str(tmp_path)), Record())
+        execute(replace(run(1, tmp_path), config=config), Record())
         assert read_yaml(tmp_path / "config.yaml") == config
         assert (tmp_path / "config.yaml").read_text() == dump_yaml(config)
 
@@ -354,7 +360,7 @@ class TestFiles:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
-        assert ran(changes).finished().status == "complete"
+        assert ran(changes).status() == "complete"
         assert not list(elsewhere.iterdir())
 
     def test_no_checkpoint_is_written_where_none_is_wanted(self, ran, tmp_path):
@@ -368,28 +374,28 @@ class TestOtherTasks:
         checkpoint = {"class_path": f"{CALLBACKS}.{ModelCheckpoint.__name__}"}
         config = toy({"trainer.callbacks": [checkpoint], "trainer.enable_checkpointing": True})
         record = Record()
-        execute(Job(1, "probe", config, metric="val_loss"), record)
+        execute(replace(probe(1), config=config), record)
         probed, end = record.events
         assert isinstance(probed, Probed)
         assert (probed.parameters, probed.max_epochs) == (25, 2)
         assert {"val_loss", "val_error", "train_loss"} <= set(probed.metrics)
-        assert end == Finished(1, "complete")
+        assert end == Finished(1, Outcome(Status.COMPLETE))
         assert not list(tmp_path.iterdir())
 
     def test_a_probe_of_a_module_with_nothing_to_train_validates_it(self):
         record = Record()
-        config = toy({"model": {"class_path": "tests.toy.Mean"}})
-        execute(Job(1, "probe", config, metric="val_loss"), record)
-        assert record.finished().status == "complete"
+        execute(probe(1, {"model": {"class_path": "tests.toy.Mean"}}), record)
+        assert record.status() == "complete"
 
     def test_resolving_answers_with_every_default(self):
         record = Record()
-        execute(Job(1, "resolve", toy()), record)
-        assert record.events == [Resolved(1, resolve(toy())), Finished(1, "complete")]
+        execute(jobs.resolve(1), record)
+        complete = Finished(1, Outcome(Status.COMPLETE))
+        assert record.events == [Resolved(1, resolve(toy())), complete]
 
     def test_resolving_a_wrong_config_names_the_key(self):
         record = Record()
-        execute(Job(1, "resolve", toy({"trainer.max_epoch": 3})), record)
+        execute(jobs.resolve(1, {"trainer.max_epoch": 3}), record)
         assert record.kinds() == ["Finished"]
-        assert record.finished().wrong_config
-        assert str(record.finished().reason).startswith("trainer.max_epoch: unknown key")
+        assert record.cause() == Cause.WRONG_CONFIG
+        assert str(record.outcome().reason).startswith("trainer.max_epoch: unknown key")

@@ -14,14 +14,14 @@ from ablate.errors import RunError
 from ablate.run import (
     Finished,
     InProcessLauncher,
-    Job,
     LocalLauncher,
     Lost,
     Progress,
     Reported,
 )
 from ablate.run.resume import FILE
-from tests.run.jobs import Record, model, run, toy
+from ablate.spec import Cause, Outcome, Status
+from tests.run.jobs import Record, model, resolve, run
 from tests.run.launcher_suite import PATIENCE_S, LauncherSuite, do, wait
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ class TestLocalLauncher(LauncherSuite):
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
 class TestWorkers:
     def test_a_worker_computes_on_one_thread(self, warm: LocalLauncher):
-        assert warm.facts()["threads"] == 1
+        assert warm.facts().threads == 1
 
     def test_all_that_a_run_prints_goes_to_its_log(self, warm: LocalLauncher, tmp_path, capfd):
         jobs = [run(1, tmp_path / "1", model("Prints")), run(2, tmp_path / "2")]
@@ -120,12 +120,12 @@ class TestWorkers:
 
     def test_a_killed_worker_loses_its_group_and_is_replaced(self, warm: LocalLauncher, tmp_path):
         before = children(os.getpid())
-        record = do(warm, run(1, tmp_path, model("Dies")), Job(2, "resolve", toy()))
+        record = do(warm, run(1, tmp_path, model("Dies")), resolve(2))
         reason = f"the worker was killed by signal {int(signal.SIGKILL)}"
         losses = [event for event in record.events if isinstance(event, Lost)]
-        assert losses == [Lost(1, reason), Lost(2, reason)]
+        assert losses == [Lost(job, Cause.LOST, reason) for job in (1, 2)]
         assert warm.free == 1
-        assert do(warm, Job(3, "resolve", toy())).events[-1] == Finished(3, "complete")
+        assert do(warm, resolve(3)).events[-1] == Finished(3, Outcome(Status.COMPLETE))
         after = children(os.getpid())
         assert len(after) == len(before)
         assert len(after & before) == len(before) - 1
@@ -138,9 +138,9 @@ class TestWorkers:
         while time.monotonic() < until:
             warm.poll(record, 0.1)
         assert sum(isinstance(event, Progress) for event in record.events) == 1
-        warm.kill(1, "no sign of life")
+        warm.kill(1, Cause.STALLED, "no sign of life")
         wait(warm, record, lambda: "Lost" in record.kinds())
-        assert record.events[-1] == Lost(1, "no sign of life")
+        assert record.events[-1] == Lost(1, Cause.STALLED, "no sign of life")
 
     def test_a_run_whose_worker_is_killed_gives_the_same_numbers(self, warm, tmp_path):
         changes = {"trainer.max_epochs": 3, "model.init_args.dropout": 0.2}
@@ -148,7 +148,7 @@ class TestWorkers:
         class Dies(Record):
             def __call__(self, event):
                 if isinstance(event, Reported) and event.epoch == 2:
-                    warm.kill(1, "killed")
+                    warm.kill(1, Cause.STALLED, "killed")
                 return super().__call__(event)
 
         asked = {"supervised": True, "checkpoint_every": 0}
@@ -178,7 +178,7 @@ class TestWorkers:
             wait(warm, record, lambda: "Finished" in record.kinds())
         warm.interrupt()
         wait(warm, record, lambda: "Finished" in record.kinds())
-        assert record.finished().status == "interrupted"
+        assert record.status() == "interrupted"
 
     @pytest.mark.parametrize("everyone", [False, True], ids=["worker", "process group"])
     def test_a_terminated_worker_ends_its_run_with_the_epoch(self, warm, tmp_path, everyone):
@@ -194,7 +194,7 @@ class TestWorkers:
         (os.killpg if everyone else os.kill)(worker, signal.SIGTERM)
         record = Record()
         wait(warm, record, lambda: "Finished" in record.kinds())
-        assert record.finished().status == "interrupted"
+        assert record.status() == "interrupted"
         assert len(record.reports("train")) <= 1
         assert alive(worker)
         assert (tmp_path / FILE).exists() or everyone
@@ -207,14 +207,14 @@ class TestWorkers:
         record = Record()
         warm.poll(record, 1)
         assert not record.events
-        assert do(warm, Job(2, "resolve", toy())).events[-1] == Finished(2, "complete")
+        assert do(warm, resolve(2)).events[-1] == Finished(2, Outcome(Status.COMPLETE))
 
     def test_a_full_disk_does_not_end_the_worker(self, warm, tmp_path):
         (tmp_path / "1").mkdir()
         (tmp_path / "1" / "run.log").symlink_to("/dev/full")
         record = do(warm, run(1, tmp_path / "1", model("Prints")), run(2, tmp_path / "2"))
-        assert record.finished(1).no_space
-        assert record.finished(2).status == "complete"
+        assert record.cause(1) == Cause.NO_SPACE
+        assert record.status(2) == "complete"
 
     def test_closing_ends_a_run_and_the_processes_that_it_started(self, tmp_path):
         others = children(os.getpid())
@@ -249,7 +249,7 @@ class TestWorkers:
         try:
             (worker,) = children(os.getpid()) - before
             os.kill(worker, signal.SIGKILL)
-            assert launcher.facts()["profile"] in {"cpu", "cuda", "mps"}
+            assert launcher.facts().profile in {"cpu", "cuda", "mps"}
             assert worker not in children(os.getpid())
         finally:
             launcher.close()

@@ -1,5 +1,6 @@
 """Messages: one line each, whatever they hold, and the same on the other side."""
 
+import json
 import math
 from typing import get_args
 
@@ -7,19 +8,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.errors import RunError
 from ablate.run import (
     Answered,
+    Built,
+    Call,
     Event,
     Finished,
+    Job,
     Lost,
+    Probe,
     Probed,
     Progress,
     Ready,
     Reported,
+    Resolve,
     Resolved,
+    Run,
     Started,
+    WorkerFacts,
 )
-from ablate.run.messages import decode_event, encode
+from ablate.run.messages import Command, Decided, Group, Interrupt, awaits_decision
+from ablate.run.wire import decode_command, decode_event, encode
+from ablate.spec import Cause, Outcome, Status
 
 numbers = st.integers(0, 10**9)
 texts = st.text()
@@ -30,12 +41,50 @@ plain = st.recursive(
 )
 mappings = st.dictionaries(texts, plain, max_size=4)
 values = st.floats(allow_nan=False)
+causes = st.sampled_from(Cause)
+outcomes = st.builds(Outcome, st.sampled_from(Status), st.none() | causes, st.none() | texts)
+facts = st.builds(
+    WorkerFacts,
+    profile=texts,
+    device=texts,
+    host=texts,
+    python=texts,
+    system=texts,
+    threads=numbers,
+    cuda=st.none() | texts,
+    float32_matmul_precision=texts,
+    deterministic_algorithms=st.booleans(),
+    cudnn_benchmark=st.booleans(),
+    libraries=st.dictionaries(texts, st.none() | texts, max_size=3),
+)
+JOBS = {
+    Resolve: st.builds(Resolve, numbers, mappings),
+    Probe: st.builds(Probe, numbers, mappings, texts),
+    Call: st.builds(Call, numbers, mappings, texts, mappings),
+    Run: st.builds(
+        Run,
+        numbers,
+        mappings,
+        st.none() | texts,
+        texts,
+        st.dictionaries(texts, texts, max_size=3),
+        st.booleans(),
+        st.booleans(),
+        st.floats(0, 1e9),
+    ),
+}
+COMMANDS = {
+    Group: st.builds(Group, st.lists(st.one_of(*JOBS.values()), max_size=3).map(tuple)),
+    Interrupt: st.builds(Interrupt, st.lists(numbers).map(tuple)),
+    Decided: st.builds(Decided, numbers, st.sampled_from(["continue", "stop"])),
+}
 EVENTS = {
-    Ready: st.builds(Ready, mappings),
+    Ready: st.builds(Ready, facts),
     Resolved: st.builds(Resolved, numbers, mappings),
     Probed: st.builds(Probed, numbers, numbers, st.lists(texts), numbers),
     Answered: st.builds(Answered, numbers, mappings),
-    Started: st.builds(Started, numbers, numbers, numbers, st.none() | numbers),
+    Started: st.builds(Started, numbers, facts),
+    Built: st.builds(Built, numbers, numbers, numbers, st.none() | numbers),
     Progress: st.builds(Progress, numbers, numbers, numbers),
     Reported: st.builds(
         Reported,
@@ -49,21 +98,22 @@ EVENTS = {
     Finished: st.builds(
         Finished,
         numbers,
-        st.sampled_from(["complete", "pruned", "failed", "interrupted"]),
-        st.none() | texts,
+        outcomes,
         st.none() | numbers,
         st.none() | numbers,
         st.dictionaries(texts, texts),
-        st.booleans(),
-        st.booleans(),
-        st.none() | texts,
     ),
-    Lost: st.builds(Lost, numbers, texts),
+    Lost: st.builds(Lost, numbers, causes, texts),
 }
 
 
-def test_every_kind_of_event_is_tried():
-    assert set(EVENTS) == set(get_args(Event))
+@pytest.mark.parametrize(
+    ("tried", "union"),
+    [(EVENTS, Event), (COMMANDS, Command), (JOBS, Job)],
+    ids=["event", "command", "job"],
+)
+def test_every_kind_of_message_is_tried(tried, union):
+    assert set(tried) == set(get_args(union))
 
 
 @given(st.one_of(*EVENTS.values()))
@@ -73,6 +123,28 @@ def test_an_event_is_one_line_and_comes_back_the_same(event):
     assert decode_event(line) == event
 
 
+@given(st.one_of(*COMMANDS.values()))
+def test_a_command_is_one_line_and_comes_back_the_same(command):
+    line = encode(command)
+    assert line.index(b"\n") == len(line) - 1
+    assert decode_command(line) == command
+
+
+@given(facts)
+def test_the_facts_of_a_worker_come_back_from_a_record(known):
+    assert WorkerFacts.of(json.loads(json.dumps(known.as_dict()))) == known
+
+
+def test_outcomes_and_causes_come_back_as_such():
+    failed = Outcome(Status.FAILED, Cause.DIVERGED, "the loss is nan")
+    end = decode_event(encode(Finished(1, failed)))
+    assert isinstance(end, Finished)
+    assert (type(end.outcome.status), type(end.outcome.cause)) == (Status, Cause)
+    lost = decode_event(encode(Lost(1, Cause.STALLED, "no progress")))
+    assert isinstance(lost, Lost)
+    assert lost.cause is Cause.STALLED
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_values_that_are_no_numbers_survive(value):
     back = decode_event(encode(Reported(1, "val", 2, 3, {"val_loss": value}, value)))
@@ -80,3 +152,65 @@ def test_values_that_are_no_numbers_survive(value):
     for number in (back.metrics["val_loss"], back.objective):
         assert number is not None
         assert number == value or (math.isnan(number) and math.isnan(value))
+
+
+UNKNOWN = [
+    {"message": "Nonsense", "job": 1},
+    {"job": 1},
+    {"message": ["Finished"]},
+    [],
+    1,
+]
+
+
+@pytest.mark.parametrize("decode", [decode_event, decode_command])
+@pytest.mark.parametrize("data", UNKNOWN, ids=str)
+def test_a_message_of_an_unknown_kind_is_refused(decode, data):
+    with pytest.raises(RunError, match="unknown kind"):
+        decode(json.dumps(data).encode())
+
+
+def test_events_and_commands_are_not_taken_for_each_other():
+    with pytest.raises(RunError, match="unknown kind 'Interrupt'"):
+        decode_event(encode(Interrupt((1,))))
+    with pytest.raises(RunError, match="unknown kind 'Progress'"):
+        decode_command(encode(Progress(1, 2, 3)))
+
+
+def test_a_group_holds_known_jobs_alone():
+    with pytest.raises(RunError, match="unknown kind 'Progress'"):
+        decode_command(
+            b'{"message": "Group", "jobs": [{"message": "Progress", "job": 1, "step": 2}]}'
+        )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"message": "Progress", "job": 1}',
+        b'{"message": "Progress", "job": 1, "step": 2, "epoch": 3, "more": 4}',
+        b'{"message": "Lost", "job": 1, "cause": "bad luck", "reason": "none"}',
+        b'{"message": "Finished", "job": 1, "outcome": "complete"}',
+        b'{"message": "Ready", "facts": {"profile": "cpu"}}',
+    ],
+)
+def test_a_message_that_does_not_hold_is_refused(line):
+    with pytest.raises(RunError, match="does not hold"):
+        decode_event(line)
+
+
+def test_a_line_that_is_no_json_is_refused():
+    with pytest.raises(RunError, match="no message"):
+        decode_event(b"printed by accident")
+
+
+def test_only_a_report_of_a_supervised_runs_objective_awaits_a_decision():
+    def asked(*, supervised: bool) -> Run:
+        return Run(1, {}, "loss", "d", {}, supervised=supervised, resume=False, checkpoint_every=1)
+
+    deciding = Reported(1, "val", 2, 3, {"loss": 1.0}, 1.0)
+    assert awaits_decision(asked(supervised=True), deciding)
+    assert not awaits_decision(asked(supervised=False), deciding)
+    assert not awaits_decision(asked(supervised=True), Reported(1, "train", 2, 3, {"x": 1.0}, None))
+    assert not awaits_decision(asked(supervised=True), Progress(1, 2, 3))
+    assert not awaits_decision(Probe(1, {}, "loss"), deciding)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.run import Decision, Event, Progress, Reported, Started
-from ablate.run.execute import execute
+from ablate.run import Built, Decision, Event, Progress, Reported, Started
 from ablate.run.resume import FILE
+from ablate.spec import Cause, Status
 from tests.run import modules
-from tests.run.jobs import STEPS_PER_EPOCH, Record, model, run
+from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, model, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -101,7 +101,7 @@ class Mortal(Record):
         self.resumed = 0
 
     def __call__(self, event: Event) -> Decision:
-        if isinstance(event, Started):
+        if isinstance(event, Built):
             self.resumed = event.resumed_epoch or 0
         if isinstance(event, Reported) and self.resumed <= event.epoch == self.epoch:
             raise Killed
@@ -130,8 +130,7 @@ def resumed(directory: Path, changes=None, **more: Any) -> Record:
 
 
 def resumed_epoch(record: Record) -> int | None:
-    (started,) = [event for event in record.events if isinstance(event, Started)]
-    return started.resumed_epoch
+    return record.built().resumed_epoch
 
 
 def files(directory: Path) -> list[str]:
@@ -142,7 +141,7 @@ class TestSameNumbers:
     @cases
     def test_a_run_that_is_killed_in_every_epoch_gives_the_same_numbers(self, tmp_path, changes):
         whole = do(tmp_path / "whole", changes)
-        assert whole.finished().status == "complete"
+        assert whole.status() == "complete"
         epochs = whole.finished().epochs
         broken = tmp_path / "broken"
         for epoch in range(epochs):
@@ -215,7 +214,7 @@ class TestResuming:
     def test_earlier_reports_follow_the_start_in_their_order(self, tmp_path):
         earlier = killed(tmp_path, 2)
         record = resumed(tmp_path)
-        assert record.kinds()[0] == "Started"
+        assert record.kinds()[:2] == ["Started", "Built"]
         assert record.reports()[:4] == earlier.reports()
 
     def test_a_run_that_is_not_to_continue_starts_afresh(self, tmp_path):
@@ -253,7 +252,7 @@ class TestResuming:
         )
         record = resumed(tmp_path)
         assert resumed_epoch(record) is None
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
         assert f"starts afresh: cannot continue from {path}" in capfd.readouterr().err
 
     def test_nothing_is_ever_unpickled(self, tmp_path, capfd):
@@ -261,7 +260,7 @@ class TestResuming:
         killed(tmp_path, 2, changes)
         record = resumed(tmp_path, changes)
         assert resumed_epoch(record) is None
-        assert record.finished().status == "complete"
+        assert record.status() == "complete"
         assert not (tmp_path / "sprung").exists()
         assert "starts afresh" in capfd.readouterr().err
 
@@ -278,7 +277,7 @@ class TestResuming:
         whole = do(tmp_path / "whole", record=Record(stop_in_epoch_1), **asked)
         killed(tmp_path / "broken", 3, **asked)
         record = resumed(tmp_path / "broken", record=Record(stop_in_epoch_1), **asked)
-        assert record.finished().status == "pruned"
+        assert record.status() == "pruned"
         assert record.finished() == whole.finished()
         assert record.reports() == whole.reports()
         assert not (tmp_path / "broken" / FILE).exists()
@@ -288,7 +287,7 @@ class TestResuming:
         killed(tmp_path, 2, **asked)
         decided: list[int] = []
         record = Record(lambda report: decided.append(report.epoch) or "continue")
-        assert resumed(tmp_path, record=record, **asked).finished().status == "complete"
+        assert resumed(tmp_path, record=record, **asked).status() == "complete"
         assert decided == list(range(EPOCHS))
 
     def test_a_resumed_run_may_still_be_pruned(self, tmp_path):
@@ -296,7 +295,7 @@ class TestResuming:
         killed(tmp_path, 2, **asked)
         last = Record(lambda report: "stop" if report.epoch == 2 else "continue")
         end = resumed(tmp_path, record=last, **asked).finished()
-        assert (end.status, end.epochs, end.steps) == ("pruned", 3, 3 * STEPS_PER_EPOCH)
+        assert (end.outcome.status, end.epochs, end.steps) == ("pruned", 3, 3 * STEPS_PER_EPOCH)
 
 
 class TestCheckpoints:
@@ -309,13 +308,13 @@ class TestCheckpoints:
     @pytest.mark.parametrize("decision", ["continue", "stop"])
     def test_a_run_that_has_ended_keeps_none(self, tmp_path, decision):
         record = do(tmp_path, metric="val_loss", record=Record(lambda _: decision))
-        assert record.finished().status == {"continue": "complete", "stop": "pruned"}[decision]
+        assert record.status() == {"continue": "complete", "stop": "pruned"}[decision]
         assert not list(tmp_path.glob(FILE + "*"))
 
     def test_a_failed_run_keeps_its_own(self, tmp_path):
         changes = {**model("Toy"), "model.class_path": "tests.toy.Toy"}
         changes["model.init_args.mishap"] = "raise"
-        assert do(tmp_path, changes).finished().status == "failed"
+        assert do(tmp_path, changes).status() == "failed"
         assert (tmp_path / FILE).exists()
 
     def test_none_is_written_half(self, tmp_path, monkeypatch):
@@ -327,8 +326,8 @@ class TestCheckpoints:
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", full)
-            end = resumed(tmp_path).finished()
-        assert (end.status, end.no_space) == ("interrupted", True)
+            end = resumed(tmp_path).outcome()
+        assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.NO_SPACE)
         assert FILE in str(end.reason)
         assert (tmp_path / FILE).read_bytes() == before
         assert not list(tmp_path.glob("*.part"))
@@ -373,8 +372,8 @@ class TestInterrupting:
 
     def test_an_interrupted_run_ends_with_its_epoch_and_can_be_continued(self, tmp_path):
         record = self.interrupted(tmp_path / "broken")
-        end = record.finished()
-        assert (end.status, end.no_space) == ("interrupted", False)
+        end = record.outcome()
+        assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.STOPPED)
         assert {report.epoch for report in record.reports()} == {0}
         assert len(record.reports("train")) == 1
         record = resumed(tmp_path / "broken")
@@ -394,14 +393,14 @@ class TestInterrupting:
                 return isinstance(event, Reported) and event.epoch >= epoch
 
             record = self.interrupted(tmp_path / "broken", later, **changes)
-            if record.finished().status != "interrupted":
+            if record.status() != "interrupted":
                 break
         assert record.finished() == whole.finished()
         assert record.reports() == whole.reports()
 
     def test_a_run_in_its_last_epoch_is_complete(self, tmp_path):
-        end = self.interrupted(tmp_path, lambda e: getattr(e, "epoch", 0) == EPOCHS - 1).finished()
-        assert end.status == "complete"
+        record = self.interrupted(tmp_path, lambda e: getattr(e, "epoch", 0) == EPOCHS - 1)
+        assert record.status() == "complete"
 
     def test_a_minimum_of_epochs_does_not_hold_it(self, tmp_path):
         record = self.interrupted(tmp_path, **{"trainer.min_epochs": 3})
@@ -411,14 +410,16 @@ class TestInterrupting:
         record = Record()
         execute(run(1, tmp_path), record, lambda: True)
         assert record.kinds() == ["Finished"]
-        assert record.finished().status == "interrupted"
+        assert record.status() == "interrupted"
 
     def test_what_an_interrupted_run_raises_is_no_failure(self, tmp_path):
         raises = model("Raises", what="anything")
-        end = self.interrupted(tmp_path, lambda e: isinstance(e, Started), **raises).finished()
-        assert (end.status, end.error) == ("interrupted", "KeyError")
-        end = self.interrupted(tmp_path, lambda e: False, **raises).finished()
-        assert (end.status, end.error) == ("failed", "KeyError")
+        end = self.interrupted(tmp_path, lambda e: isinstance(e, Started), **raises).outcome()
+        assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.STOPPED)
+        assert "KeyError" in str(end.reason)
+        end = self.interrupted(tmp_path, lambda e: False, **raises).outcome()
+        assert (end.status, end.cause) == (Status.FAILED, Cause.RAISED)
+        assert str(end.reason).startswith("KeyError")
 
 
 class TestLacks:
@@ -426,34 +427,34 @@ class TestLacks:
     @pytest.mark.parametrize(("what", "where"), [("disk", "run"), ("quota", "/home/mine")])
     def test_a_full_disk_interrupts(self, tmp_path, what, where, wrapped):
         directory = tmp_path / "run"
-        end = do(directory, model("Raises", what=what, wrapped=wrapped)).finished()
-        assert (end.status, end.no_space, end.wrong_config) == ("interrupted", True, False)
+        end = do(directory, model("Raises", what=what, wrapped=wrapped)).outcome()
+        assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.NO_SPACE)
         assert where in str(end.reason)
 
     def test_a_disk_that_is_full_from_the_start_interrupts(self, tmp_path):
         (tmp_path / "config.yaml").symlink_to("/dev/full")
-        end = do(tmp_path).finished()
-        assert (end.status, end.no_space) == ("interrupted", True)
+        end = do(tmp_path).outcome()
+        assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.NO_SPACE)
 
     @pytest.mark.parametrize("wrapped", [False, True])
     @pytest.mark.parametrize("what", ["memory", "python memory", "accelerator memory"])
     def test_a_lack_of_memory_is_named(self, tmp_path, what, wrapped):
-        end = do(tmp_path, model("Raises", what=what, wrapped=wrapped)).finished()
-        assert (end.status, end.error, end.no_space) == ("failed", "OutOfMemory", False)
+        end = do(tmp_path, model("Raises", what=what, wrapped=wrapped)).outcome()
+        assert (end.status, end.cause) == (Status.FAILED, Cause.OUT_OF_MEMORY)
         assert str(end.reason).startswith("out of memory")
 
     @pytest.mark.parametrize(
-        ("changes", "error"),
+        ("changes", "cause"),
         [
-            ({"model.init_args.mishap": "raise"}, "KeyError"),
-            ({"model.init_args.mishap": "nan loss"}, "Diverged"),
-            ({"model.init_args.heads": 3}, "SpecError"),
+            ({"model.init_args.mishap": "raise"}, Cause.RAISED),
+            ({"model.init_args.mishap": "nan loss"}, Cause.DIVERGED),
+            ({"model.init_args.heads": 3}, Cause.WRONG_CONFIG),
         ],
     )
-    def test_an_exception_is_named_by_its_type(self, tmp_path, changes, error):
+    def test_what_an_exception_means_is_told_by_its_type(self, tmp_path, changes, cause):
         record = Record()
         execute(run(1, tmp_path, changes), record)
-        assert record.finished().error == error
+        assert record.cause() == cause
 
 
 class TestProgress:

@@ -8,11 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning.pytorch import Callback
 
-from ablate.run import Job
-from ablate.run.execute import execute
 from ablate.run.lightning_cli import build, resolve
 from ablate.run.schedules import Cosine, EpochCosine, Linear, OneCycle, Schedule
-from tests.run.jobs import STEPS_PER_EPOCH, Record, toy
+from ablate.spec import Cause
+from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, probe, run, toy
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 shares = st.floats(0, 1)
@@ -249,17 +248,16 @@ def test_a_schedule_by_epochs_is_stepped_after_every_epoch():
 def test_a_warmup_by_epochs_that_leaves_nothing_of_the_run_is_a_wrong_config(tmp_path, task):
     record = Record()
     changes = {"lr_scheduler": by_epochs(warmup=2), "trainer.max_epochs": 2}
-    execute(Job(1, task, toy(changes), metric="val_loss", directory=str(tmp_path)), record)
-    assert record.finished().wrong_config
-    assert "a warm-up of 2 epochs leaves none of the run's 2" in str(record.finished().reason)
+    execute({"probe": probe(1, changes), "run": run(1, tmp_path, changes)}[task], record)
+    assert record.cause() == Cause.WRONG_CONFIG
+    assert "a warm-up of 2 epochs leaves none of the run's 2" in str(record.outcome().reason)
 
 
-def test_a_probe_takes_a_schedule_for_what_it_is_in_the_whole_run(tmp_path, recwarn):
+def test_a_probe_takes_a_schedule_for_what_it_is_in_the_whole_run(recwarn):
     for schedule in (by_epochs(warmup=10), counted(100)):
         record = Record()
-        config = toy({"lr_scheduler": schedule, "trainer.max_epochs": 50})
-        execute(Job(1, "probe", config, metric="val_loss", directory=str(tmp_path)), record)
-        assert record.finished().status == "complete"
+        execute(probe(1, {"lr_scheduler": schedule, "trainer.max_epochs": 50}), record)
+        assert record.status() == "complete"
     assert not [item for item in recwarn if "warms up" in str(item.message)]
 
 

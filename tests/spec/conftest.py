@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ablate.spec import Study, StudyFile, read_study
+from ablate.spec import Study, WrittenStudy, read_study
 from tests.spec.samples import CONFIG
 
 
@@ -30,7 +30,7 @@ class Project:
         """Write `configs/name.yaml`."""
         self.write(f"configs/{name}.yaml", content)
 
-    def study(self, content: dict[str, Any] | str, name: str = "mine") -> StudyFile:
+    def study(self, content: dict[str, Any] | str, name: str = "mine") -> WrittenStudy:
         """Write `studies/name.yaml` and read it back."""
         self.write(f"studies/{name}.yaml", content)
         return read_study(name)

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ablate.errors import SpecError
-from ablate.spec import Arm, Study, identity, paths
+from ablate.spec import Arm, paths
 from ablate.spec.designs import DESIGNS, between, expand
 from tests.spec.samples import CONFIG, ablation, config
 
@@ -387,37 +387,30 @@ def test_a_component_that_does_not_fit_the_config_is_refused_by_its_arm(project)
 
 def test_a_definition_holds_every_arm_as_changes_to_the_base(project):
     study = project.prepared(designed(arms={"flat": {"lr_scheduler": None}}, full="both"))
-    definition = study.definition()
-    assert definition["design"] == ["ladder", "arms"]
-    assert definition["components"] == WIDER
-    assert definition["arms"] == {arm.name: arm.changes for arm in study.arms}
-    assert definition["layout"]["to_wide"] == {
-        "design": "cumulative, independent",
-        "components": ["wide"],
-    }
-    assert not definition.keys() & {"base", "full", "to", "order"}
+    definition = study.definition
+    assert definition.designs == ("ladder", "arms")
+    assert definition.components == WIDER
+    assert definition.arm("to_wide") == Arm(
+        "to_wide", WIDER["wide"], design="cumulative, independent", components=("wide",)
+    )
+    assert definition.arm("flat") == Arm("flat", {"lr_scheduler": None}, design="declared")
+    assert not definition.as_plain().keys() & {"base", "full", "to", "order"}
 
 
-def test_published_figures_are_no_part_of_a_studys_identity(project):
+def test_published_figures_are_part_of_the_definition(project):
     values = {"base": {"val_loss": [1, 2.5]}, "full": {"val_accuracy": 0.5}}
     published = {"source": "Table 1", "values": values}
-    before = project.prepared(designed()).definition()
-    after = project.prepared(designed(published=published)).definition()
-    assert after["published"]["values"]["base"] == {"val_loss": [1.0, 2.5]}
-    assert after["published"]["values"]["full"] == {"val_accuracy": [0.5]}
-    assert identity(after) == identity(before)
+    after = project.prepared(designed(published=published)).definition
+    assert after.published.values["base"] == {"val_loss": (1.0, 2.5)}
+    assert after.published.values["full"] == {"val_accuracy": (0.5,)}
 
 
-@pytest.mark.parametrize("design", ["arms", "ladder"])
-def test_the_definition_of_a_study_without_components_is_as_it_always_was(project, design):
-    definition = project.prepared(ablation(design=design)).definition()
-    assert definition["design"] == design
-    assert definition["arms"] == ablation()["arms"]
-    new = {"components", "to", "order", "base", "full", "layout", "published"}
-    assert not definition.keys() & new
-
-
-def test_a_study_is_made_ready_without_files_too(project):
-    spec = project.study(designed()).spec
-    study = Study(name="mine", spec=spec, config=CONFIG, profile="cpu")
-    assert len(study.arms) == 4
+@pytest.mark.parametrize(("design", "label"), [("arms", "independent"), ("ladder", "cumulative")])
+def test_the_definition_of_a_study_without_components_has_its_arms_expanded(project, design, label):
+    definition = project.prepared(ablation(design=design)).definition
+    assert definition.designs == (design,)
+    changes = {}
+    for name, own in ablation()["arms"].items():
+        changes = {**changes, **own} if design == "ladder" else own
+        assert definition.arm(name) == Arm(name, changes, design=label)
+    assert definition.components == {}

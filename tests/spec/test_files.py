@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ablate.errors import NotFoundError, SpecError
 from ablate.spec import dump_yaml, parse_yaml, read_yaml
-from ablate.spec.files import beside, find
+from ablate.spec.files import beside, find, replacing
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 numberlike = st.from_regex(r"[-+]?[0-9._]{0,3}[eE]?[-+]?[0-9]{0,3}", fullmatch=True)
@@ -172,8 +172,10 @@ def test_a_study_is_found_by_name_or_by_path(project):
 
 def test_a_neighbouring_file_is_named_without_detours(project):
     study = project.root / "studies" / "mine.yaml"
-    assert beside(study, "../configs/base.yaml") == project.root / "configs" / "base.yaml"
-    assert beside(study, "../configs/absent.yaml") == project.root / "configs" / "absent.yaml"
+    assert beside(study.parent, "../configs/base.yaml") == project.root / "configs" / "base.yaml"
+    assert (
+        beside(study.parent, "../configs/absent.yaml") == project.root / "configs" / "absent.yaml"
+    )
 
 
 def test_a_detour_through_a_symbolic_link_is_kept(project):
@@ -182,4 +184,25 @@ def test_a_detour_through_a_symbolic_link_is_kept(project):
     project.write("configs/other.yaml", {"a": 2})
     (project.root / "linked").symlink_to(outside)
     for name in ("../configs/other.yaml", str(project.root / "shared" / "configs" / "other.yaml")):
-        assert read_yaml(beside(project.root / "linked" / "mine.yaml", name)) == {"a": 1}
+        assert read_yaml(beside(project.root / "linked", name)) == {"a": 1}
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "kept.txt"
+    with replacing(path) as part:
+        part.write_text("first")
+        assert not path.exists()
+
+    def write_half():
+        with replacing(path) as part:
+            part.write_text("sec")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "first"
+    with replacing(path) as part:
+        part.write_text("second")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("kept.txt", "second")
+    ]

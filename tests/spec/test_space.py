@@ -9,9 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ablate.errors import SpecError
-from ablate.spec import Choice, FloatRange, IntRange, Space, paths
-from ablate.spec.models import validate
-from ablate.spec.study import SearchSpec
+from ablate.spec import Choice, FloatRange, IntRange, Search, Space, paths
+from ablate.spec.strict import validate
 from tests.spec.samples import SPACE, config, search
 
 SECTIONS = {
@@ -23,7 +22,7 @@ SECTIONS = {
 
 def space_of(content):
     """Read a space as it stands in a study file."""
-    return Space(validate(SearchSpec, search(space=content), "mine.yaml").space)
+    return Space(validate(Search, search(space=content), "mine.yaml").space)
 
 
 @pytest.mark.parametrize(

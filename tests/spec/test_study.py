@@ -9,25 +9,31 @@ from hypothesis import strategies as st
 
 from ablate.errors import NotFoundError, SpecError
 from ablate.spec import (
-    AblationSpec,
+    Ablation,
     Arm,
-    Change,
     Objective,
-    Study,
-    identity,
+    ProfileChange,
+    Search,
+    read_definition,
     read_study,
+    written_in_python,
 )
-from ablate.spec.study import merged, parse_duration
+from ablate.spec.configs import apply, merged
+from ablate.spec.fields import parse_duration
 from tests.spec.samples import CONFIG, SPACE, ablation, config, search
 
 LR = "optimizer.init_args.lr"
 BETA = "optimizer.init_args.betas[0]"
 
 
+def changed(path, before, after):
+    return ProfileChange(path=path, before=before, after=after)
+
+
 def test_a_study_that_holds_is_read(project):
     study = project.study(search())
     assert study.name == "mine"
-    assert [str(path) for path in study.configs()] == ["configs/base.yaml"]
+    assert [str(path) for path in study.config_files()] == ["configs/base.yaml"]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +117,7 @@ def test_a_missing_config_is_named_without_detours(project):
 def test_later_configs_lie_over_earlier_ones(project):
     project.config("small", {"model": {"init_args": {"width": 4}}, "trainer": {"max_epochs": 9}})
     study = project.prepared(search(config=["../configs/base.yaml", "../configs/small.yaml"]))
-    assert study.config == {
+    assert study.definition.config == {
         **CONFIG,
         "model": {"class_path": "toy.Net", "init_args": {"width": 4, "act": "relu"}},
         "trainer": {"max_epochs": 9, "callbacks": None},
@@ -138,44 +144,48 @@ CPU = {"set": {"trainer.max_epochs": 1, "trainer.accelerator": "cpu"}}
 
 def test_a_profile_changes_the_config_and_says_what_it_changed(project):
     study = project.prepared(search(profiles={"cpu": CPU}))
-    assert study.config["trainer"] == {"max_epochs": 1, "callbacks": None, "accelerator": "cpu"}
-    assert study.changes == (
-        Change("trainer.max_epochs", 3, 1),
-        Change("trainer.accelerator", None, "cpu"),
+    assert study.definition.config["trainer"] == {
+        "max_epochs": 1,
+        "callbacks": None,
+        "accelerator": "cpu",
+    }
+    assert study.definition.profile_changes == (
+        changed("trainer.max_epochs", 3, 1),
+        changed("trainer.accelerator", None, "cpu"),
     )
 
 
 def test_a_profile_of_other_hardware_changes_nothing(project):
     study = project.prepared(search(profiles={"cpu": CPU}), profile="cuda")
-    assert study.config == CONFIG
-    assert study.changes == ()
+    assert study.definition.config == CONFIG
+    assert study.definition.profile_changes == ()
 
 
 def test_a_profile_may_have_its_own_seeds_and_budget(project):
     content = search(profiles={"cpu": {"seeds": [1, 2], "budget": {"timeout": "2m"}}})
     study = project.prepared(content)
     assert study.seeds == (1, 2)
-    assert (study.budget.trials, study.budget.timeout) == (None, 120.0)
+    assert (study.definition.budget.trials, study.definition.budget.timeout) == (None, 120.0)
     other = project.prepared(content, profile="cuda")
-    assert (other.seeds, other.budget.trials) == ((307,), 4)
+    assert (other.seeds, other.definition.budget.trials) == ((307,), 4)
 
 
 def test_the_command_line_overrides_the_profile(project):
     file = project.study(search(profiles={"cpu": CPU}))
     study = file.prepare("cpu", {"trainer.max_epochs": 7, "model.init_args.width": 8})
-    assert study.config["trainer"]["max_epochs"] == 7
-    assert study.config["model"]["init_args"]["width"] == 8
-    assert study.changes == (
-        Change("trainer.accelerator", None, "cpu"),
-        Change("trainer.max_epochs", 3, 7),
-        Change("model.init_args.width", 16, 8),
+    assert study.definition.config["trainer"]["max_epochs"] == 7
+    assert study.definition.config["model"]["init_args"]["width"] == 8
+    assert study.definition.profile_changes == (
+        changed("trainer.accelerator", None, "cpu"),
+        changed("trainer.max_epochs", 3, 7),
+        changed("model.init_args.width", 16, 8),
     )
 
 
 def test_an_override_of_a_section_comes_after_the_profiles_keys_in_it(project):
     file = project.study(search(profiles={"cpu": CPU}))
     study = file.prepare("cpu", {"trainer": {"max_epochs": 5}})
-    assert study.config["trainer"] == {"max_epochs": 5}
+    assert study.definition.config["trainer"] == {"max_epochs": 5}
 
 
 @pytest.mark.parametrize(
@@ -216,8 +226,8 @@ def test_a_change_to_what_is_searched_is_refused(project, path):
 def test_preparing_leaves_the_study_file_as_it_was(project):
     file = project.study(search(profiles={"cpu": {"set": {"trainer.callbacks": []}}}))
     first = file.prepare("cpu")
-    first.config["trainer"]["callbacks"].append("changed")
-    assert file.prepare("cpu").config["trainer"]["callbacks"] == []
+    first.definition.config["trainer"]["callbacks"].append("changed")
+    assert file.prepare("cpu").definition.config["trainer"]["callbacks"] == []
 
 
 # Enqueued points
@@ -331,9 +341,9 @@ def test_a_bad_condition_names_the_study_file(project):
 def test_arms_change_the_base_alone(project):
     study = project.prepared(ablation(floor={"blind": {"model.init_args.width": 1}}))
     assert study.arms == (
-        Arm("wide", {"model.init_args.width": 32}),
-        Arm("gelu", {"model.init_args.act": "gelu"}),
-        Arm("flat", {"lr_scheduler": None}),
+        Arm("wide", {"model.init_args.width": 32}, design="independent"),
+        Arm("gelu", {"model.init_args.act": "gelu"}, design="independent"),
+        Arm("flat", {"lr_scheduler": None}, design="independent"),
         Arm("blind", {"model.init_args.width": 1}, floor=True),
     )
 
@@ -342,11 +352,16 @@ def test_a_ladder_keeps_the_changes_of_the_arms_before(project):
     floor = {"blind": {"model.init_args.width": 1}}
     study = project.prepared(ablation(design="ladder", floor=floor))
     assert study.arms == (
-        Arm("wide", {"model.init_args.width": 32}),
-        Arm("gelu", {"model.init_args.width": 32, "model.init_args.act": "gelu"}),
+        Arm("wide", {"model.init_args.width": 32}, design="cumulative"),
+        Arm(
+            "gelu",
+            {"model.init_args.width": 32, "model.init_args.act": "gelu"},
+            design="cumulative",
+        ),
         Arm(
             "flat",
             {"model.init_args.width": 32, "model.init_args.act": "gelu", "lr_scheduler": None},
+            design="cumulative",
         ),
         Arm("blind", {"model.init_args.width": 1}, floor=True),
     )
@@ -363,13 +378,12 @@ changes_of_arms = st.dictionaries(
 def test_every_rung_of_a_ladder_is_the_rung_below_with_its_changes_on_top(arms):
     named = {f"arm{index}": changes for index, changes in enumerate(arms)}
     content = ablation(arms=named, design="ladder", reference="arm0")
-    spec = AblationSpec.model_validate(content)
-    study = Study(name="mine", spec=spec, config={}, profile="cpu")
-    below = {}
+    built = Ablation(**{**content, "name": "mine", "config": {"seed_everything": 1}})
+    study = written_in_python(built).prepare("cpu")
+    rung = {"seed_everything": 1}
     for arm, changes in zip(study.arms, arms, strict=True):
-        rung = Study(name="mine", spec=spec, config=below, profile="cpu").configured(changes, 1)
+        apply(rung, changes, arm.name)
         assert study.configured(arm.changes, 1) == rung
-        below = rung
 
 
 def test_an_arm_is_configured_without_touching_the_base(project):
@@ -378,7 +392,7 @@ def test_an_arm_is_configured_without_touching_the_base(project):
     assert wide["seed_everything"] == 308
     assert wide["model"]["init_args"] == {"width": 32, "act": "relu"}
     wide["optimizer"]["init_args"]["betas"].append(1)
-    assert study.config == CONFIG
+    assert study.definition.config == CONFIG
 
 
 def test_an_arm_that_does_not_fit_the_config_is_refused_by_name(project):
@@ -403,22 +417,24 @@ def test_the_first_metric_decides_unless_an_objective_is_declared(project):
 
 @pytest.mark.parametrize("content", [search(enqueue=[POINT]), ablation(floor={"f": {"a": 1}})])
 def test_a_definition_is_plain_data(project, content):
-    definition = project.prepared(content).definition()
-    assert json.loads(json.dumps(definition)) == definition
+    definition = project.prepared(content).definition
+    stored = json.loads(json.dumps(definition.as_plain()))
+    assert stored["version"] == 2
+    assert read_definition(stored) == definition
 
 
 def test_a_definition_holds_what_is_run(project):
     profile = {"cpu": {**CPU, "seeds": [5], "budget": {"trials": 2}}}
-    definition = project.prepared(search(profiles=profile)).definition()
-    assert definition["config"]["trainer"]["max_epochs"] == 1
-    assert definition["seeds"] == [5]
-    assert definition["budget"]["trials"] == 2
-    assert definition["space"][LR]["float"] == [1e-5, 0.1]
-    assert definition["profile_changes"][0] == {"path": "trainer.max_epochs", "from": 3, "to": 1}
+    definition = project.prepared(search(profiles=profile)).definition
+    assert definition.config["trainer"]["max_epochs"] == 1
+    assert definition.seeds == (5,)
+    assert definition.budget.trials == 2
+    assert definition.space[LR].bounds == (1e-5, 0.1)
+    assert definition.profile_changes[0] == changed("trainer.max_epochs", 3, 1)
 
 
 def test_the_definition_names_the_metric_that_decides(project):
-    assert project.prepared(ablation()).definition()["objective"]["metric"] == "val_accuracy"
+    assert project.prepared(ablation()).definition.objective.metric == "val_accuracy"
 
 
 @pytest.mark.parametrize(
@@ -431,9 +447,9 @@ def test_the_definition_names_the_metric_that_decides(project):
     ],
 )
 def test_a_study_keeps_its_identity_when_only_its_extent_changes(project, change):
-    before = project.prepared(search()).definition()
-    after = project.prepared(search(**change)).definition()
-    assert identity(after) == identity(before)
+    before = project.prepared(search()).definition
+    after = project.prepared(search(**change)).definition
+    assert after.identity() == before.identity()
 
 
 @pytest.mark.parametrize(
@@ -452,19 +468,42 @@ def test_a_study_keeps_its_identity_when_only_its_extent_changes(project, change
     ],
 )
 def test_a_study_changes_its_identity_with_anything_its_trials_depend_on(project, change):
-    before = project.prepared(search()).definition()
-    after = project.prepared(search(**change)).definition()
-    assert identity(after) != identity(before)
+    before = project.prepared(search()).definition
+    after = project.prepared(search(**change)).definition
+    assert after.identity() != before.identity()
 
 
 def test_a_study_changes_its_identity_with_its_config_but_not_with_the_configs_name(project):
-    before = identity(project.prepared(search()).definition())
+    before = project.prepared(search()).definition.identity()
     project.config("renamed", CONFIG)
-    assert (
-        identity(project.prepared(search(config="../configs/renamed.yaml")).definition()) == before
-    )
+    renamed = project.prepared(search(config="../configs/renamed.yaml"))
+    assert renamed.definition.identity() == before
     project.config("base", config(data={"class_path": "toy.Data"}))
-    assert identity(project.prepared(search()).definition()) != before
+    assert project.prepared(search()).definition.identity() != before
+
+
+# Studies built in Python
+
+
+def test_a_study_built_in_python_is_that_of_a_file(project):
+    content = search(profiles={"cpu": CPU}, enqueue=[POINT])
+    built = written_in_python(Search(name="mine", **{**content, "config": CONFIG}))
+    assert built.prepare("cpu").definition == project.prepared(content).definition
+
+
+def test_a_study_built_in_python_reads_config_files_from_where_it_is_built(project):
+    built = written_in_python(Ablation(name="mine", **ablation(config="configs/base.yaml")))
+    assert built.prepare("cpu").definition == project.prepared(ablation()).definition
+
+
+def test_a_study_built_in_python_needs_a_name(project):
+    with pytest.raises(SpecError, match=r"needs a name: Search\(name=\.\.\.\)"):
+        written_in_python(Search(**search()))
+
+
+def test_a_study_file_has_the_name_of_its_file(project):
+    with pytest.raises(SpecError, match="'name': a study file is named by its file"):
+        project.study(search(name="other"))
 
 
 # Durations

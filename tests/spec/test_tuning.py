@@ -1,6 +1,5 @@
 """A study that tunes its arms: what is written, what is an arm's own to tune, what it gives."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import SpecError
-from ablate.spec import SearchSpec, Study, dump_yaml, fresh_seeds, paths, read_study
+from ablate.spec import AblationStudy, Search, Tuned, dump_yaml, fresh_seeds, paths, read_study
 from ablate.spec.tuning import ABSENT, DECLARED, for_arm
 from tests.spec.samples import CONFIG, SPACE, ablation, search
 
@@ -26,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def study(folder: Path, profile: str = "cpu", **changes: object) -> Study:
+def study(folder: Path, profile: str = "cpu", **changes: object) -> AblationStudy:
     path = folder / "studies" / "a.yaml"
     path.write_text(dump_yaml(ablation(**changes)))
     return read_study(str(path)).prepare(profile)
@@ -35,7 +34,7 @@ def study(folder: Path, profile: str = "cpu", **changes: object) -> Study:
 def split(
     changes: dict[str, object], space: object = SPACE, **resolved: object
 ) -> tuple[set[str], dict[str, str]]:
-    space = SearchSpec.model_validate(search(space=space)).space
+    space = Search.model_validate(search(space=space)).space
     kept, left_out = for_arm(space, changes, {**CONFIG, **resolved})
     assert kept.keys() | left_out.keys() == space.keys()
     assert not kept.keys() & left_out.keys()
@@ -88,7 +87,7 @@ def test_a_space_may_be_that_of_a_search_with_its_sampler_and_where_it_reads(fol
     objective = {"metric": "val_other", "direction": "maximize", "at": "last"}
     other = search(sampler=sampler, objective=objective, seeds=[1], seed=5)
     (folder / "studies" / "quest.yaml").write_text(dump_yaml(other))
-    tuning = study(folder, tune={"trials": 7, "study": "quest"}).tuning
+    tuning = study(folder, tune={"trials": 7, "study": "quest"}).definition.tune
     assert tuning is not None
     assert set(tuning.space) == set(SPACE)
     assert tuning.sampler.class_path == sampler["class_path"]
@@ -96,7 +95,7 @@ def test_a_space_may_be_that_of_a_search_with_its_sampler_and_where_it_reads(fol
     decides = tuning.objective
     assert (decides.metric, decides.direction, decides.at) == ("val_accuracy", "maximize", "last")
     named = {"class_path": "optuna.samplers.QMCSampler"}
-    tuning = study(folder, tune={"trials": 7, "study": "quest", "sampler": named}).tuning
+    tuning = study(folder, tune={"trials": 7, "study": "quest", "sampler": named}).definition.tune
     assert tuning is not None
     assert tuning.sampler.class_path == named["class_path"]
 
@@ -104,12 +103,12 @@ def test_a_space_may_be_that_of_a_search_with_its_sampler_and_where_it_reads(fol
 def test_arms_are_tuned_with_a_seed_that_they_are_not_compared_with(folder):
     for seeds in ([307, 308], list(range(40))):
         made = study(folder, seeds=seeds, tune={"trials": 2, "space": SPACE})
-        assert made.tuning is not None
-        assert len(made.tuning.seeds) == 1
-        assert not set(made.tuning.seeds) & set(seeds)
+        assert made.definition.tune is not None
+        assert len(made.definition.tune.seeds) == 1
+        assert not set(made.definition.tune.seeds) & set(seeds)
     chosen = study(folder, tune={"trials": 2, "space": SPACE, "seeds": [5, 6]})
-    assert chosen.tuning is not None
-    assert chosen.tuning.seeds == (5, 6)
+    assert chosen.definition.tune is not None
+    assert chosen.definition.tune.seeds == (5, 6)
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 10))
@@ -127,26 +126,26 @@ def test_fresh_seeds_are_new_and_more_of_them_begin_with_the_fewer(few, many, us
 def test_a_profile_may_give_the_searches_another_budget(folder):
     profiles = {"cpu": {"budget": {"trials": 2}}}
     tune = {"trials": 9, "space": SPACE}
-    small = study(folder, profiles=profiles, tune=tune).tuning
-    full = study(folder, "cuda", profiles=profiles, tune=tune).tuning
+    small = study(folder, profiles=profiles, tune=tune).definition.tune
+    full = study(folder, "cuda", profiles=profiles, tune=tune).definition.tune
     assert small is not None
     assert full is not None
     assert (small.budget.trials, full.budget.trials) == (2, 9)
 
 
 def test_tuning_leaves_the_definition_of_the_arms_alone(folder):
-    plain = study(folder, design="ladder").definition()
-    tuned = study(folder, design="ladder", tune={"trials": 2, "space": SPACE}).definition()
-    assert "tune" not in plain
-    assert {key: value for key, value in tuned.items() if key != "tune"} == plain
+    plain = study(folder, design="ladder").definition
+    tuned = study(folder, design="ladder", tune={"trials": 2, "space": SPACE}).definition
+    assert plain.tune is None
+    assert tuned.model_copy(update={"tune": None}) == plain
 
 
 def test_tuned_arms_stand_behind_the_declared_ones_with_their_changes_and_the_best_values(folder):
     made = study(
         folder, design="ladder", floor={"none": {LR: 1.0}}, tune={"trials": 2, "space": SPACE}
     )
-    found = {name: {"arm": f"{name}-tuned", "values": {LR: 0.02}} for name in ("wide", "gelu")}
-    made = replace(made, tuned={**found, "flat": {"values": {}, "left_out": {}}})
+    found = {name: Tuned(arm=f"{name}-tuned", values={LR: 0.02}) for name in ("wide", "gelu")}
+    made = made.with_tuned({**found, "flat": Tuned()})
     wide, act = {"model.init_args.width": 32}, {"model.init_args.act": "gelu"}
     assert {arm.name: arm.changes for arm in made.arms} == {
         "wide": wide,
@@ -157,10 +156,8 @@ def test_tuned_arms_stand_behind_the_declared_ones_with_their_changes_and_the_be
         "none": {LR: 1.0},
     }
     assert [arm.name for arm in made.arms][3:] == ["wide-tuned", "gelu-tuned", "none"]
-    definition = made.definition()
-    assert definition["design"] == ["ladder"]
-    assert definition["arms"]["gelu-tuned"] == {**wide, **act, LR: 0.02}
-    assert definition["tuned"].keys() == {"wide", "gelu", "flat"}
+    assert made.definition.designs == ("ladder",)
+    assert made.definition.tuned.keys() == {"wide", "gelu", "flat"}
 
 
 @pytest.mark.parametrize(

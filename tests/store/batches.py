@@ -5,7 +5,9 @@ from datetime import timedelta
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
+from ablate.spec import Direction, Outcome, Status
 from ablate.store import Batch, NewRun, RunEnd, RunKey, TrialEnd
+from tests.definitions import search
 
 SPACE = {
     "lr": FloatDistribution(1e-5, 1e-1, log=True),
@@ -16,10 +18,17 @@ SPACE = {
 KEY = RunKey(0, 307, 0)
 
 
-def define(store, study="s", kind="search"):
+COMPLETE = Outcome(Status.COMPLETE)
+
+
+def failed(reason, cause=None):
+    return Outcome(Status.FAILED, cause, reason)
+
+
+def define(store, study="s"):
     """Make a study with its definition, on both sides of the database."""
-    store.create_study(study, "minimize")
-    return store.define(study, kind, {"arms": {"b": {}, "a": {}}}, "cpu")
+    store.create_study(study, Direction.MINIMIZE)
+    return store.define(study, search())
 
 
 def new_run(definition, key=KEY, **changes):
@@ -71,7 +80,7 @@ def whole(definition, number, study="s", *, reports=10, rows=40):
         intermediate={number: {step: 1 / (step + 1) for step in range(reports)}},
         metrics={(key, "val", f"m{i % 4}", i // 4): (i // 4, float(i)) for i in range(rows)},
         fingerprints={key: {"train": "1", "val": "2"}},
-        ended_runs={key: RunEnd("complete", None, reports, 10 * reports)},
+        ended_runs={key: RunEnd(COMPLETE, reports, 10 * reports)},
         ended_trials={number: TrialEnd(TrialState.COMPLETE, 0.5)},
     )
 

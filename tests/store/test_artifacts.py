@@ -22,6 +22,7 @@ from ablate.store.artifacts import (
     open_artifacts,
     regular_files,
 )
+from tests.definitions import search
 from tests.store.batches import define, running
 
 
@@ -134,7 +135,7 @@ class TestOnPostgreSQL(Artifacts):
 
 
 def test_a_storage_without_optuna_has_no_artifacts(store):
-    store.define("s", "search", {}, "cpu")
+    store.define("s", search())
     assert store.artifacts("s", [0]) == []
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from ablate.errors import StorageError
 from ablate.store import Store
+from tests.definitions import search
 
 
 def snapshot(folder):
@@ -103,7 +104,7 @@ def test_an_unwritable_place_is_explained(tmp_path):
 def test_a_store_opens_again_and_keeps_what_it_holds(tmp_path):
     url = f"sqlite:///{tmp_path / 'new' / 'ablate.db'}"
     with Store.open(url, create=True) as store:
-        store.define("s", "search", {"a": 1}, "cpu")
+        store.define("s", search())
     with Store.open(url, create=False) as store:
         assert store.study_names() == ["s"]
         assert store.trials("s") == []
@@ -135,7 +136,8 @@ def test_opening_imports_no_optuna(url):
 def test_processes_that_open_a_new_database_at_once_all_succeed(url):
     code = (
         "import optuna; optuna.logging.set_verbosity(40); from ablate.store import Store; "
-        f"s = Store.open({url!r}, create=True); s.optuna; print(s.define('s', 'search', {{}}, 'p'))"
+        "from tests.definitions import search; "
+        f"s = Store.open({url!r}, create=True); s.optuna; print(s.define('s', search()))"
     )
     processes = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from ablate.errors import RequestError, StorageError, Unavailable
+from ablate.spec import Direction
 from ablate.store import Store
 from tests.store.batches import whole
 from tests.store.storage_suite import HOLDER, StorageSuite, python, recorded
@@ -35,18 +36,6 @@ def terminate_all_but_me(url):
 
 
 class TestPostgresql(StorageSuite):
-    @pytest.fixture
-    def holding(self, url):
-        @contextmanager
-        def hold():
-            with psycopg.connect(url) as held:
-                held.execute("LOCK TABLE trials, ablate_runs IN EXCLUSIVE MODE")
-                held.execute("UPDATE ablate_runs SET status = 'lost'")
-                yield
-                held.rollback()
-
-        return hold
-
     def test_a_stopped_server_is_unavailable_and_the_store_goes_on_when_it_is_back(
         self, store, definition, server
     ):
@@ -57,7 +46,7 @@ class TestPostgresql(StorageSuite):
                 lambda: store.runs("s"),
                 lambda: store.trials("s"),
                 lambda: store.past("s"),
-                lambda: store.create_study("s", "minimize"),
+                lambda: store.create_study("s", Direction.MINIMIZE),
                 lambda: store.lock("s").__enter__(),
             ):
                 with pytest.raises(Unavailable, match="try again"):

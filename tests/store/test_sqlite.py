@@ -3,13 +3,13 @@
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import pytest
 
 from ablate.errors import StorageError
-from ablate.store import Store
-from tests.store.batches import whole
+from ablate.store import Batch, Store
+from tests.store.batches import running, whole
 from tests.store.storage_suite import StorageSuite
 
 FILL = """
@@ -73,18 +73,6 @@ def small_disk(tmp_path):
 
 
 class TestSqlite(StorageSuite):
-    @pytest.fixture
-    def holding(self, tmp_path):
-        @contextmanager
-        def hold():
-            with closing(sqlite3.connect(tmp_path / "ablate.db", isolation_level=None)) as held:
-                held.execute("BEGIN IMMEDIATE")
-                held.execute("UPDATE ablate_runs SET status = 'lost'")
-                yield
-                held.execute("ROLLBACK")
-
-        return hold
-
     def test_a_database_that_vanishes_is_a_storage_error(self, store, tmp_path, definition):
         store.close()
         (tmp_path / "ablate.db").write_text("gone " * 2000)
@@ -142,6 +130,11 @@ def test_another_process_that_closes_the_database_takes_nothing_away(store, defi
         Store.open(url, create=False).close()
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         assert int(done.stdout) == number + 1
+
+
+def test_a_database_without_studies_of_optuna_takes_no_trials(store):
+    with pytest.raises(StorageError, match="holds no study of Optuna; create one first"):
+        store.write(Batch("s", trials={0: running()}))
 
 
 def test_a_write_costs_one_transaction(store, definition, tmp_path):

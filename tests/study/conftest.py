@@ -1,16 +1,21 @@
 """A small project of a user's own, and ways to run its studies in this process."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ablate import analysis, study
+from ablate.reports import Audit, ReportFiles, write_report
 from ablate.run import InProcessLauncher
-from ablate.spec import dump_yaml
+from ablate.spec import dump_yaml, read_study
 from ablate.store import Store
-from ablate.study import Request
+from ablate.store.artifacts import FOLDER
+from ablate.study import Matrix, ReplaySummary, Request, SearchSummary, Subject
+from ablate.study.replay import names_trial, replay_trial, resolved_configs, run
+from ablate.study.tune import tune, tuned_configs
 
 STORAGE = "sqlite:///results/ablate.db"
 
@@ -54,6 +59,54 @@ ABLATION: dict[str, Any] = {
 }
 
 
+def search(name: str, request: Request) -> SearchSummary:
+    """Run a search of the project."""
+    return study.search(read_study(name), request)
+
+
+def subject(
+    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+) -> Subject:
+    """Find what a replay is about."""
+    if names_trial(name):
+        return Subject.of_trial(name, request, seeds, allowed)
+    return Subject.of_study(read_study(name), request)
+
+
+def replay(
+    name: str,
+    request: Request,
+    seeds: Sequence[int] = (),
+    allowed: Sequence[str] = (),
+    *,
+    afresh: bool = False,
+) -> ReplaySummary:
+    """Replay an ablation of the project, not audited, or a recorded trial."""
+    found = subject(name, request, seeds, allowed)
+    if found.is_trial:
+        return replay_trial(found, request, afresh=afresh)
+    with request.launched() as launcher:
+        prepared = found.prepare(request, launcher)
+        configs = resolved_configs(prepared, launcher, request)
+        prepared = tune(prepared, configs, launcher, request)
+        configs |= tuned_configs(prepared, launcher)
+        return run(prepared, configs, launcher, request, afresh=afresh)
+
+
+def matrix(
+    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+) -> Matrix:
+    """Lay out what `replay` would run."""
+    return study.matrix(subject(name, request, seeds, allowed), request)
+
+
+def build(store: Store, name: str, folder: Path) -> ReportFiles:
+    """Write the report of a study of the project, not audited."""
+    return write_report(
+        store, analysis.load(store, name), Audit(False), folder, Path("results", FOLDER)
+    )
+
+
 class Project:
     """A folder with `toy.py`, a config and studies, which is the current directory."""
 
@@ -72,7 +125,7 @@ class Project:
         path.write_text(dump_yaml({**base, **changes}))
 
     def request(self, **options: Any) -> Request:
-        return Request(**{"launcher": lambda _: InProcessLauncher(), **options})
+        return Request(**{"storage": STORAGE, "launcher": lambda _: InProcessLauncher(), **options})
 
     def store(self) -> Store:
         return Store.open(STORAGE, create=False)

@@ -11,10 +11,9 @@ from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 from ablate.errors import RunError, StorageError
 from ablate.store import Store
 from ablate.store.artifacts import MAX_FILES, RunFiles
-from ablate.study import replay, search
 from ablate.study.record import Recorder, waiting
 
-from .conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project
+from .conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, replay, search
 from .test_survival import Losing
 
 PAINTER = '''

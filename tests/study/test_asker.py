@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optuna.trial import TrialState
 
 from ablate.errors import SpecError
-from ablate.spec import Choice, Component, FloatRange, IntRange, Space
+from ablate.spec import Choice, ClassConfig, Direction, FloatRange, IntRange, Space
 from ablate.study.asker import Asker, Past, pruner_factory, sampler_factory
 
 SPACE = Space(
@@ -21,21 +21,23 @@ SPACE = Space(
     }
 )
 STEPS = 6
-HYPERBAND = Component(class_path="optuna.pruners.HyperbandPruner")
+HYPERBAND = ClassConfig(class_path="optuna.pruners.HyperbandPruner")
 
 
 def asker(
     past: Sequence[Past] = (),
     window: int = 3,
-    pruner: Component = HYPERBAND,
+    pruner: ClassConfig = HYPERBAND,
     seed: int = 0,
 ) -> Asker:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = Component(class_path="optuna.samplers.TPESampler", init_args={"n_startup_trials": 3})
+    sampler = ClassConfig(
+        class_path="optuna.samplers.TPESampler", init_args={"n_startup_trials": 3}
+    )
     return Asker(
         name="s",
         space=SPACE,
-        direction="minimize",
+        direction=Direction.MINIMIZE,
         window=window,
         sampler=sampler_factory(sampler, seed, "s.yaml"),
         pruner=pruner_factory(pruner, STEPS, "s.yaml"),
@@ -135,7 +137,7 @@ def test_no_more_than_the_window_is_in_flight() -> None:
 @pytest.mark.parametrize("pruner", ["MedianPruner", "SuccessiveHalvingPruner", "PatientPruner"])
 def test_a_pruner_does_not_see_trials_that_ran_beside_its_own(pruner: str) -> None:
     arguments = {"wrapped_pruner": None, "patience": 1} if pruner == "PatientPruner" else {}
-    component = Component(class_path=f"optuna.pruners.{pruner}", init_args=arguments)
+    component = ClassConfig(class_path=f"optuna.pruners.{pruner}", init_args=arguments)
     decisions = []
     for neighbour_is_better in (True, False):
         search = asker(window=2, pruner=component)
@@ -149,10 +151,10 @@ def test_a_pruner_does_not_see_trials_that_ran_beside_its_own(pruner: str) -> No
 
 def test_a_sampler_or_pruner_that_cannot_be_built_is_named() -> None:
     wrong = [
-        Component(class_path="optuna.samplers.TPE"),
-        Component(class_path="optuna.pruners.NopPruner"),
-        Component(class_path="optuna.samplers.TPESampler", init_args={"startup": 3}),
-        Component(class_path="TPESampler"),
+        ClassConfig(class_path="optuna.samplers.TPE"),
+        ClassConfig(class_path="optuna.pruners.NopPruner"),
+        ClassConfig(class_path="optuna.samplers.TPESampler", init_args={"startup": 3}),
+        ClassConfig(class_path="TPESampler"),
     ]
     for component in wrong:
         with pytest.raises(SpecError, match=r"s\.yaml: sampler"):

@@ -7,12 +7,11 @@ import pytest
 
 from ablate import analysis
 from ablate.errors import RequestError
-from ablate.report import build
 from ablate.spec import paths
-from ablate.study import confirm, replay, search
+from ablate.study import confirm
 from ablate.study.confirm import changes
 
-from .conftest import ABLATION, SEARCH, Project
+from .conftest import ABLATION, SEARCH, Project, build, replay, search
 from .test_replay import Counting
 from .test_search import DiesAfter
 

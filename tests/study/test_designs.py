@@ -7,12 +7,10 @@ from typing import Any
 import pytest
 
 from ablate.errors import SpecError
-from ablate.report import build
-from ablate.report.numbers import NOTHING
+from ablate.reports.numbers import NOTHING
 from ablate.spec import read_study
-from ablate.study import replay
 
-from .conftest import ABLATION, CONFIG, Project
+from .conftest import ABLATION, CONFIG, Project, build, replay
 
 WIDE = {"model.init_args.width": 16}
 SHORT = {"trainer.max_epochs": 1}

@@ -5,16 +5,15 @@ from typing import Any
 import pytest
 
 from ablate.errors import RequestError
-from ablate.study import matrix, replay, search
 
-from .conftest import ABLATION, SEARCH, Project
+from .conftest import ABLATION, SEARCH, Project, matrix, replay, search
 from .test_replay import Counting
 from .test_search import DiesAfter
 
 
 def states(project: Project, name: str = "a", **options: Any) -> dict[str, list[str]]:
     laid_out = matrix(name, project.request(), **options)
-    return {arm.arm.name: [run.state for run in arm.runs] for arm in laid_out.arms}
+    return {arm.arm.name: [run.status or "to run" for run in arm.runs] for arm in laid_out.arms}
 
 
 def test_before_the_first_run_everything_is_to_run_and_nothing_is_written(project: Project) -> None:

@@ -6,11 +6,11 @@ import optuna
 import pytest
 
 from ablate.errors import RequestError
-from ablate.run import InProcessLauncher
+from ablate.run import InProcessLauncher, Run
 from ablate.spec import paths, read_yaml
-from ablate.study import freeze_trial, replay, search
+from ablate.study import freeze_trial
 
-from .conftest import ABLATION, SEARCH, STORAGE, Project
+from .conftest import ABLATION, SEARCH, STORAGE, Project, replay, search
 from .test_search import DiesAfter
 
 
@@ -49,7 +49,7 @@ class Counting(InProcessLauncher):
     runs = 0
 
     def submit(self, jobs: Any) -> None:
-        Counting.runs += sum(job.task == "run" for job in jobs)
+        Counting.runs += sum(isinstance(job, Run) for job in jobs)
         super().submit(jobs)
 
 

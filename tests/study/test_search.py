@@ -8,11 +8,11 @@ import pytest
 
 from ablate import analysis
 from ablate.errors import RequestError
-from ablate.run import Decision, Event, InProcessLauncher, Reported, Started
+from ablate.run import Built, Decision, Event, InProcessLauncher, Reported
+from ablate.spec import Direction, ProfileChange
 from ablate.store import Store
-from ablate.study import search
 
-from .conftest import CONFIG, SEARCH, STORAGE, Project
+from .conftest import CONFIG, SEARCH, STORAGE, Project, search
 
 
 def values(project: Project) -> dict[int, tuple[Any, float | None, str]]:
@@ -133,7 +133,7 @@ def test_several_seeds_make_the_value_their_mean(project: Project) -> None:
     with project.store() as store:
         frames = analysis.load(store, "s")
         trials = store.trials("s")
-    best = analysis.at_best(frames, "val_loss", "minimize")
+    best = analysis.at_best(frames, "val_loss", Direction.MINIMIZE)
     losses = best[best["name"] == "val_loss"].merge(
         frames.runs, left_on="run_id", right_on="run_id"
     )
@@ -277,9 +277,8 @@ def test_the_profile_and_overrides_are_said_and_stored(project: Project, told: A
         record = store.study("s")
         (run,) = store.runs("s", with_config=True)
     assert record is not None
-    assert {"path": "trainer.max_epochs", "from": 3, "to": 2} in record.definition[
-        "profile_changes"
-    ]
+    changed = ProfileChange(path="trainer.max_epochs", before=3, after=2)
+    assert changed in record.definition.profile_changes
     assert run.profile == "cpu"
     assert run.config is not None
     assert run.config["model"]["init_args"]["dropout"] == 0.5
@@ -300,8 +299,8 @@ def test_a_run_reports_its_size_before_its_first_epoch(project: Project) -> None
 
     project.study("s", SEARCH, budget={"trials": 1})
     search("s", project.request(launcher=lambda _: Listening()))
-    started = next(event for event in seen if isinstance(event, Started))
-    assert started.max_epochs == 3
+    built = next(event for event in seen if isinstance(event, Built))
+    assert built.max_epochs == 3
     assert all(math.isfinite(e.objective) for e in seen if isinstance(e, Reported) and e.objective)
 
 

@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -19,11 +20,16 @@ from ablate.run import (
     Probed,
     Progress,
     Reported,
+    Run,
+    Started,
+    WorkerFacts,
 )
+from ablate.run.environment import worker_facts
+from ablate.spec import Cause, Outcome, Status
 from ablate.store import Store
-from ablate.study import Request, replay, search, verify
-from ablate.study.coordinator import irreproducible
-from tests.study.conftest import ABLATION, SEARCH, Project
+from ablate.study import Request, verify
+from ablate.study.reproducibility import irreproducible
+from tests.study.conftest import ABLATION, SEARCH, Project, replay, search
 
 LR = "optimizer.init_args.lr"
 MISHAP = "model.init_args.mishap"
@@ -38,7 +44,7 @@ class Losing(InProcessLauncher):
         self.resumed: list[bool] = []
 
     def submit(self, jobs: Any) -> None:
-        self.resumed += [job.resume for job in jobs if job.task == "run"]
+        self.resumed += [job.resume for job in jobs if isinstance(job, Run)]
         super().submit(jobs)
 
     def poll(self, handle: Any, timeout: float) -> None:
@@ -58,7 +64,7 @@ class Losing(InProcessLauncher):
         try:
             super().poll(losing, timeout)
         except WorkerDied as death:
-            handle(Lost(death.args[0], "the worker was killed by signal 9"))
+            handle(Lost(death.args[0], Cause.LOST, "the worker was killed by signal 9"))
 
 
 def test_a_lost_run_is_another_attempt_of_the_same_trial(project: Project) -> None:
@@ -136,10 +142,10 @@ class Hanging(InProcessLauncher):
     def __init__(self) -> None:
         super().__init__()
         self.hung: Job | None = None
-        self.killed: list[str] = []
+        self.killed: list[tuple[Cause, str]] = []
 
     def submit(self, jobs: Any) -> None:
-        if jobs[0].task == "run" and not self.killed and self.hung is None:
+        if isinstance(jobs[0], Run) and not self.killed and self.hung is None:
             self.hung = jobs[0]
         else:
             super().submit(jobs)
@@ -154,13 +160,13 @@ class Hanging(InProcessLauncher):
             handle(Progress(self.hung.id, 1, 0)) if self.beating else None
         elif self.hung:
             job, self.hung = self.hung, None
-            handle(Lost(job.id, self.killed[0]))
+            handle(Lost(job.id, *self.killed[0]))
         super().poll(handle, timeout)
 
     beating = False
 
-    def kill(self, job: int, reason: str) -> None:
-        self.killed.append(reason)
+    def kill(self, job: int, cause: Cause, reason: str) -> None:
+        self.killed.append((cause, reason))
 
 
 class Beating(Hanging):
@@ -170,24 +176,87 @@ class Beating(Hanging):
 
 
 @pytest.mark.parametrize(
-    ("launcher", "limits", "reason"),
+    ("launcher", "limits", "cause", "reason"),
     [
-        (Hanging, {"stall": 0.3}, "no progress for 0.3 s"),
-        (Beating, {"stall": 0.3, "wall": 0.6}, "not done after 0.6 s"),
+        (Hanging, {"stall": 0.3}, Cause.STALLED, "no progress for 0.3 s"),
+        (Beating, {"stall": 0.3, "wall": 0.6}, Cause.OVER_TIME, "not done after 0.6 s"),
     ],
 )
 def test_a_hung_or_overlong_run_is_ended_and_tried_again(
-    project: Project, launcher: type[Hanging], limits: dict[str, float], reason: str
+    project: Project,
+    launcher: type[Hanging],
+    limits: dict[str, float],
+    cause: Cause,
+    reason: str,
 ) -> None:
     project.study("s", SEARCH, limits=limits, budget={"trials": 1})
     hanging = launcher()
     assert search("s", project.request(launcher=lambda _: hanging)).counts == {"complete": 1}
-    assert hanging.killed[0] == reason
+    assert hanging.killed[0] == (cause, reason)
     with project.store() as store:
         assert [(run.status, run.reason) for run in store.runs("s")] == [
             ("failed", reason),
             ("complete", None),
         ]
+
+
+class Moving(InProcessLauncher):
+    """Describes itself as one machine, while its runs are done on another."""
+
+    def poll(self, handle: Any, timeout: float) -> None:
+        def moving(event: Event) -> Decision:
+            if isinstance(event, Started):
+                event = replace(event, facts=replace(event.facts, device="D2", host="second"))
+            return handle(event)
+
+        super().poll(moving, timeout)
+
+
+def test_a_run_is_recorded_with_what_its_own_worker_stands_on(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request(launcher=lambda _: Moving()))
+    with project.store() as store:
+        (run,) = store.runs("s")
+        environment = store.environments("s")[run.environment]
+    assert run.device == "D2"
+    assert (environment["device"], environment["host"]) == ("D2", "second")
+
+
+class Stillborn(InProcessLauncher):
+    """Loses the worker of the first run before it has begun it."""
+
+    lost = False
+
+    def submit(self, jobs: Any) -> None:
+        super().submit(jobs)
+        if isinstance(jobs[0], Run) and not self.lost:
+            self.lost = True
+            self.kill(jobs[0].id, Cause.LOST, "the worker was killed by signal 9")
+
+
+def test_a_run_that_no_worker_began_is_an_attempt_too(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 1})
+    launcher = Stillborn()
+    assert search("s", project.request(launcher=lambda _: launcher)).counts == {"complete": 1}
+    with project.store() as store:
+        attempts = [(run.attempt, run.status, run.device) for run in store.runs("s")]
+    device = launcher.facts().device
+    assert attempts == [(1, "failed", device), (2, "complete", device)]
+
+
+def test_another_host_is_no_difference(project: Project) -> None:
+    class Renamed(InProcessLauncher):
+        def facts(self) -> WorkerFacts:
+            return replace(super().facts(), host="another name")
+
+    project.study("s", SEARCH, budget={"trials": 1})
+    search("s", project.request())
+    verdict = verify("s/0", project.request(launcher=lambda _: Renamed()))
+    assert verdict.exact
+    assert verdict.differences == ()
+    with project.store() as store:
+        (again,) = store.environments("s-0").values()
+    assert again["host"] == "another name"
 
 
 class Counting(InProcessLauncher):
@@ -198,7 +267,7 @@ class Counting(InProcessLauncher):
         self.seeds: list[int] = []
 
     def submit(self, jobs: Any) -> None:
-        self.seeds += [job.config["seed_everything"] for job in jobs if job.task == "run"]
+        self.seeds += [job.config["seed_everything"] for job in jobs if isinstance(job, Run)]
         super().submit(jobs)
 
 
@@ -305,9 +374,9 @@ def test_a_drift_names_what_it_rests_on(project: Project, monkeypatch: pytest.Mo
     search("s", project.request())
 
     class Newer(InProcessLauncher):
-        def facts(self) -> dict[str, Any]:
+        def facts(self) -> WorkerFacts:
             facts = super().facts()
-            return {**facts, "libraries": {**facts["libraries"], "torch": "99.0"}}
+            return replace(facts, libraries={**facts.libraries, "torch": "99.0"})
 
         def submit(self, jobs: Any) -> None:
             for job in jobs:
@@ -327,8 +396,8 @@ def test_other_hardware_is_given_a_stated_tolerance(project: Project) -> None:
     search("s", project.request())
 
     class Elsewhere(InProcessLauncher):
-        def facts(self) -> dict[str, Any]:
-            return {**super().facts(), "device": "another processor"}
+        def facts(self) -> WorkerFacts:
+            return replace(super().facts(), device="another processor")
 
     verdict = verify("s/0", project.request(launcher=lambda _: Elsewhere()))
     assert verdict.tolerance == 0.01
@@ -383,7 +452,8 @@ def test_a_search_that_cannot_repeat_says_why(project: Project) -> None:
 def test_a_run_that_cannot_repeat_says_why(
     trainer: dict[str, Any], profile: str, why: str | None
 ) -> None:
-    assert irreproducible({"trainer": trainer}, {"profile": profile, "device": "H200"}) == why
+    facts = replace(worker_facts(), profile=profile, device="H200")
+    assert irreproducible({"trainer": trainer}, facts) == why
 
 
 class FillingUp(InProcessLauncher):
@@ -396,7 +466,8 @@ class FillingUp(InProcessLauncher):
             if isinstance(event, Finished) and event.steps and self.full:
                 self.full = False
                 reason = "no space left on the device for results/s"
-                return handle(Finished(event.job, "interrupted", reason, no_space=True))
+                full = Outcome(Status.INTERRUPTED, Cause.NO_SPACE, reason)
+                return handle(Finished(event.job, full))
             return handle(event)
 
         super().poll(filling, timeout)
@@ -443,7 +514,7 @@ def test_a_worker_that_dies_while_a_config_is_tried_is_not_the_end(
                 if isinstance(event, Probed) and self.left:
                     self.left -= 1
                     lost.append(event.job)
-                    return handle(Lost(event.job, "the worker was killed by signal 9"))
+                    return handle(Lost(event.job, Cause.LOST, "the worker was killed by signal 9"))
                 if isinstance(event, Finished) and event.job in lost:
                     lost.remove(event.job)
                     return "continue"

@@ -7,11 +7,9 @@ from typing import Any
 import pytest
 
 from ablate.errors import RequestError
-from ablate.report import build
 from ablate.store import Store
-from ablate.study import matrix, replay, search
 
-from .conftest import ABLATION, SEARCH, Project
+from .conftest import ABLATION, SEARCH, Project, build, matrix, replay, search
 from .test_replay import Counting
 from .test_search import DiesAfter
 
@@ -70,7 +68,8 @@ def test_all_searches_have_the_same_budget_sampler_and_seeds(project: Project) -
         points = [[t.params for t in store.trials(f"a-tune-{a}")] for a in ("plain", "narrow")]
     assert plain is not None
     assert narrow is not None
-    differing = {key for key, value in plain.definition.items() if value != narrow.definition[key]}
+    bodies = plain.definition.as_plain(), narrow.definition.as_plain()
+    differing = {key for key, value in bodies[0].items() if value != bodies[1][key]}
     assert differing == {"config"}
     assert points[0] == points[1]
 
@@ -221,8 +220,8 @@ def search_again(project: Project) -> Any:
         record = store.study("a-tune-plain")
     assert record is not None
     keys = ("objective", "space", "seeds", "seed", "window", "sampler", "pruner", "budget")
-    body = {key: record.definition[key] for key in keys}
-    project.config(record.definition["config"], "plain")
+    body = {key: record.definition.as_plain()[key] for key in keys}
+    project.config(record.definition.config, "plain")
     project.study("a-tune-plain", {"kind": "search", "config": "../configs/plain.yaml"}, **body)
     return search("a-tune-plain", project.request())
 

@@ -4,12 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
-from typing import Any
 
 import pandas as pd
 
-from ablate.analysis.frames import EARLIER_DEFINITION, Frames
+from ablate.analysis.frames import EARLIER_DEFINITION, AblationFrames
 from ablate.analysis.points import COUNTED, scores
+from ablate.spec import Direction
 
 ARM = "arm"
 FLOOR = "floor"
@@ -21,14 +21,22 @@ COLUMNS = [
 ]
 
 
+_CELL = ("seed", "trial", "value", "why", "failed", "diverged")
+
+
 @dataclass(frozen=True)
 class Cell:
-    """One arm with one seed: its value, or why it has none that counts."""
+    """One arm with one seed: its value, or why it has none that counts.
+
+    `diverged` and `failed` say so of its run.
+    """
 
     seed: int
     trial: int | None
     value: float
     why: str
+    failed: bool = False
+    diverged: bool = False
 
     @property
     def counted(self) -> bool:
@@ -36,24 +44,25 @@ class Cell:
         return self.why == COUNTED
 
 
-def arm_kinds(frames: Frames) -> dict[str, str]:
+def arm_kinds(frames: AblationFrames) -> dict[str, str]:
     """Map every arm to its kind: declared arms in their order, undeclared ones, then floors."""
-    arms = dict.fromkeys(frames.definition.get("arms") or {}, ARM)
-    floors = dict.fromkeys(frames.definition.get("floor") or {}, FLOOR)
+    arms = dict.fromkeys((arm.name for arm in frames.definition.trained), ARM)
+    floors = dict.fromkeys((arm.name for arm in frames.definition.floors), FLOOR)
     found = sorted(set(frames.runs["arm"].dropna()) - arms.keys() - floors.keys())
     return {**arms, **dict.fromkeys(found, UNDECLARED), **floors}
 
 
-def tuned_arms(frames: Frames) -> dict[str, str]:
+def tuned_arms(frames: AblationFrames) -> dict[str, str]:
     """Map every arm that runs with its own best values to the declared arm it comes from."""
-    found: Mapping[str, Mapping[str, Any]] = frames.definition.get("tuned") or {}
-    return {str(facts["arm"]): arm for arm, facts in found.items() if facts.get("arm")}
+    return {found.arm: arm for arm, found in frames.definition.tuned.items() if found.arm}
 
 
 def arms_table(
-    frames: Frames, metrics: Mapping[str, str], objective: Mapping[str, Any]
+    frames: AblationFrames, metrics: Mapping[str, Direction] | None = None
 ) -> pd.DataFrame:
     """Compare the arms of an ablation: one row per metric and arm, in declared order.
+
+    `metrics` are those of the study if none are given.
 
     Columns: metric, direction, arm, kind ("arm", "floor", "undeclared"), reference (the tuned
     reference is one, too), cells (a tuple of `Cell` by seed), runs (cells in all, also those not
@@ -64,23 +73,25 @@ def arms_table(
     cell saying so.
     """
     tuned = tuned_arms(frames)
-    table = scores(frames, metrics, objective)
+    definition = frames.definition
+    metrics = definition.metrics if metrics is None else metrics
+    table = scores(frames, metrics, definition.objective)
     parameters = frames.current.dropna(subset="parameters").groupby("arm")["parameters"].unique()
     outdated = frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"]
     rows = []
     for metric, direction in metrics.items():
         for arm, kind in arm_kinds(frames).items():
-            mine = table[(table["metric"] == metric) & (table["arm"] == arm)]
-            counted = mine[mine["why"] == COUNTED].sort_values(["seed", "trial"])
+            arm_rows = table[(table["metric"] == metric) & (table["arm"] == arm)]
+            counted = arm_rows[arm_rows["why"] == COUNTED].sort_values(["seed", "trial"])
             values = counted["value"].tolist()
-            cells = _cells(mine, () if kind == UNDECLARED else frames.definition.get("seeds", ()))
+            cells = _cells(arm_rows, () if kind == UNDECLARED else definition.seeds)
             rows.append(
                 {
                     "metric": metric,
                     "direction": direction,
                     "arm": arm,
                     "kind": kind,
-                    "reference": tuned.get(arm, arm) == frames.definition.get("reference"),
+                    "reference": tuned.get(arm, arm) == definition.reference,
                     "cells": cells,
                     "runs": len(cells),
                     "n": len(counted),
@@ -89,8 +100,8 @@ def arms_table(
                     "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
                     "best_epochs": tuple(map(int, counted["epoch"])),
                     "last_epochs": tuple(map(int, counted["last_epoch"])),
-                    "failed": sum(cell.why.startswith("failed") for cell in cells),
-                    "diverged": sum(cell.why.startswith("diverged") for cell in cells),
+                    "failed": sum(cell.failed for cell in cells),
+                    "diverged": sum(cell.diverged for cell in cells),
                     "outdated": int((outdated == arm).sum()),
                     "tuned": arm in tuned,
                 }
@@ -110,8 +121,8 @@ def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.Data
     return best
 
 
-def _cells(mine: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
-    columns = (mine[name].tolist() for name in ("seed", "trial", "value", "why"))
+def _cells(arm_rows: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
+    columns = (arm_rows[name].tolist() for name in _CELL)
     cells = [Cell(*row) for row in zip(*columns, strict=True)]
     missing = set(seeds) - {cell.seed for cell in cells}
     cells += [Cell(seed, None, math.nan, NOT_RUN) for seed in missing]

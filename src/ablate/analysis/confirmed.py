@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.analysis.frames import Frames
+from ablate.analysis.frames import AblationFrames
 from ablate.analysis.noise import CONFIDENCE
 from ablate.analysis.points import COUNTED, scores
 
@@ -28,7 +28,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values) - half, fmean(values) + half
 
 
-def confirmed_table(frames: Frames) -> pd.DataFrame:
+def confirmed_table(frames: AblationFrames) -> pd.DataFrame:
     """Return one row per trial of a study that confirms a search, the best of the search first.
 
     Columns: trial, arm, found (its value in the search), found_seeds (a tuple of the seeds
@@ -36,35 +36,37 @@ def confirmed_table(frames: Frames) -> pd.DataFrame:
     interval of the mean), luck (how much better the found value is than the mean), rank_found
     and rank (by mean, NA without one). No row if the study confirms nothing.
     """
-    provenance: Mapping[str, Any] = frames.definition.get("provenance") or {}
-    confirms: Mapping[str, Any] = provenance.get("confirms") or {}
-    objective = frames.definition["objective"]
-    found = scores(frames, [objective["metric"]] if confirms else [], objective)
-    sign = 1 if objective["direction"] == "minimize" else -1
+    definition = frames.definition
+    confirms, objective = definition.provenance.confirms, definition.objective
+    found = scores(frames, [objective.metric] if confirms else [], objective)
     rows = []
-    for place, (arm, facts) in enumerate(confirms.items(), start=1):
-        mine = found[found["arm"] == arm]
-        values = mine.loc[mine["why"] == COUNTED, "value"].tolist()
+    for place, (arm, confirmed) in enumerate(confirms.items(), start=1):
+        arm_rows = found[found["arm"] == arm]
+        values = arm_rows.loc[arm_rows["why"] == COUNTED, "value"].tolist()
         mean = fmean(values) if values else math.nan
         low, high = interval(values)
         rows.append(
             {
-                "trial": facts["trial"],
+                "trial": confirmed.trial,
                 "arm": arm,
-                "found": facts["value"],
-                "found_seeds": tuple(facts["seeds"]),
-                "runs": len({*frames.definition["seeds"], *mine["seed"].tolist()}),
+                "found": confirmed.value,
+                "found_seeds": confirmed.seeds,
+                "runs": len({*definition.seeds, *arm_rows["seed"].tolist()}),
                 "n": len(values),
                 "mean": mean,
                 "sd": stdev(values) if len(values) > 1 else math.nan,
                 "low": low,
                 "high": high,
-                "luck": sign * (mean - facts["value"]),
+                "luck": objective.direction.gain(confirmed.value, over=mean),
                 "rank_found": place,
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
-    ranks = table["mean"].astype(float).rank(method="min", ascending=sign > 0)
+    ranks = (
+        table["mean"]
+        .astype(float)
+        .rank(method="min", ascending=objective.direction.lower_is_better)
+    )
     return table.assign(rank=ranks.astype("Int64"))
 
 
@@ -81,6 +83,6 @@ def contenders(table: pd.DataFrame) -> list[int]:
     return [int(row["trial"]) for row in [*rows, *unknown] if not _apart(row, rows[0])]
 
 
-def _apart(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+def _apart(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> bool:
     """Say whether two intervals share no value; an interval that is not known shares all."""
-    return bool(one["high"] < other["low"] or other["high"] < one["low"])
+    return bool(left["high"] < right["low"] or right["high"] < left["low"])

@@ -1,25 +1,25 @@
 """A study as pandas frames: the one read from the store that every table and figure shares."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeAlias
 
 import pandas as pd
 
-from ablate.errors import NotFoundError, nearest
-from ablate.store import MetricRow, RunRecord, Store, StudyRecord, TrialRecord
+from ablate.errors import NotFoundError
+from ablate.spec import AblationDefinition, Definition, SearchDefinition
+from ablate.store import FindingRow, MetricRow, RunRecord, Store, TrialRecord
 
 CURRENT = "current"
 EARLIER_ATTEMPT = "earlier attempt"
 RUN_AGAIN = "run again later"
 EARLIER_DEFINITION = "earlier definition"
 
-Definition: TypeAlias = Mapping[str, Any]
 _COUNTS = ("parameters", "epochs", "steps")
 
 
 @dataclass(frozen=True)
-class Frames:
+class _Frames:
     """A study in memory.
 
     `runs` has one row per run in the order trial, seed, attempt: the columns of `RunRecord`
@@ -28,16 +28,11 @@ class Frames:
     does not. `metrics` has the columns run_id, phase, name, step, epoch, value.
     """
 
+    name: str
+    definition: Definition
     runs: pd.DataFrame
     metrics: pd.DataFrame
-    record: StudyRecord
-    trials: tuple[TrialRecord, ...] = ()
-    environments: Mapping[str, Mapping[str, Any]] | None = None
-
-    @property
-    def definition(self) -> Definition:
-        """The current definition of the study."""
-        return self.record.definition
+    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def current(self) -> pd.DataFrame:
@@ -45,27 +40,58 @@ class Frames:
         return self.runs[self.runs["standing"] == CURRENT]
 
 
+@dataclass(frozen=True)
+class SearchFrames(_Frames):
+    """A search in memory, with its trials by number."""
+
+    definition: SearchDefinition
+    trials: tuple[TrialRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class AblationFrames(_Frames):
+    """An ablation in memory, and what its latest audit found (None: it was not audited)."""
+
+    definition: AblationDefinition
+    audited: tuple[FindingRow, ...] | None = None
+
+
+Frames: TypeAlias = SearchFrames | AblationFrames
+
+
 def load(store: Store, study: str) -> Frames:
     """Read a study from the store; raise NotFoundError with near names if there is none."""
-    record = store.study(study)
-    if record is None:
-        raise NotFoundError(
-            f"there is no study {study!r} in {store.url_shown}: "
-            f"{nearest(study, store.study_names())}"
-        )
-    definitions = {item.id: item.body for item in store.definitions(study)}
-    search = record.kind == "search"
-    return Frames(
-        runs=runs_frame(store.runs(study), record, definitions),
-        metrics=metrics_frame(store.metrics(study)),
-        record=record,
-        trials=tuple(store.trials(study)) if search else (),
-        environments=store.environments(study),
-    )
+    record = store.require_study(study)
+    definitions = {made.id: made.definition for made in store.definitions(study)}
+    runs = runs_frame(store.runs(study), record.definition, definitions)
+    metrics = metrics_frame(store.metrics(study))
+    environments = store.environments(study)
+    if isinstance(record.definition, SearchDefinition):
+        trials = tuple(store.trials(study))
+        return SearchFrames(study, record.definition, runs, metrics, environments, trials)
+    audit = store.audit(record.definition_id)
+    found = audit.findings if audit else None
+    return AblationFrames(study, record.definition, runs, metrics, environments, found)
+
+
+def load_ablation(store: Store, study: str) -> AblationFrames:
+    """Read an ablation from the store; raise NotFoundError if there is none of this name."""
+    frames = load(store, study)
+    if not isinstance(frames, AblationFrames):
+        raise NotFoundError(f"{study!r} in {store.url_shown} is a search, not an ablation")
+    return frames
+
+
+def load_search(store: Store, study: str) -> SearchFrames:
+    """Read a search from the store; raise NotFoundError if there is none of this name."""
+    frames = load(store, study)
+    if not isinstance(frames, SearchFrames):
+        raise NotFoundError(f"{study!r} in {store.url_shown} is an ablation, not a search")
+    return frames
 
 
 def runs_frame(
-    runs: list[RunRecord], record: StudyRecord, definitions: Mapping[int, Definition]
+    runs: list[RunRecord], definition: Definition, definitions: Mapping[int, Definition]
 ) -> pd.DataFrame:
     """Arrange runs as the frame `Frames` describes; `definitions` are by their id."""
     names = [field.name for field in fields(RunRecord) if field.name not in {"study", "config"}]
@@ -76,7 +102,7 @@ def runs_frame(
     )
     frame["seconds"] = (frame["finished_at"] - frame["created_at"]).dt.total_seconds()
     frame = frame.sort_values(["trial", "seed", "attempt"], ignore_index=True)
-    frame["standing"] = _standings(frame, record, definitions)
+    frame["standing"] = _standings(frame, definition, definitions)
     return frame
 
 
@@ -86,26 +112,18 @@ def metrics_frame(rows: Iterable[MetricRow]) -> pd.DataFrame:
     return frame.astype({"run_id": int, "step": int, "epoch": int, "value": float})
 
 
-def basis(definition: Definition, arm: str) -> dict[str, Any] | None:
-    """Return what the runs of an arm depend on: base config and changes; None if undeclared.
+def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: str) -> bool:
+    """Say whether the runs of an arm depend on the same under two definitions.
 
-    In a ladder an arm keeps the changes of the arms before it.
+    They depend on the base config and on the changes of the arm.
     """
-    arms: Mapping[str, Any] = definition.get("arms") or {}
-    floor: Mapping[str, Any] = definition.get("floor") or {}
-    changes: dict[str, Any] = {}
-    if arm in floor:
-        changes = dict(floor[arm] or {})
-    elif arm in arms:
-        for name, own in arms.items():
-            if definition.get("design") != "ladder":
-                changes = {}
-            changes.update(own or {})
-            if name == arm:
-                break
-    else:
-        return None
-    return {"config": definition.get("config"), "changes": changes}
+    here, there = definition.arm(arm), other.arm(arm)
+    return (
+        definition.config == other.config
+        and here is not None
+        and there is not None
+        and dict(here.changes) == dict(there.changes)
+    )
 
 
 def run_list(frames: Frames) -> pd.DataFrame:
@@ -118,6 +136,7 @@ def run_list(frames: Frames) -> pd.DataFrame:
             "seed",
             "attempt",
             "status",
+            "cause",
             "standing",
             "reason",
             "config_hash",
@@ -155,24 +174,24 @@ def metric_names(frames: Frames) -> list[str]:
 
 
 def _standings(
-    frame: pd.DataFrame, record: StudyRecord, definitions: Mapping[int, Definition]
+    frame: pd.DataFrame, definition: Definition, definitions: Mapping[int, Definition]
 ) -> pd.Series:
     standing = pd.Series(CURRENT, index=frame.index, dtype=object)
-    if record.kind == "ablation":
+    if isinstance(definition, AblationDefinition):
         keys = list(zip(frame["definition_id"].tolist(), frame["arm"].tolist(), strict=True))
         # An arm that the current definition no longer declares still speaks for itself.
         outdated = {
             (made, arm)
             for made, arm in set(keys)
-            if (now := basis(record.definition, arm)) is not None
-            and made in definitions
-            and basis(definitions[made], arm) != now
+            if definition.arm(arm) is not None
+            and isinstance(earlier := definitions.get(made), AblationDefinition)
+            and not same_basis(definition, earlier, arm)
         }
         standing[[key in outdated for key in keys]] = EARLIER_DEFINITION
     open_runs = frame[standing == CURRENT]
     repeated = open_runs.duplicated(["trial", "seed"], keep="last")
     standing[repeated.index[repeated]] = EARLIER_ATTEMPT
-    if record.kind == "ablation":
+    if isinstance(definition, AblationDefinition):
         open_runs = frame[standing == CURRENT]
         repeated = open_runs.duplicated(["arm", "seed"], keep="last")
         standing[repeated.index[repeated]] = RUN_AGAIN

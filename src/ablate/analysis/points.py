@@ -1,22 +1,23 @@
 """Where on its curve a run is read, and whether its value counts."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ablate.analysis.frames import Frames
+from ablate.spec import Direction, Objective, Status
 
 COUNTED = ""
 COLUMNS = [
     *("run_id", "arm", "trial", "seed", "metric"),
-    *("value", "epoch", "step", "last_epoch", "why"),
+    *("value", "epoch", "step", "last_epoch", "why", "failed", "diverged"),
 ]
 
 
-def at_best(frames: Frames, metric: str, direction: str) -> pd.DataFrame:
+def at_best(frames: Frames, metric: str, direction: Direction) -> pd.DataFrame:
     """Read every validation metric of each current run where `metric` is best.
 
     Columns: run_id, epoch, step, name, value. Non-finite values of `metric` are never best,
@@ -35,18 +36,19 @@ def at_last(frames: Frames, metric: str) -> pd.DataFrame:
     return _read_at(frames, _values(frames, metric).drop_duplicates("run_id", keep="last"))
 
 
-def scores(frames: Frames, metrics: Iterable[str], objective: Mapping[str, Any]) -> pd.DataFrame:
+def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.DataFrame:
     """Return one row per current run and metric, with the value and whether it counts.
 
     All metrics are read at one point of the run: where the objective's metric is best, or
-    last, as `objective` (metric, direction, at) says. Columns: run_id, arm, trial, seed,
-    metric, value, epoch, step, last_epoch, why. `why` is empty if the value counts. It counts
-    if the run is complete, the value is finite, and the objective's metric was finite to the
-    end; otherwise `why` says what is the matter.
+    last, as `objective` says. Columns: run_id, arm, trial, seed, metric, value, epoch, step,
+    last_epoch, why, failed, diverged. `why` is empty if the value counts. It counts if the run is
+    complete, the value is finite, and the objective's metric was finite to the end; otherwise
+    `why` says what is the matter. `failed` is a run that failed, `diverged` one that is complete
+    with a value that is not finite.
     """
-    name = str(objective["metric"])
+    name = objective.metric
     last = at_last(frames, name)
-    read = last if objective.get("at") == "last" else at_best(frames, name, objective["direction"])
+    read = last if objective.at == "last" else at_best(frames, name, objective.direction)
     points = {(row.run_id, row.name_): row for row in _rows(read)}
     ends = {row.run_id: row for row in _rows(last) if row.name_ == name}
     table = []
@@ -55,6 +57,7 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Mapping[str, Any])
         for metric in metrics:
             point = points.get((run.run_id, metric))
             value = math.nan if point is None else float(point.value)
+            why = _why(run, name, end, metric, point)
             table.append(
                 {
                     "run_id": run.run_id,
@@ -66,15 +69,23 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Mapping[str, Any])
                     "epoch": None if point is None else point.epoch,
                     "step": None if point is None else point.step,
                     "last_epoch": None if end is None else end.epoch,
-                    "why": _why(run, name, end, metric, point),
+                    "why": why,
+                    "failed": run.status == Status.FAILED,
+                    "diverged": _diverged(run, end, point),
                 }
             )
     frame = pd.DataFrame(table, columns=COLUMNS)
     return frame.astype({"epoch": "Int64", "step": "Int64", "last_epoch": "Int64"})
 
 
+def _diverged(run: Any, end: Any, point: Any) -> bool:
+    return run.status == Status.COMPLETE and any(
+        read is not None and not math.isfinite(read.value) for read in (end, point)
+    )
+
+
 def _why(run: Any, objective: str, end: Any, metric: str, point: Any) -> str:
-    if run.status != "complete":
+    if run.status != Status.COMPLETE:
         return f"{run.status}: {run.reason}" if isinstance(run.reason, str) else str(run.status)
     if end is None:
         return f"no value: {objective} was not recorded"
@@ -94,9 +105,9 @@ def _values(frames: Frames, metric: str) -> pd.DataFrame:
     return values.sort_values(["run_id", "step"])
 
 
-def _first_best(values: pd.DataFrame, direction: str) -> pd.DataFrame:
+def _first_best(values: pd.DataFrame, direction: Direction) -> pd.DataFrame:
     ordered = values.sort_values(
-        ["run_id", "value", "step"], ascending=[True, direction == "minimize", True]
+        ["run_id", "value", "step"], ascending=[True, direction.lower_is_better, True]
     )
     return ordered.drop_duplicates("run_id")
 

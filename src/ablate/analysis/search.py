@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from ablate import store
-from ablate.analysis.frames import Frames
+from ablate.analysis.frames import SearchFrames
+from ablate.spec import Direction, Status
 from ablate.store import TrialRecord
 
 
-def trials_table(frames: Frames) -> pd.DataFrame:
+def trials_table(frames: SearchFrames) -> pd.DataFrame:
     """List the trials of a search by number.
 
     Columns: number, state, value (NaN if none), seeds (a tuple of those run), params (a dict),
@@ -20,14 +21,14 @@ def trials_table(frames: Frames) -> pd.DataFrame:
     runs = frames.current
     rows = []
     for trial in frames.trials:
-        mine = runs[runs["trial"] == trial.number]
-        reasons = mine.loc[mine["status"] != "complete", "reason"].dropna()
+        trial_runs = runs[runs["trial"] == trial.number]
+        reasons = trial_runs.loc[trial_runs["status"] != Status.COMPLETE, "reason"].dropna()
         rows.append(
             {
                 "number": trial.number,
                 "state": trial.state,
                 "value": math.nan if trial.value is None else trial.value,
-                "seeds": tuple(map(int, mine["seed"])),
+                "seeds": tuple(map(int, trial_runs["seed"])),
                 "params": trial.params,
                 "seconds": _seconds(trial),
                 "reason": "; ".join(dict.fromkeys(map(str, reasons))),
@@ -43,15 +44,15 @@ def _seconds(trial: TrialRecord) -> float:
     return (trial.end - trial.start).total_seconds()
 
 
-def best_so_far(trials: pd.DataFrame, direction: str) -> pd.DataFrame:
+def best_so_far(trials: pd.DataFrame, direction: Direction) -> pd.DataFrame:
     """Return number, value and the running best of the complete trials with a finite value."""
-    complete = (trials["state"] == "complete") & np.isfinite(trials["value"])
+    complete = (trials["state"] == Status.COMPLETE) & np.isfinite(trials["value"])
     done = trials.loc[complete, ["number", "value"]].sort_values("number", ignore_index=True)
-    running = done["value"].cummin() if direction == "minimize" else done["value"].cummax()
+    running = done["value"].cummin() if direction.lower_is_better else done["value"].cummax()
     history: pd.DataFrame = done.assign(best=running)
     return history
 
 
-def best_trial(frames: Frames) -> TrialRecord | None:
+def best_trial(frames: SearchFrames) -> TrialRecord | None:
     """Return the complete trial with the best finite value, the first of equal ones, if any."""
-    return store.best_trial(frames.trials, frames.definition["objective"]["direction"])
+    return store.best_trial(frames.trials, frames.definition.objective.direction)

@@ -1,19 +1,19 @@
 """`ablate audit`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ablate.cli import findings, options, output
-from ablate.cli.progress import Live
-from ablate.cli.requests import make_request
+from ablate import workflow
+from ablate.cli import options, output
+from ablate.workflow.defaults import DEFAULT_STORAGE
+from ablate.workflow.words import headline
 
 
 def audit(
     study: Annotated[str, typer.Argument(help="A study: a name in studies/, or a path.")],
     *,
-    storage: options.Storage = options.DEFAULT_STORAGE,
+    storage: options.Storage = DEFAULT_STORAGE,
     profile: options.Profile = None,
     overrides: options.Overrides = None,
     allow: options.Allow = None,
@@ -25,36 +25,22 @@ def audit(
     quiet: options.Quiet = False,
 ) -> None:
     """Say whether the arms of a study may be compared; write nothing."""
-    changes = options.parse_overrides(overrides)
-    from ablate.audit import check  # noqa: PLC0415
-    from ablate.audit.codes import as_rows, check_codes  # noqa: PLC0415
-    from ablate.audit.findings import allow as allowing  # noqa: PLC0415
-    from ablate.audit.findings import blocking, ordered  # noqa: PLC0415
-    from ablate.spec import read_study  # noqa: PLC0415
-
-    check_codes(allow or ())
-    file = read_study(study)
-    with Live(quiet) as live:
-        request = make_request(
-            live,
-            storage=storage,
-            results=Path("results"),
-            profile=profile,
-            changes=changes,
-            workers=workers,
-        )
-        with request.launched() as launcher:
-            prepared = request.prepare(file, launcher)
-            declared = findings.declared_allowances(prepared)
-            recorded = findings.origins(storage, prepared)
-            found = check.audit(prepared, launcher, live.say, recorded=recorded, probes=not static)
-    found = ordered([*found, *findings.of_stored(storage, prepared)])
-    found = allowing(found, allow or (), declared)
+    result = workflow.audit(
+        study,
+        allow=allow or (),
+        static=static,
+        storage=storage,
+        profile=profile,
+        set=options.parse_overrides(overrides),
+        workers=workers,
+        quiet=quiet,
+    )
     if as_json:
-        rows = [row._asdict() for row in as_rows(found)]
-        output.print_json({"study": file.name, "profile": prepared.profile, "findings": rows})
+        rows = [finding._asdict() for finding in result.findings]
+        output.print_json({"study": result.study, "profile": result.profile, "findings": rows})
     else:
-        findings.show(found)
-        typer.echo(f"{file.name}: {findings.counted(found)}")
-    if blocking(found):
+        for finding in result.findings:
+            typer.echo(f"{headline(finding)}\n    at {finding.where}\n    do: {finding.advice}")
+        typer.echo(result.summary())
+    if not result.comparable:
         raise typer.Exit(1)

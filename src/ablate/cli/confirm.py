@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ablate import workflow
 from ablate.cli import options, output
-from ablate.cli.progress import Live
-from ablate.cli.requests import make_request
+from ablate.workflow.defaults import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from ablate.study import ReplayResult
+    from ablate.workflow import ConfirmResult
 
 
 def confirm(
@@ -24,7 +22,7 @@ def confirm(
     seeds: Annotated[
         int, typer.Option("--seeds", min=2, help="With how many fresh seeds each.")
     ] = 10,
-    storage: options.Storage = options.DEFAULT_STORAGE,
+    storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
@@ -32,57 +30,46 @@ def confirm(
     quiet: options.Quiet = False,
 ) -> None:
     """Run the best trials of a search again with fresh seeds, and say how much was luck."""
-    from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
-
-    with Live(quiet) as live:
-        request = make_request(
-            live, storage=storage, results=results, profile=None, changes={}, workers=workers
-        )
-        result = studies.confirm(study, request, top, seeds, allow_import or ())
-    from ablate import analysis  # noqa: PLC0415 - pandas is loaded only when used
-    from ablate.report.confirmed import verdicts  # noqa: PLC0415
-    from ablate.store import Store  # noqa: PLC0415
-
-    with Store.open(storage, create=False) as store:
-        frames = analysis.load(store, result.study)
-    found = analysis.confirmed_table(frames)
+    result = workflow.confirm(
+        study,
+        top=top,
+        seeds=seeds,
+        allow_import=allow_import or (),
+        storage=storage,
+        results=results,
+        workers=workers,
+        quiet=quiet,
+    )
     if as_json:
-        output.print_json(_as_json(study, result, frames.definition, found))
+        output.print_json(_as_json(result))
     else:
-        output.print_table(*_table(found))
-        for line in verdicts(found):
-            typer.echo(line)
-        typer.echo(f"{result.study}: {output.counted(result.counts)}")
-    hint = output.dashboard_hint(result.storage, options.DEFAULT_STORAGE)
-    output.say(f"report: ablate report {result.study}    dashboard: {hint}")
-    if any(run.status != "complete" for run in result.runs):
+        output.print_table(*_table(result))
+        typer.echo(result.summary())
+    output.say_what_next(result.study, result.storage)
+    if not result.complete:
         raise typer.Exit(1)
 
 
-def _as_json(
-    search: str, result: "ReplayResult", definition: Any, found: "pd.DataFrame"
-) -> dict[str, Any]:
-    from ablate import analysis  # noqa: PLC0415
-    from ablate.report.confirmed import verdicts  # noqa: PLC0415
-
+def _as_json(result: "ConfirmResult") -> dict[str, Any]:
     rows = [
-        {**row, "rank": int(row["rank"]) if row["n"] else None} for row in found.to_dict("records")
+        {**row, "rank": int(row["rank"]) if row["n"] else None}
+        for row in result.frame().to_dict("records")
     ]
     return {
         "study": result.study,
-        "search": search,
+        "search": result.search,
         "storage": result.storage,
-        "metric": definition["objective"]["metric"],
-        "direction": definition["objective"]["direction"],
-        "seeds": definition["seeds"],
+        "metric": result.metric,
+        "direction": result.direction,
+        "seeds": result.seeds,
         "counts": result.counts,
         "trials": rows,
-        "may_be_best": analysis.contenders(found),
-        "verdicts": verdicts(found),
+        "may_be_best": result.may_be_best,
+        "verdicts": result.verdicts,
     }
 
 
-def _table(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
+def _table(result: "ConfirmResult") -> tuple[list[str], list[list[str]]]:
     columns = ["trial", "found", "mean", "n", "sd", "95 % interval", "luck", "rank", "rank found"]
     return columns, [
         [
@@ -96,5 +83,5 @@ def _table(found: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
             str(row["rank"]) if row["n"] else "-",
             str(row["rank_found"]),
         ]
-        for row in found.to_dict("records")
+        for row in result.frame().to_dict("records")
     ]

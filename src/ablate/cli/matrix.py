@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ablate.cli import output
+from ablate.workflow.words import clock
 
 if TYPE_CHECKING:
-    from ablate.study import Matrix
-    from ablate.study.matrix import PlannedArm
+    from ablate.workflow import MatrixResult
+    from ablate.workflow.matrices import PlannedArm
 
 _WIDEST = 60
 
 
-def show_matrix(matrix: "Matrix", as_json: bool) -> None:
+def show_matrix(matrix: "MatrixResult", as_json: bool) -> None:
     """Print the arms and seeds of a replay, what is done and how long the rest may take."""
     if as_json:
         output.print_json(_rows(matrix))
@@ -39,7 +40,7 @@ def show_matrix(matrix: "Matrix", as_json: bool) -> None:
     seeds = ", ".join(map(str, matrix.seeds))
     columns = ["arm", "design", "what it changes", "seeds", "done", "to run", "expected"]
     output.print_table(columns, [_arm(arm, seeds) for arm in matrix.arms])
-    time = "unknown" if matrix.seconds is None else f"about {output.clock(matrix.seconds)}"
+    time = "unknown" if matrix.seconds is None else f"about {clock(matrix.seconds)}"
     done = matrix.runs - matrix.to_run
     workers = f"{matrix.workers} worker{'' if matrix.workers == 1 else 's'}"
     typer.echo(
@@ -52,7 +53,7 @@ def _arm(planned: "PlannedArm", seeds: str) -> list[str]:
     arm = planned.arm
     changes = ", ".join(f"{path}={json.dumps(value)}" for path, value in arm.changes.items())
     said = " + ".join(arm.components) if arm.components and arm.design != "tuned" else changes
-    failed = sum(run.state == "failed" for run in planned.runs)
+    failed = sum(run.status == "failed" for run in planned.runs)
     done = len(planned.runs) - planned.to_run
     return [
         arm.name,
@@ -68,10 +69,10 @@ def _arm(planned: "PlannedArm", seeds: str) -> list[str]:
 def _expected(amount: int, seconds: float | None) -> str:
     if not amount:
         return "-"
-    return "unknown" if seconds is None else output.clock(amount * seconds)
+    return "unknown" if seconds is None else clock(amount * seconds)
 
 
-def _rows(matrix: "Matrix") -> dict[str, Any]:
+def _rows(matrix: "MatrixResult") -> dict[str, Any]:
     return {
         "study": matrix.study,
         "profile": matrix.profile,
@@ -105,7 +106,7 @@ def _rows(matrix: "Matrix") -> dict[str, Any]:
                 "runs": [
                     {
                         "seed": run.seed,
-                        "state": run.state,
+                        "state": run.status or "to run",
                         "trial": run.trial,
                         "config_hash": run.config_hash,
                     }

@@ -1,6 +1,5 @@
 """The options that commands share."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +7,6 @@ from typing import Annotated, Any
 import typer
 
 from ablate.errors import SpecError
-
-DEFAULT_STORAGE = "sqlite:///results/ablate.db"
 
 Storage = Annotated[
     str,
@@ -72,8 +69,3 @@ def parse_seeds(text: str | None) -> tuple[int, ...]:
     if not all(part.isdigit() for part in parts) or len(set(parts)) < len(parts):
         raise SpecError(f"--seeds {text!r}: write different whole numbers, such as 1,2,3")
     return tuple(int(part) for part in parts)
-
-
-def default_workers() -> int:
-    """Return the number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

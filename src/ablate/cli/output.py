@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from ablate.workflow.defaults import DEFAULT_STORAGE
+
 _WIDE = 1000
 
 
@@ -50,18 +52,9 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Write counts by state as words."""
-    return ", ".join(f"{n} {state}" for state, n in counts.items()) or "none"
-
-
-def clock(seconds: float) -> str:
-    """Write seconds as minutes:seconds, from an hour on as hours:minutes:seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def dashboard_hint(storage: str, default: str) -> str:
-    """Say how to open the dashboard on a storage."""
-    return "ablate dashboard" + ("" if storage == default else f" --storage {storage}")
+def say_what_next(study: str, storage: str) -> None:
+    """Say on stderr how to see what a study has given."""
+    dashboard = "ablate dashboard"
+    if storage != DEFAULT_STORAGE:
+        dashboard += f" --storage {storage}"
+    say(f"report: ablate report {study}    dashboard: {dashboard}")

@@ -5,15 +5,15 @@ from typing import Annotated
 
 import typer
 
+from ablate import workflow
 from ablate.cli import options, output
-from ablate.cli.progress import Live
-from ablate.cli.requests import make_request
+from ablate.workflow.defaults import DEFAULT_STORAGE
 
 
 def search(
     study: Annotated[str, typer.Option("--study", help="A study: a name in studies/, or a path.")],
     *,
-    storage: options.Storage = options.DEFAULT_STORAGE,
+    storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     profile: options.Profile = None,
     overrides: options.Overrides = None,
@@ -22,19 +22,15 @@ def search(
     quiet: options.Quiet = False,
 ) -> None:
     """Run a search, or continue it, until its budget is met."""
-    changes = options.parse_overrides(overrides)
-    from ablate import study as studies  # noqa: PLC0415 - optuna is loaded only when used
-
-    with Live(quiet) as live:
-        request = make_request(
-            live,
-            storage=storage,
-            results=results,
-            profile=profile,
-            changes=changes,
-            workers=workers,
-        )
-        result = studies.search(study, request)
+    result = workflow.search(
+        study,
+        storage=storage,
+        results=results,
+        profile=profile,
+        set=options.parse_overrides(overrides),
+        workers=workers,
+        quiet=quiet,
+    )
     if as_json:
         output.print_json(
             {
@@ -51,14 +47,8 @@ def search(
             }
         )
     else:
-        done = "is done: its budget was met before" if result.already_done else "is done"
-        typer.echo(f"{result.study} {done}: {output.counted(result.counts)}")
-        if result.best is not None:
-            typer.echo(f"best trial {result.best.number}: {result.best.value!r}")
-            for path, value in result.best.params.items():
-                typer.echo(f"  {path}: {value!r}")
-    hint = output.dashboard_hint(result.storage, options.DEFAULT_STORAGE)
-    output.say(f"report: ablate report {result.study}    dashboard: {hint}")
-    if result.counts.get("failed"):
+        typer.echo(result.summary())
+    output.say_what_next(result.study, result.storage)
+    if result.failed:
         output.say("some trials failed; their reasons: ablate report " + result.study)
         raise typer.Exit(1)

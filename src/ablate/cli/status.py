@@ -1,60 +1,53 @@
 """`ablate status`."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ablate import workflow
 from ablate.cli import options, output
-from ablate.errors import NotFoundError, nearest
+from ablate.workflow.defaults import DEFAULT_STORAGE
+from ablate.workflow.words import counted
+
+if TYPE_CHECKING:
+    from ablate.workflow.standings import StudyStatus
 
 
 def status(
     study: Annotated[str | None, typer.Argument(help="A study; by default all.")] = None,
-    storage: options.Storage = options.DEFAULT_STORAGE,
+    storage: options.Storage = DEFAULT_STORAGE,
     as_json: options.Json = False,
 ) -> None:
     """Show how studies stand: trials by state, the best, what runs now."""
-    from ablate.store import Store  # noqa: PLC0415 - sqlalchemy is loaded only when used
-
-    with Store.open(storage, create=False) as store:
-        names = store.study_names()
-        if study is not None and study not in names:
-            raise NotFoundError(
-                f"there is no study {study!r} in {store.url_shown}: {nearest(study, names)}"
-            )
-        rows = [_row(store, name) for name in ([study] if study else names)]
+    result = workflow.status(study, storage=storage)
     if as_json:
-        output.print_json(rows)
+        output.print_json([_as_json(status) for status in result.studies])
         return
     output.print_table(
         ["study", "kind", "profile", "trials", "best", "active"],
         [
             [
-                row["study"],
-                row["kind"],
-                row["profile"],
-                output.counted(row["counts"]),
+                status.study,
+                status.kind,
+                status.profile,
+                counted(status.counts),
                 "-"
-                if row["best"] is None
-                else f"{output.number(row['best']['value'])} (trial {row['best']['number']})",
-                f"{row['active_seconds']:.0f} s",
+                if status.best is None
+                else f"{output.number(status.best.value)} (trial {status.best.number})",
+                f"{status.active_seconds:.0f} s",
             ]
-            for row in rows
+            for status in result.studies
         ],
     )
 
 
-def _row(store: Any, name: str) -> dict[str, Any]:
-    from ablate.store import best_trial, count_states  # noqa: PLC0415
-
-    record = store.study(name)
-    trials = store.trials(name)
-    best = best_trial(trials, record.definition["objective"]["direction"])
+def _as_json(status: "StudyStatus") -> dict[str, Any]:
+    best = status.best
     return {
-        "study": name,
-        "kind": record.kind,
-        "profile": record.profile,
-        "counts": count_states(trials),
+        "study": status.study,
+        "kind": status.kind,
+        "profile": status.profile,
+        "counts": status.counts,
         "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
-        "active_seconds": store.active_seconds(name),
+        "active_seconds": status.active_seconds,
     }

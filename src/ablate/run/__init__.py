@@ -1,24 +1,31 @@
 """One run of one configuration, and the processes that runs live in."""
 
-from ablate.run.environment import code_version
-from ablate.run.launcher import InProcessLauncher, Launcher, LocalLauncher
+from ablate.run.environment import WorkerFacts, code_version
+from ablate.run.launchers import InProcessLauncher, Launcher, LocalLauncher
 from ablate.run.messages import (
     Answered,
+    Built,
+    Call,
     Decision,
     Event,
     Finished,
     Job,
     Lost,
+    Probe,
     Probed,
     Progress,
     Ready,
     Reported,
+    Resolve,
     Resolved,
+    Run,
     Started,
 )
 
 __all__ = [
     "Answered",
+    "Built",
+    "Call",
     "Decision",
     "Event",
     "Finished",
@@ -27,11 +34,15 @@ __all__ = [
     "Launcher",
     "LocalLauncher",
     "Lost",
+    "Probe",
     "Probed",
     "Progress",
     "Ready",
     "Reported",
+    "Resolve",
     "Resolved",
+    "Run",
     "Started",
+    "WorkerFacts",
     "code_version",
 ]

@@ -4,14 +4,50 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
 
 
-def facts() -> dict[str, Any]:
+@dataclass(frozen=True)
+class WorkerFacts:
+    """What a worker's runs stand on: its machine, its libraries, torch's settings.
+
+    `profile` is cpu, cuda or mps; `libraries` holds versions, None for what is not installed.
+    """
+
+    profile: str
+    device: str
+    host: str
+    python: str
+    system: str
+    threads: int
+    cuda: str | None
+    float32_matmul_precision: str
+    deterministic_algorithms: bool
+    cudnn_benchmark: bool
+    libraries: Mapping[str, str | None]
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Read the facts off a record; raise TypeError if it holds others or too few."""
+        return cls(**record)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts as plain data, to be recorded."""
+        return asdict(self)
+
+
+def comparable(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes a recorded environment another one: all but the name of the host."""
+    return {name: value for name, value in record.items() if name != "host"}
+
+
+def worker_facts() -> WorkerFacts:
     """Describe this process's device and libraries; imports torch."""
     import torch  # noqa: PLC0415 - the coordinator reads code_version without torch
 
@@ -21,18 +57,19 @@ def facts() -> dict[str, Any]:
         profile, device = "mps", "Apple MPS"
     else:
         profile, device = "cpu", _processor()
-    return {
-        "profile": profile,
-        "device": device,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "cuda": torch.version.cuda,
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
-        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "cudnn_benchmark": torch.backends.cudnn.benchmark,
-        "libraries": {name: _version(name) for name in _LIBRARIES},
-    }
+    return WorkerFacts(
+        profile=profile,
+        device=device,
+        host=platform.node(),
+        python=platform.python_version(),
+        system=f"{platform.system()} {platform.machine()}",
+        threads=torch.get_num_threads(),
+        cuda=torch.version.cuda,
+        float32_matmul_precision=torch.get_float32_matmul_precision(),
+        deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
+        cudnn_benchmark=torch.backends.cudnn.benchmark,
+        libraries={name: _version(name) for name in _LIBRARIES},
+    )
 
 
 def _version(name: str) -> str | None:

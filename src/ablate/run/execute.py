@@ -1,34 +1,40 @@
-"""Do one job: resolve, probe or run a configuration."""
+"""Do one job: resolve, probe or run a configuration, or call a function with it."""
 
 import contextlib
 import importlib
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule
+from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError
 from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
-from ablate.run.failures import failure
+from ablate.run.environment import WorkerFacts
+from ablate.run.failures import outcome_of
 from ablate.run.lightning_cli import build, resolve
 from ablate.run.messages import (
     Answered,
+    Built,
+    Call,
     Decision,
     Event,
     Finished,
     Job,
+    Probe,
     Probed,
+    Resolve,
     Resolved,
+    Run,
     Started,
 )
 from ablate.run.watch import Diverged, Watch, require_metric
-from ablate.spec import dump_yaml
+from ablate.spec import Cause, Outcome, Status, dump_yaml
 
 Interrupted = Callable[[], bool]
 """Says whether a run has been asked to end at the end of its epoch."""
@@ -36,102 +42,111 @@ Interrupted = Callable[[], bool]
 Channel = Callable[[Event], Decision]
 """Takes an event; answers a supervised run's report with a decision, all else with continue."""
 
+_COMPLETE = Outcome(Status.COMPLETE)
 
-def execute(job: Job, channel: Channel, interrupted: Interrupted = lambda: False) -> None:
-    """Do a job, telling the channel what happens; never raises for a failing job."""
+
+def execute(
+    job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted = lambda: False
+) -> None:
+    """Do a job, telling the channel what happens; never raises for a failing job.
+
+    `facts` are those of this process: what a run stands on.
+    """
     try:
-        if job.task == "run":
-            _run(job, channel, interrupted)
-        else:
-            {"resolve": _resolve, "probe": _probe, "call": _call}[job.task](job, channel)
+        finished = _do(job, channel, facts, interrupted)
     except (Exception, SIGTERMException) as error:  # noqa: BLE001 - whatever it is, the study goes on
         if not isinstance(error, (Diverged, AblateError)):
             with contextlib.suppress(OSError):  # the disk of the log may be full
                 traceback.print_exc()
-        channel(failure(job, error, interrupted()))
+        finished = Finished(job.id, outcome_of(error, job, interrupted=interrupted()))
+    channel(finished)
 
 
-def _resolve(job: Job, channel: Channel) -> None:
-    channel(Resolved(job.id, resolve(job.config)))
-    channel(Finished(job.id, "complete"))
+def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
+    match job:
+        case Resolve():
+            channel(Resolved(job.id, resolve(job.config)))
+        case Probe():
+            channel(_probe(job))
+        case Call():
+            channel(Answered(job.id, _call(job)))
+        case Run():
+            return _run(job, channel, facts, interrupted)
+    return Finished(job.id, _COMPLETE)
 
 
-def _probe(job: Job, channel: Channel) -> None:
+def _probe(job: Probe) -> Probed:
     limits = {"fast_dev_run": 1, "logger": False, "enable_checkpointing": False}
     config = _without_file_writers(job.config)
+    epochs = (job.config.get("trainer") or {}).get("max_epochs")
     with tempfile.TemporaryDirectory() as directory:
         cli = build(config, Path(directory), [], **limits)
-        epochs = (job.config.get("trainer") or {}).get("max_epochs")
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             cli.trainer.fit_loop.max_epochs = epochs
         _fit_or_validate(cli)
     logged = cli.trainer.callback_metrics
     require_metric(job.metric, logged)
-    channel(Probed(job.id, parameter_count(cli), sorted(logged), 1 if epochs is None else epochs))
-    channel(Finished(job.id, "complete"))
+    return Probed(job.id, parameter_count(cli), sorted(logged), _length(epochs))
 
 
-def _call(job: Job, channel: Channel) -> None:
+def _call(job: Call) -> dict[str, Any]:
     module, _, name = job.function.partition(":")
     if not module.startswith("ablate."):
         raise RunError(f"only functions of ablate can be called, not {job.function!r}")
     function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), name)
-    channel(Answered(job.id, function(job.config, **job.arguments)))
-    channel(Finished(job.id, "complete"))
+    return function(job.config, **job.arguments)
 
 
-def _run(job: Job, channel: Channel, interrupted: Interrupted) -> None:
-    assert job.directory is not None  # noqa: S101
+def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
     if interrupted():
-        channel(Finished(job.id, "interrupted", "interrupted before it started"))
-        return
+        return _stopped(job, "interrupted before it started")
+    channel(Started(job.id, facts))
     directory = Path(job.directory)
     (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
-    earlier = resume.load(checkpoint, job) if job.resume else None
-    if earlier is None:
-        checkpoint.unlink(missing_ok=True)
-    if job.resume:
-        resume.remove_leftovers(checkpoint)
+    earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
     cli = build(job.config, directory, [watch])
     keeper = resume.Keeper(job, checkpoint, watch, earlier)
     cli.trainer.callbacks.insert(0, keeper)  # type: ignore[attr-defined]
-    for callback in cli.trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, RunCheckpoint):
-            callback.identify(job.identity)
-    epochs = cli.trainer.max_epochs
-    channel(
-        Started(
-            job.id,
-            parameter_count(cli),
-            1 if epochs is None else epochs,
-            earlier["epoch"] if earlier else None,
-        )
-    )
+    _name_checkpoints(cli.trainer, job.identity)
+    resumed_epoch = earlier["epoch"] if earlier else None
+    channel(Built(job.id, parameter_count(cli), _length(cli.trainer.max_epochs), resumed_epoch))
     if earlier:
-        watch.fingerprints |= earlier["fingerprints"]
-        watch.replay(earlier["reports"])
-        resume.restore(cli.trainer, earlier)
+        resume.restore(cli.trainer, watch, earlier)
     fitted = _fit_or_validate(cli, checkpoint if earlier else None)
     if watch.interrupted:
-        channel(Finished(job.id, "interrupted", "interrupted at the end of an epoch"))
-        return
-    if fitted and watch.stopped_at is None and _validation_is_due(cli, watch):
+        return _stopped(job, "interrupted at the end of an epoch")
+    if fitted and watch.stopped_at is None and _validation_is_due(cli.trainer, watch):
         keeper.restore_random(cli.trainer)
         _validate(cli)
     watch.require_objective(cli.trainer)
     checkpoint.unlink(missing_ok=True)
-    stop = watch.stopped_at
-    channel(
-        Finished(
-            job.id,
-            "pruned" if stop else "complete",
-            epochs=stop.epoch + 1 if stop else cli.trainer.current_epoch,
-            steps=stop.step if stop else cli.trainer.global_step,
-            fingerprints={**watch.fingerprints, **_fingerprints(cli.datamodule)},
-        )
-    )
+    return _ended(job, cli, watch)
+
+
+def _stopped(job: Run, reason: str) -> Finished:
+    return Finished(job.id, Outcome(Status.INTERRUPTED, Cause.STOPPED, reason))
+
+
+def _ended(job: Run, cli: LightningCLI, watch: Watch) -> Finished:
+    """Say how far a run came that has ended by itself or was pruned."""
+    fingerprints = {**watch.fingerprints, **_fingerprints(cli.datamodule)}
+    if (last := watch.stopped_at) is not None:
+        return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, fingerprints)
+    trainer = cli.trainer
+    return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, fingerprints)
+
+
+def _name_checkpoints(trainer: Trainer, identity: Mapping[str, str]) -> None:
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, RunCheckpoint):
+            callback.identify(identity)
+
+
+def _length(epochs: int | None) -> int:
+    """Return the epochs that a run will make; one that names none ends by steps, in its first."""
+    return 1 if epochs is None else epochs
 
 
 def _fit_or_validate(cli: LightningCLI, checkpoint: Path | None = None) -> bool:
@@ -146,9 +161,9 @@ def _fit_or_validate(cli: LightningCLI, checkpoint: Path | None = None) -> bool:
     return True
 
 
-def _validation_is_due(cli: LightningCLI, watch: Watch) -> bool:
+def _validation_is_due(trainer: Trainer, watch: Watch) -> bool:
     """Say whether a fit that could validate has not validated its final weights."""
-    return cli.trainer.enable_validation and watch.validated_at != cli.trainer.global_step
+    return trainer.enable_validation and watch.validated_at != trainer.global_step
 
 
 def _validate(cli: LightningCLI) -> None:

@@ -8,31 +8,31 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError
-from ablate.run.messages import Finished, Job
+from ablate.run.messages import Job, Run
 from ablate.run.watch import Diverged
+from ablate.spec import Cause, Outcome, Status
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
-def failure(job: Job, error: BaseException, interrupted: bool) -> Finished:
+def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:
     """Say how a job has ended that raised `error`, perhaps while it was being interrupted."""
-    name = type(error).__name__
-    if (full := next((one for one in _chain(error) if _is_full(one)), None)) is not None:
-        where = full.filename2 or full.filename or job.directory or "an unnamed file"
-        reason = f"no space left on the device for {where}"
-        return Finished(job.id, "interrupted", reason, no_space=True, error=name)
+    if (full := next(filter(_is_full, _chain(error)), None)) is not None:
+        reason = f"no space left on the device for {_place(full, job)}"
+        return Outcome(Status.INTERRUPTED, Cause.NO_SPACE, reason)
     if (lack := next(filter(_lacks_memory, _chain(error)), None)) is not None:
         reason = f"out of memory: {_first_line(lack)}"
-        return Finished(job.id, "failed", reason, error="OutOfMemory")
+        return Outcome(Status.FAILED, Cause.OUT_OF_MEMORY, reason)
     if isinstance(error, Diverged):
-        return Finished(job.id, "failed", str(error), error=name)
+        return Outcome(Status.FAILED, Cause.DIVERGED, str(error))
     if isinstance(error, AblateError):
-        return Finished(job.id, "failed", str(error), wrong_config=True, error=name)
+        return Outcome(Status.FAILED, Cause.WRONG_CONFIG, str(error))
+    reason = f"{type(error).__name__}: {error}"
     # The signal that interrupts a run may also have ended a process that it depends on.
     if isinstance(error, SIGTERMException) or interrupted:
-        return Finished(job.id, "interrupted", f"interrupted: {name}: {error}", error=name)
-    return Finished(job.id, "failed", f"{name}: {error}", error=name)
+        return Outcome(Status.INTERRUPTED, Cause.STOPPED, f"interrupted: {reason}")
+    return Outcome(Status.FAILED, Cause.RAISED, reason)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -40,15 +40,20 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop(0)
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [one.__cause__, one.__context__]
+        link = waiting.pop(0)
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__cause__, link.__context__]
 
 
 def _is_full(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in _FULL
+
+
+def _place(full: OSError, job: Job) -> str:
+    directory = job.directory if isinstance(job, Run) else "an unnamed file"
+    return str(full.filename2 or full.filename or directory)
 
 
 def _lacks_memory(error: BaseException) -> bool:

@@ -2,15 +2,15 @@
 
 import gc
 import os
-import random
 import signal
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
+
+from ablate.run.randomness import RandomState
 
 
 @contextmanager
@@ -18,8 +18,8 @@ def pristine() -> Iterator[None]:
     """Restore the process-wide state that a run may change, and free what it held."""
     environment, folder, import_path = dict(os.environ), os.getcwd(), list(sys.path)  # noqa: PTH109
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    python_state, torch_state = random.getstate(), torch.get_rng_state()
-    numpy_state = np.random.get_state()
+    # Not of the GPUs: a run that needs none is to start none.
+    random_state = RandomState.capture(cuda=False)
     dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
@@ -38,9 +38,7 @@ def pristine() -> Iterator[None]:
         sys.path[:] = import_path
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
-        torch.set_rng_state(torch_state)
+        random_state.restore()
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)

@@ -1,21 +1,20 @@
 """Do independent jobs on a launcher, and wait for all of them."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from ablate.run.launcher import Launcher
+from ablate.run.launchers.seam import Launcher
 from ablate.run.messages import Decision, Event, Finished, Job, Lost, Ready
 
 _ATTEMPTS = 3
 
 
-def do_all(
-    launcher: Launcher, jobs: Sequence[Job], done: Callable[[Job], None] | None = None
-) -> list[list[Event]]:
+def do_all(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
     """Do independent jobs and return the events of each, in the order of the jobs.
 
-    A job whose worker dies is done again, a few times. `done` is told of every job that has ended.
+    A job whose worker dies is done again, a few times.
     """
+    by_id = {job.id: job for job in jobs}
     events: dict[int, list[Event]] = {job.id: [] for job in jobs}
     losses: Counter[int] = Counter()
     ended: set[int] = set()
@@ -23,14 +22,13 @@ def do_all(
 
     def handle(event: Event) -> Decision:
         assert not isinstance(event, Ready)  # noqa: S101 - the launcher keeps those
-        events[event.job].append(event)
-        losses[event.job] += isinstance(event, Lost)
-        if isinstance(event, Lost) and losses[event.job] < _ATTEMPTS:
-            queue.extend(job for job in jobs if job.id == event.job)
+        job = by_id[event.job]
+        events[job.id].append(event)
+        losses[job.id] += isinstance(event, Lost)
+        if isinstance(event, Lost) and losses[job.id] < _ATTEMPTS:
+            queue.append(job)
         elif isinstance(event, (Finished, Lost)):
-            ended.add(event.job)
-            if done is not None:
-                done(next(job for job in jobs if job.id == event.job))
+            ended.add(job.id)
         return "continue"
 
     while len(ended) < len(jobs):

@@ -1,46 +1,25 @@
 """LightningCLI as the resolver and builder of configurations."""
 
 import copy
-import inspect
 import io
 import logging
 import math
-import re
-import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from ablate.errors import SpecError, nearest
+from ablate.errors import SpecError
+from ablate.run.config_errors import CLASS_KEYS, explained, unknown_key
 from ablate.run.schedules import Schedule, StepSchedule
 from ablate.spec import paths
-
-_NOISE = (
-    "Does not validate against any",
-    "Subtypes:",
-    "Errors:",
-    "Given value",
-    "Expected a <class 'NoneType'>",
-    "Problem with given class_path",
-    "Expected a path but",
-    "Expected a dot import path",
-    "Not a valid subclass",
-    "Subclass types expect one of",
-    "a class path (str)",
-    "a dict with",
-)
-_PARSER_KEY = re.compile(r'Parser key "([^"]+)":')
-_GROUP = re.compile(r"Group '([^']+)' does not accept")
-_CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 
 
 class _CLI(LightningCLI):
@@ -137,14 +116,14 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
 
     Seeds the global random number generators as a side effect, as LightningCLI does.
     """
-    with _explained(config), _silenced():
+    with explained(config), _silenced():
         cli = _Resolver(config)
         text = cli.parser.dump(cli.config, skip_unset=False)
     resolved: dict[str, Any] = yaml.safe_load(text)
     for path, value in paths.flatten(config).items():
         # jsonargparse drops an empty mapping under an unknown key without a word.
-        if value == {} and path.split(".")[-1] not in _CLASS_KEYS and not paths.has(resolved, path):
-            raise SpecError(_unknown(path, _keys_beside(path, config) or ()))
+        if value == {} and path.split(".")[-1] not in CLASS_KEYS and not paths.has(resolved, path):
+            raise SpecError(unknown_key(path, config))
     return resolved
 
 
@@ -161,7 +140,7 @@ def build(
         **({"default_root_dir": str(directory)} if directory else {}),
         **trainer,
     }
-    with _explained(config):
+    with explained(config):
         return _Builder(config, callbacks, arguments)
 
 
@@ -175,129 +154,3 @@ def _silenced() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-@contextmanager
-def _explained(config: dict[str, Any]) -> Iterator[None]:
-    try:
-        yield
-    except ArgumentError as error:
-        raise SpecError(_explanation(str(error), config)) from error
-    except SpecError:
-        raise
-    except Exception as error:
-        raise SpecError(_simplified(str(error), config) or type(error).__name__) from error
-
-
-def _explanation(message: str, config: dict[str, Any]) -> str:
-    """Say in one line which key of the config jsonargparse's message is about, and what to do."""
-    return _stray_key(config) or _unknown_option(message, config) or _simplified(message, config)
-
-
-def _stray_key(config: dict[str, Any]) -> str | None:
-    """Find a key beside `class_path` and `init_args`, where there can be none."""
-    trainer = config.get("trainer")
-    trainer = trainer if isinstance(trainer, dict) else {}
-    classes = {name: config.get(name) for name in ("model", "data", "optimizer", "lr_scheduler")}
-    for name in ("callbacks", "logger"):
-        value = trainer.get(name)
-        several = value if isinstance(value, list) else []
-        classes |= {f"trainer.{name}[{index}]": item for index, item in enumerate(several)}
-        classes[f"trainer.{name}"] = value
-    for path, value in classes.items():
-        if isinstance(value, dict) and (stray := [key for key in value if key not in _CLASS_KEYS]):
-            return _unknown(f"{path}.{stray[0]}", _CLASS_KEYS)
-    return None
-
-
-def _unknown_option(message: str, config: dict[str, Any]) -> str | None:
-    match = re.search(r"[Oo]ption '([\w.]+)'(?: is not accepted|$)", message, re.MULTILINE)
-    if match is None:
-        return None
-    for key in match[1].split("."):
-        for path in _places(key, message, config):
-            known = _keys_beside(path, config)
-            if known is not None and key not in known:
-                return _unknown(path, known)
-    return None
-
-
-def _unknown(path: str, known: Iterable[str]) -> str:
-    key = str(paths.parse(path)[-1])
-    return f"{path}: unknown key {key!r}: {nearest(key, known)}"
-
-
-def _simplified(message: str, config: dict[str, Any]) -> str:
-    """Reduce jsonargparse's account of every type it tried to the keys and what is wrong there."""
-    keys = _PARSER_KEY.findall(message)
-    lines = [line.strip().removeprefix("- ") for line in message.splitlines()]
-    complaints = [
-        re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", text)
-        for text in lines
-        if text and not text.startswith(_NOISE) and not _PARSER_KEY.fullmatch(text)
-    ]
-    owner = re.search(r"Given value: Namespace\(class_path='([^']+)'", message)
-    where = owner[1] if owner else ""
-    if missing := re.search(
-        r"(?:No module named|module '([\w.]+)' has no attribute) '(.+)'", message
-    ):
-        if missing[1] in sys.modules:
-            complaints = [f"{missing[0]}: {nearest(missing[2], vars(sys.modules[missing[1]]))}"]
-        keys.append("class_path")
-    if keys:
-        where = next(iter(_places(keys[-1].split(".")[-1], message, config)), keys[0])
-    return f"{where + ': ' if where else ''}{'; '.join(dict.fromkeys(complaints))}"
-
-
-def _places(key: str, message: str, config: dict[str, Any]) -> list[str]:
-    """List the paths that end in `key`, those in the class that the message names first."""
-    section = next(iter(_PARSER_KEY.findall(message) + _GROUP.findall(message)), "")
-    named = re.findall(r"Problem with given class_path '([^']+)'", message)
-    places = [path for path in _paths_of(key, config) if path.startswith(section)]
-    return sorted(places, key=lambda path: _owner(path, config) not in named)
-
-
-def _owner(path: str, config: dict[str, Any]) -> str:
-    """Return the class path of the object that a path leads into, or nothing."""
-    keys = paths.parse(path)
-    depth = keys.index("init_args") if "init_args" in keys else len(keys) - 1
-    node = paths.get(config, paths.render(keys[:depth])) if depth else config
-    return str(node.get("class_path", "")) if isinstance(node, dict) else ""
-
-
-def _paths_of(key: str, config: Any, prefix: tuple[Any, ...] = ()) -> Iterator[str]:
-    if isinstance(config, dict):
-        for name, value in config.items():
-            if name == key:
-                yield paths.render((*prefix, name))
-            yield from _paths_of(key, value, (*prefix, name))
-    elif isinstance(config, list):
-        for index, value in enumerate(config):
-            yield from _paths_of(key, value, (*prefix, index))
-
-
-def _keys_beside(path: str, config: dict[str, Any]) -> set[str] | None:
-    """List the keys that may stand where `path` ends; None where that is not known."""
-    keys = paths.parse(path)[:-1]
-    if not keys:
-        return {"seed_everything", "model", "data", "optimizer", "lr_scheduler", "trainer"}
-    if keys == ("trainer",):
-        return set(inspect.signature(Trainer.__init__).parameters) - {"self"}
-    return _argument_names(_owner(path, config)) if keys[-1] == "init_args" else None
-
-
-def _argument_names(class_path: str) -> set[str]:
-    """List the arguments of a class, those of its bases too where it passes them on."""
-    module, _, name = class_path.rpartition(".")
-    try:
-        target = getattr(__import__(module, fromlist=[name]), name)
-    except (ImportError, AttributeError, ValueError):
-        return set()
-    names: set[str] = set()
-    for owner in inspect.getmro(target):
-        if owner is not object and "__init__" in vars(owner):
-            arguments = inspect.signature(vars(owner)["__init__"]).parameters.values()
-            names |= {item.name for item in arguments if item.kind is not item.VAR_KEYWORD}
-            if not any(item.kind is item.VAR_KEYWORD for item in arguments):
-                break
-    return names - {"self", "args", "optimizer", "params"}

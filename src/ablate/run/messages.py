@@ -1,42 +1,96 @@
-"""What a coordinator and its workers say to each other: plain data, one JSON line each."""
+"""What a coordinator and its workers say to each other: plain data."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Status = Literal["complete", "pruned", "failed", "interrupted"]
+from ablate.run.environment import WorkerFacts
+from ablate.spec import Cause, Outcome
+
+Decision = Literal["continue", "stop"]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One thing for a worker to do with one configuration.
+class Resolve:
+    """Fill in every default of a configuration; answered with Resolved."""
 
-    `resolve` fills in every default; `probe` trains and validates on one batch to see that the
-    configuration works and what it logs; `run` trains; `call` hands the configuration and the
-    arguments to a function of ablate, named as `module:function`. A `supervised` run waits for a
-    decision after every report. A run keeps a checkpoint in its directory, written at the first
-    end of an epoch that is at least `checkpoint_every` seconds after the last; with `resume` it
-    continues from there if it can, else it starts afresh.
+    id: int
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Train and validate on one batch: does it work, what does it log? Answered with Probed."""
+
+    id: int
+    config: dict[str, Any]
+    metric: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """Hand a configuration to a function of ablate, `module:function`; answered with Answered."""
+
+    id: int
+    config: dict[str, Any]
+    function: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Train with a resolved configuration in a directory of the run's own.
+
+    `identity` names the run in the names of its checkpoints. A `supervised` run waits for a
+    decision after every report of the objective, `metric`. A run keeps a checkpoint in its
+    directory, written at the first end of an epoch that is at least `checkpoint_every` seconds
+    after the last; with `resume` it continues from there if it can, else it starts afresh.
     """
 
     id: int
-    task: Literal["resolve", "probe", "run", "call"]
     config: dict[str, Any]
-    metric: str | None = None
-    directory: str | None = None
-    identity: dict[str, str] = field(default_factory=dict)
-    supervised: bool = False
-    resume: bool = False
-    checkpoint_every: float = 5.0
-    function: str = ""
-    arguments: dict[str, Any] = field(default_factory=dict)
+    metric: str | None
+    directory: str
+    identity: dict[str, str]
+    supervised: bool
+    resume: bool
+    checkpoint_every: float
+
+
+Job = Resolve | Probe | Call | Run
+"""One thing for a worker to do with one configuration; `id` names it in what follows."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Do jobs, one after the other."""
+
+    jobs: tuple[Job, ...]
+
+
+@dataclass(frozen=True)
+class Interrupt:
+    """End the runs among these jobs with their epoch."""
+
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The answer that a supervised run waits for."""
+
+    job: int
+    decision: Decision
+
+
+Command = Group | Interrupt | Decided
+"""What a worker is told."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker is up; `facts` describe its device and libraries."""
+    """A worker is up."""
 
-    facts: dict[str, Any]
+    facts: WorkerFacts
 
 
 @dataclass(frozen=True)
@@ -67,6 +121,14 @@ class Answered:
 
 @dataclass(frozen=True)
 class Started:
+    """A worker has begun a run; `facts` are what this run stands on."""
+
+    job: int
+    facts: WorkerFacts
+
+
+@dataclass(frozen=True)
+class Built:
     """A run has built its model and data.
 
     `resumed_epoch` is the first epoch that it trains if it continues from a checkpoint; the reports
@@ -105,48 +167,35 @@ class Reported:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job has ended.
-
-    `wrong_config` says that its configuration could never have run. `no_space` says that a disk was
-    full: the run is interrupted, not failed. `error` is the type of the exception that ended it,
-    "OutOfMemory" for any lack of memory.
-    """
+    """A job has ended; a run that trained says how far it came and what data it saw."""
 
     job: int
-    status: Status
-    reason: str | None = None
+    outcome: Outcome
     epochs: int | None = None
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
-    wrong_config: bool = False
-    no_space: bool = False
-    error: str | None = None
 
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker of a job died, or was killed."""
+    """The worker of a job died (LOST), or was killed for another cause."""
 
     job: int
+    cause: Cause
     reason: str
 
 
-Event = Ready | Resolved | Probed | Answered | Started | Progress | Reported | Finished | Lost
-Decision = Literal["continue", "stop"]
-
-_EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (Ready, Resolved, Probed, Answered, Started, Progress, Reported, Finished, Lost)
-}
+Event = (
+    Ready | Resolved | Probed | Answered | Started | Built | Progress | Reported | Finished | Lost
+)
+"""What a worker tells, and what its launcher tells of it."""
 
 
-def encode(message: Any) -> bytes:
-    """Write a message as one line."""
-    return json.dumps({"message": type(message).__name__, **asdict(message)}).encode() + b"\n"
-
-
-def decode_event(line: bytes) -> Event:
-    """Read an event from a line."""
-    data = json.loads(line)
-    event: Event = _EVENTS[data.pop("message")](**data)
-    return event
+def awaits_decision(job: Job, event: Event) -> bool:
+    """Say whether a job goes on only when it has the answer to an event."""
+    return (
+        isinstance(job, Run)
+        and job.supervised
+        and isinstance(event, Reported)
+        and event.objective is not None
+    )

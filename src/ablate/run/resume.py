@@ -5,8 +5,6 @@ data module. Here the rest is added: the random number generators, the metrics t
 at, and every report sent so far. All of it is plain data; nothing is ever unpickled.
 """
 
-import os
-import random
 import signal
 import sys
 import time
@@ -16,14 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import CombinedLoader
 
-from ablate.run.messages import Job, Reported
+from ablate.run.messages import Reported, Run
+from ablate.run.randomness import RandomState
 from ablate.run.watch import Watch
+from ablate.spec.files import replacing
 from ablate.spec.hashing import content_hash
 
 FILE = "resume.ckpt"
@@ -38,11 +37,11 @@ class Keeper(Callback):
     """
 
     def __init__(
-        self, job: Job, path: Path, watch: Watch, earlier: dict[str, Any] | None = None
+        self, job: Run, path: Path, watch: Watch, earlier: dict[str, Any] | None = None
     ) -> None:
         self._path = path
         self._every = job.checkpoint_every
-        self._origin = origin(job)
+        self._origin = _origin(job)
         self._watch = watch
         self._earlier = earlier
         self._random = earlier["random"] if earlier else None
@@ -121,19 +120,29 @@ class Keeper(Callback):
         """Write the checkpoint if it is due."""
         if time.monotonic() - self._last < self._every and not self._watch.interrupted:
             return
-        part = self._path.with_name(self._path.name + ".part")
         self._writing = True
         try:
-            trainer.save_checkpoint(part, weights_only=False)
-            os.replace(part, self._path)  # noqa: PTH105
+            with replacing(self._path) as part:
+                trainer.save_checkpoint(part, weights_only=False)
         finally:
             self._writing = False
-            part.unlink(missing_ok=True)
         self._last = time.monotonic()
 
 
-def restore(trainer: Trainer, state: dict[str, Any]) -> None:
-    """Prepare a trainer to continue from a checkpoint."""
+def take_up(path: Path, job: Run) -> dict[str, Any] | None:
+    """Return what a run continues from, if it can; remove what it does not continue from."""
+    state = _load(path, job) if job.resume else None
+    if state is None:
+        path.unlink(missing_ok=True)
+    if job.resume:
+        _remove_leftovers(path)
+    return state
+
+
+def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
+    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again."""
+    watch.fingerprints |= state["fingerprints"]
+    watch.replay(state["reports"])
     # The run has passed its sanity check.
     trainer.num_sanity_val_steps = 0
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -142,25 +151,7 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
             callback.dirpath = state["callbacks"].get(callback.state_key, {}).get("dirpath")
 
 
-def remove_leftovers(path: Path) -> None:
-    """Remove the checkpoints that were saved beside this one and after it: their epochs return."""
-    moment = path.stat().st_mtime_ns if path.exists() else 0
-    for file in path.parent.rglob("*.ckpt"):
-        if file.name != FILE and file.stat().st_mtime_ns > moment:
-            file.unlink()
-
-
-def origin(job: Job) -> dict[str, str]:
-    """Say what a checkpoint must come from to be continued by a job."""
-    return {
-        "config": content_hash(job.config),
-        "metric": repr(job.metric),
-        "torch": str(torch.__version__),
-        "lightning": lightning.__version__,
-    }
-
-
-def load(path: Path, job: Job) -> dict[str, Any] | None:
+def _load(path: Path, job: Run) -> dict[str, Any] | None:
     """Read what a checkpoint holds beyond the training state; None, and a line, if unusable."""
     if not path.exists():
         return None
@@ -170,7 +161,7 @@ def load(path: Path, job: Job) -> dict[str, Any] | None:
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         _starts_afresh(path, str(error).partition("\n")[0])
         return None
-    differs = [name for name, mine in origin(job).items() if state["origin"].get(name) != mine]
+    differs = [name for name, now in _origin(job).items() if state["origin"].get(name) != now]
     if differs:
         _starts_afresh(path, f"written with another {', '.join(differs)}")
         return None
@@ -179,28 +170,37 @@ def load(path: Path, job: Job) -> dict[str, Any] | None:
     return state
 
 
+def _origin(job: Run) -> dict[str, str]:
+    """Say what a checkpoint must come from to be continued by a run."""
+    return {
+        "config": content_hash(job.config),
+        "metric": repr(job.metric),
+        "torch": str(torch.__version__),
+        "lightning": lightning.__version__,
+    }
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the checkpoints that were saved beside this one and after it: their epochs return."""
+    moment = path.stat().st_mtime_ns if path.exists() else 0
+    for file in path.parent.rglob("*.ckpt"):
+        if file.name != FILE and file.stat().st_mtime_ns > moment:
+            file.unlink()
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        part.unlink()
+
+
 def _starts_afresh(path: Path, why: str) -> None:
     print(f"starts afresh: cannot continue from {path}: {why}", file=sys.stderr)
 
 
 def _random_state(trainer: Trainer) -> dict[str, Any]:
-    kind, words, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (kind, torch.tensor(np.asarray(words, dtype=np.int64)), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "loaders": [generator.get_state() for generator in _generators(trainer)],
-    }
+    loaders = [generator.get_state() for generator in _generators(trainer)]
+    return {**RandomState.capture().to_plain(), "loaders": loaders}
 
 
 def _set_random_state(trainer: Trainer, state: dict[str, Any]) -> None:
-    kind, words, *rest = state["numpy"]
-    random.setstate(state["python"])
-    np.random.set_state((kind, words.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(state["torch"])
-    if state["cuda"]:
-        torch.cuda.set_rng_state_all(state["cuda"])
+    RandomState.of_plain(state).restore()
     for generator, its_state in zip(_generators(trainer), state["loaders"], strict=False):
         generator.set_state(its_state)
 

@@ -1,6 +1,5 @@
 """The callback through which a run reports, obeys and is stopped when it diverges."""
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -10,10 +9,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from ablate.errors import SpecError, nearest
+from ablate.run.batches import batch_digest
 from ablate.run.messages import Decision, Progress, Reported
 
 Report = Callable[[Reported | Progress], Decision]
@@ -184,21 +183,6 @@ class Watch(Checkpoint):
         if now - self._told >= _PROGRESS_S:
             self._told = now
             self._report(Progress(self._job, trainer.global_step, trainer.current_epoch))
-
-
-def batch_digest(batch: Any) -> str:
-    """Return the SHA-256 of a batch's tensors, in whatever collection they come."""
-    digest = hashlib.sha256()
-
-    def add(tensor: Tensor) -> Tensor:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(
-            tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()
-        )
-        return tensor
-
-    apply_to_collection(batch, Tensor, add)
-    return digest.hexdigest()
 
 
 def end_after_this_epoch(trainer: Trainer) -> None:

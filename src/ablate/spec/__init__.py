@@ -1,52 +1,80 @@
 """What to run: studies, configs, spaces and arms; pure, without torch or optuna."""
 
+from ablate.spec.definition import (
+    AblationDefinition,
+    Definition,
+    ProfileChange,
+    SearchDefinition,
+    Tuned,
+    Tuning,
+    read_definition,
+)
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
+from ablate.spec.fields import Changes, Components, Config
 from ablate.spec.files import dump_yaml, parse_yaml, read_yaml
 from ablate.spec.hashing import canonical_json, content_hash, derived_seed, fresh_seeds
+from ablate.spec.models import (
+    Ablation,
+    Budget,
+    ClassConfig,
+    Confirmed,
+    Limits,
+    Objective,
+    Profile,
+    Provenance,
+    Published,
+    Search,
+    Tune,
+)
 from ablate.spec.outcomes import Cause, Outcome, Status
 from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
-from ablate.spec.study import (
-    AblationSpec,
-    Budget,
-    Change,
-    Component,
-    Objective,
-    SearchSpec,
-    Study,
-    StudyFile,
-    Tune,
-    identity,
-    read_study,
-)
+from ablate.spec.study import AblationStudy, SearchStudy, Study
+from ablate.spec.written import WrittenStudy, read_study, written_in_python
 
 __all__ = [
-    "AblationSpec",
+    "Ablation",
+    "AblationDefinition",
+    "AblationStudy",
     "Arm",
     "Budget",
     "Cause",
-    "Change",
+    "Changes",
     "Choice",
-    "Component",
+    "ClassConfig",
+    "Components",
+    "Config",
+    "Confirmed",
+    "Definition",
     "Direction",
     "FloatRange",
     "IntRange",
+    "Limits",
     "Objective",
     "Outcome",
     "Point",
-    "SearchSpec",
+    "Profile",
+    "ProfileChange",
+    "Provenance",
+    "Published",
+    "Search",
+    "SearchDefinition",
+    "SearchStudy",
     "Space",
     "Status",
     "Study",
-    "StudyFile",
     "Tune",
+    "Tuned",
+    "Tuning",
+    "WrittenStudy",
     "canonical_json",
     "content_hash",
     "derived_seed",
     "dump_yaml",
     "fresh_seeds",
-    "identity",
     "parse_yaml",
+    "read_definition",
     "read_study",
     "read_yaml",
+    "written_in_python",
 ]

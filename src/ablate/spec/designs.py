@@ -11,14 +11,10 @@ from typing import Any
 
 from ablate.errors import nearest
 from ablate.spec import paths
-
-Changes = Mapping[str, Any]
-"""Dotted path -> value: a declared difference."""
-
-Components = Mapping[str, Changes]
-"""Name -> changes, in declared order."""
+from ablate.spec.fields import Changes, Components
 
 BASE, FULL = "base", "full"
+DECLARED, TUNED = "declared", "tuned"
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _LARGEST_FACTORIAL = 6
 _GENERATORS = {
@@ -43,7 +39,7 @@ Statistical Methods, 5.3.3.4.7.
 class Arm:
     """One arm of an ablation: its name, its changes to the base config, whether it is a floor.
 
-    In a study with components, `design` says how the arm came about and `components` which it has.
+    `design` says how the arm came about (nothing for a floor), `components` which ones it has.
     """
 
     name: str
@@ -132,6 +128,26 @@ def joined(changes: Changes, more: Changes) -> dict[str, Any]:
     return {**{path: value for path, value in changes.items() if path not in more}, **more}
 
 
+def added(before: Changes, changes: Changes) -> dict[str, Any]:
+    """Return the last changes that, joined to those `before`, give all of `changes`."""
+    pairs = [*changes.items()]
+    for count in range(len(pairs) + 1):
+        last = dict(pairs[len(pairs) - count :])
+        if [*joined(before, last).items()] == pairs:
+            return last
+    return dict(pairs)
+
+
+def declared(arms: Mapping[str, Changes], design: str) -> tuple[Arm, ...]:
+    """Return arms declared one by one; in a `ladder` each keeps the changes of those before it."""
+    found: list[Arm] = []
+    kept: dict[str, Any] = {}
+    for name, changes in arms.items():
+        kept = joined(kept, changes) if design == "ladder" else dict(changes)
+        found.append(Arm(name, kept, design=label(design)))
+    return tuple(found)
+
+
 def expand(components: Components, designs: Sequence[str], base: str, full: str) -> tuple[Arm, ...]:
     """Return the arms of some designs over components, each set of components once.
 
@@ -148,10 +164,10 @@ def expand(components: Components, designs: Sequence[str], base: str, full: str)
             _check_apart(components, design)
         for name, subset in _DESIGNS[design].subsets(names):
             if subset not in labels:
-                own = {BASE: base, FULL: full}.get(_role(subset, names), name)
-                if own in named:
-                    raise ValueError(f"the name {own!r} stands for two arms: rename a component")
-                named[own] = subset
+                arm = {BASE: base, FULL: full}.get(_role(subset, names), name)
+                if arm in named:
+                    raise ValueError(f"the name {arm!r} stands for two arms: rename a component")
+                named[arm] = subset
             labels.setdefault(subset, {})[_DESIGNS[design].label] = None
     return tuple(
         Arm(
@@ -188,12 +204,12 @@ def _check_components(components: Components, others: Sequence[str]) -> None:
 
 
 def _check_apart(components: Components, design: str) -> None:
-    for (one, mine), (other, theirs) in combinations(components.items(), 2):
-        for path in mine:
-            for second in theirs:
-                if paths.overlap(path, second):
+    for (first, changes), (second, more) in combinations(components.items(), 2):
+        for path in changes:
+            for other in more:
+                if paths.overlap(path, other):
                     raise ValueError(
-                        f"the components {one!r} and {other!r} both change {second}, so a "
+                        f"the components {first!r} and {second!r} both change {other}, so a "
                         f"{design} design can't tell them apart: make them one component"
                     )
 
@@ -247,8 +263,8 @@ def _differences(start: Any, end: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]
         for key, value in end.items():
             yield from _differences(_ABSENT, value, (*keys, str(key)))
     elif _are_mappings(start) and _are_mappings(end) and len(start) == len(end):
-        for index, (one, other) in enumerate(zip(start, end, strict=True)):
-            yield from _differences(one, other, (*keys, index))
+        for index, (before, after) in enumerate(zip(start, end, strict=True)):
+            yield from _differences(before, after, (*keys, index))
     elif start is _ABSENT or start != end:
         yield keys, end
 

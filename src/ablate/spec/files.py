@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +125,23 @@ def dump_yaml(data: Any) -> str:
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def beside(file: Path, name: str) -> Path:
-    """Return the path that `name`, written in `file`, stands for, without needless `..`."""
-    path = file.parent / name
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; what is written takes the place of `path` whole, or not at all.
+
+    A process that is killed leaves a file `.NAME.PID.part`.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def beside(folder: Path, name: str) -> Path:
+    """Return the path of `name`, as a file of `folder` writes it, without needless `..`."""
+    path = folder / name
     tidy = Path(os.path.normpath(path))
     if path.exists() and not (tidy.exists() and tidy.samefile(path)):
         return path  # a symbolic link on the way: `..` means another folder there

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from ablate.errors import SpecError, nearest
 from ablate.spec import paths
 from ablate.spec.hashing import canonical_json
-from ablate.spec.models import Strict
+from ablate.spec.strict import Strict
 
 Scalar = bool | int | float | str | None
 When = Mapping[str, tuple[Scalar, ...]]

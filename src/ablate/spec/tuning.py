@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ablate.spec import paths
-from ablate.spec.designs import Changes
+from ablate.spec.fields import Changes
 from ablate.spec.space import Parameter, Space
 
 DECLARED = "the arm sets it"

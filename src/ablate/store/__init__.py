@@ -14,6 +14,7 @@ from ablate.store.records import (
     best_trial,
     count_states,
 )
+from ablate.store.trial_writer import SlowStorageWarning
 from ablate.store.urls import mask
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "RunEnd",
     "RunKey",
     "RunRecord",
+    "SlowStorageWarning",
     "Store",
     "StudyRecord",
     "TrialEnd",

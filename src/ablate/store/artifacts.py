@@ -16,12 +16,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Integer, Text, column, select, table
+from sqlalchemy import Connection
 
+from ablate.store.optuna_schema import FIND_SYSTEM_ATTRIBUTES
 from ablate.store.records import ArtifactRecord
 
 if TYPE_CHECKING:
     from optuna.artifacts import FileSystemArtifactStore
+    from optuna.trial import FrozenTrial
 
 FOLDER = "artifacts"
 """The folder in a run's directory that takes its files, and beside the studies that keeps them."""
@@ -31,17 +33,6 @@ MAX_BYTES = 50_000_000
 _ATTRIBUTE = "artifacts:"
 _TYPES = {".webp": "image/webp"}
 """What the `mimetypes` of some Python versions do not know."""
-
-_studies = table("studies", column("study_id", Integer), column("study_name", Text))
-_trials = table(
-    "trials", column("trial_id", Integer), column("study_id", Integer), column("number", Integer)
-)
-_attributes = table(
-    "trial_system_attributes",
-    column("trial_id", Integer),
-    column("key", Text),
-    column("value_json", Text),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +110,27 @@ def read_records(
 ) -> list[ArtifactRecord]:
     """Read the artifacts of some trials of an Optuna study, by trial and name."""
     rows = connection.execute(
-        select(_trials.c.number, _attributes.c.value_json)
-        .join(_studies, _studies.c.study_id == _trials.c.study_id)
-        .join(_attributes, _attributes.c.trial_id == _trials.c.trial_id)
-        .where(
-            _studies.c.study_name == study,
-            _trials.c.number.in_(trials),
-            _attributes.c.key.startswith(_ATTRIBUTE, autoescape=True),
-        )
+        FIND_SYSTEM_ATTRIBUTES,
+        {"study_name": study, "numbers": list(trials), "prefix": _ATTRIBUTE},
     )
+    # An attribute is JSON, and Optuna puts JSON into it.
+    return _records((number, json.loads(text)) for number, text in rows)
+
+
+def records_of(trials: Iterable["FrozenTrial"]) -> list[ArtifactRecord]:
+    """Return the artifacts of trials that were read through Optuna, by trial and name."""
+    return _records(
+        (trial.number, value)
+        for trial in trials
+        for key, value in trial.system_attrs.items()
+        if key.startswith(_ATTRIBUTE)
+    )
+
+
+def _records(attributes: Iterable[tuple[int, str]]) -> list[ArtifactRecord]:
     found = []
-    for number, text in rows:
-        # An attribute is JSON, and Optuna puts JSON into it; that of a deleted artifact is null.
-        if (meta := json.loads(json.loads(text))) is not None:
+    for number, text in attributes:
+        if (meta := json.loads(text)) is not None:  # that of a deleted artifact is null
             found.append(ArtifactRecord(number, meta["filename"], meta["artifact_id"]))
     return sorted(found, key=lambda record: (record.trial, record.name))
 

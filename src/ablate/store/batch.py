@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ablate.spec import Outcome
+
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, TrialState
 
@@ -36,8 +38,7 @@ class NewRun:
 class RunEnd:
     """How a run ended; None for `epochs` or `steps` keeps what is stored."""
 
-    status: str
-    reason: str | None
+    outcome: Outcome
     epochs: int | None
     steps: int | None
 

@@ -1,22 +1,23 @@
 """The one database of a project: what was asked for, what ran, and what came out."""
 
-import os
-import socket
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import Connection, Table, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from ablate.errors import StorageError
+from ablate.errors import NotFoundError, StorageError, nearest
+from ablate.spec import Definition, Direction
 from ablate.store import tables
-from ablate.store.artifacts import read_records
+from ablate.store.artifacts import read_records, records_of
+from ablate.store.audits import add_audit, read_audit
 from ablate.store.batch import Batch
+from ablate.store.definitions import define_study, read_definitions, read_study
 from ablate.store.dialects import insert
 from ablate.store.engines import (
     BUSY_SECONDS,
@@ -28,15 +29,23 @@ from ablate.store.engines import (
     use_wal,
 )
 from ablate.store.lock import StudyLock, lock_file, lock_key, lock_on_server, lock_path
+from ablate.store.migrations import cause_of_reason, migrate
+from ablate.store.optuna_rows import BatchRows
+from ablate.store.optuna_schema import KNOWN, read_layout
 from ablate.store.optuna_side import (
-    Direction,
     attach,
     make_study,
     open_storage,
     read_past,
     read_trials,
 )
-from ablate.store.plain import ordered_hash, storable
+from ablate.store.queries import (
+    read_environments,
+    read_fingerprints,
+    read_metrics,
+    read_run_config,
+    read_study_names,
+)
 from ablate.store.records import (
     ArtifactRecord,
     AuditRecord,
@@ -47,9 +56,12 @@ from ablate.store.records import (
     StudyRecord,
     TrialRecord,
 )
-from ablate.store.run_tables import RunTables, check_ends, speaks_of_runs
-from ablate.store.trial_tables import TrialRows, TrialTables
-from ablate.store.urls import mask, parse_url, show_url, sqlite_path
+from ablate.store.run_tables import RunTables, check_ends
+from ablate.store.sessions import add_session, describe_newest, prolong_session, sum_seconds
+from ablate.store.through_optuna import WriterThroughOptuna
+from ablate.store.trial_tables import DirectWriter
+from ablate.store.trial_writer import TrialWriter, warn_of_slow_writes
+from ablate.store.urls import parse_url, show_url, sqlite_path
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -70,11 +82,11 @@ class Store:
         self._url = url if path is None else url.set(database=str(path))
         self._optuna_found = contents.optuna
         self._complete = contents.complete
+        self._version = contents.version
         self._busy_seconds = busy_seconds
         self._engine = make_engine(self._url, busy_seconds)
         self._run_tables = RunTables(self._engine.dialect.name, self.url_shown)
-        self._trial_tables: TrialTables | None = None
-        self._trial_ids: dict[str, dict[int, int]] = {}
+        self._trial_writer: TrialWriter | None = None
         self._locks: dict[str, StudyLock] = {}
 
     @classmethod
@@ -105,7 +117,7 @@ class Store:
                     f"{error.strerror}; name another one with --storage"
                 ) from None
         store = cls(parsed, contents, busy_seconds)
-        if create and not contents.complete:
+        if create and not contents.current:
             try:
                 store._create()
             except StorageError:
@@ -136,45 +148,15 @@ class Store:
 
     # --- writing -------------------------------------------------------------------------
 
-    def define(self, study: str, kind: str, body: Mapping[str, Any], profile: str) -> int:
-        """Make `body` the current definition of `study` and return its id.
+    def define(self, study: str, definition: Definition) -> int:
+        """Make `definition` the current one of `study` and return its id.
 
-        The same body, in the same key order, and profile always have the same id. Raises
-        StorageError if the study exists with another kind.
+        Equal definitions, with arms and keys in the same order, always have the same id, also one
+        that was stored in an earlier layout. Raises StorageError if the study exists with another
+        kind.
         """
-        sha256 = ordered_hash({"body": body, "profile": profile})
-        definitions = tables.definitions
         with self._writing() as connection:
-            now = _now()
-            self._insert_new(connection, tables.studies, name=study, kind=kind, created_at=now)
-            known = connection.execute(
-                select(tables.studies.c.kind).where(tables.studies.c.name == study)
-            ).scalar_one()
-            if known != kind:
-                raise StorageError(
-                    f"{study!r} is already a study of kind {known} in {self.url_shown}, "
-                    f"not {kind}; give the new study another name"
-                )
-            self._insert_new(
-                connection,
-                definitions,
-                study=study,
-                sha256=sha256,
-                body=body,
-                profile=profile,
-                created_at=now,
-            )
-            definition_id: int = connection.execute(
-                select(definitions.c.id).where(
-                    definitions.c.study == study, definitions.c.sha256 == sha256
-                )
-            ).scalar_one()
-            connection.execute(
-                update(tables.studies)
-                .where(tables.studies.c.name == study)
-                .values(definition_id=definition_id)
-            )
-        return definition_id
+            return define_study(connection, study, definition, self.url_shown, _now())
 
     def create_study(self, study: str, direction: Direction) -> None:
         """Add the Optuna study of this name if there is none.
@@ -220,145 +202,76 @@ class Store:
         TypeError or ValueError for what can't be stored at all.
         """
         check_ends(batch)
-        trials = TrialRows.of(batch)
-        now = _now()
+        rows = BatchRows.of(batch)
         if batch.study in self._locks:
             self._locks[batch.study].ensure()
-        if batch.empty:
-            return
-        ids: dict[int, int] = {}
-        known = self._trial_ids.setdefault(batch.study, {})
-        with self._writing() as connection:
-            if trials:
-                if self._trial_tables is None:
-                    self._trial_tables = TrialTables(connection, self.url_shown)
-                ids = self._trial_tables.write(connection, trials, known, now)
-            if speaks_of_runs(batch):
-                self._run_tables.write(connection, batch, now)
-        known |= ids
+        if rows:
+            self._choose_trial_writer().write(batch, rows, _now())
+        elif not batch.empty:
+            with self._writing() as connection:
+                self._run_tables.write(connection, batch, _now())
 
     def record_audit(self, definition_id: int, findings: Sequence[FindingRow]) -> None:
         """Record that a definition was audited, with what was found, passwords masked."""
         with self._writing() as connection:
-            result = connection.execute(
-                tables.audits.insert().values(definition_id=definition_id, created_at=_now())
-            )
-            key = result.inserted_primary_key
-            assert key is not None  # noqa: S101 - an INSERT of one row returns its key
-            rows = [
-                {
-                    name: mask(storable(value)) if isinstance(value, str) else value
-                    for name, value in found._asdict().items()
-                }
-                for found in findings
-            ]
-            if rows:
-                connection.execute(
-                    tables.findings.insert(),
-                    [{"audit_id": key[0], "place": n, **row} for n, row in enumerate(rows)],
-                )
+            add_audit(connection, definition_id, findings, _now())
 
     def start_session(self, study: str) -> int:
         """Record that this process works on `study` from now on and return the session's id."""
-        now = _now()
         with self._writing() as connection:
-            result = connection.execute(
-                tables.sessions.insert().values(
-                    study=study,
-                    host=socket.gethostname(),
-                    pid=os.getpid(),
-                    started_at=now,
-                    seen_at=now,
-                )
-            )
-            key = result.inserted_primary_key
-        assert key is not None  # noqa: S101 - an INSERT of one row returns its key
-        return int(key[0])
+            return add_session(connection, study, _now())
 
     def touch_session(self, session_id: int) -> None:
         """Record that a session is alive now."""
-        sessions = tables.sessions
         with self._writing() as connection:
-            connection.execute(
-                update(sessions).where(sessions.c.id == session_id).values(seen_at=_now())
-            )
+            prolong_session(connection, session_id, _now())
 
     # --- reading -------------------------------------------------------------------------
 
     def active_seconds(self, study: str) -> float:
         """Sum the seconds that all sessions have spent on `study`."""
-        sessions = tables.sessions
         with self._reading() as connection:
-            spans = connection.execute(
-                select(sessions.c.started_at, sessions.c.seen_at).where(sessions.c.study == study)
-            ).all()
-        return float(sum((seen - started).total_seconds() for started, seen in spans))
+            return sum_seconds(connection, study)
 
     def study_names(self) -> list[str]:
         """Return the names of all studies, sorted."""
         with self._reading() as connection:
-            return sorted(connection.execute(select(tables.studies.c.name)).scalars())
+            return read_study_names(connection)
 
     def study(self, name: str) -> StudyRecord | None:
         """Return a study with its current definition, or None if there is none of this name."""
-        studies, definitions = tables.studies, tables.definitions
         with self._reading() as connection:
-            row = connection.execute(
-                select(
-                    studies.c.name,
-                    studies.c.kind,
-                    definitions.c.body,
-                    definitions.c.id,
-                    definitions.c.profile,
-                    studies.c.created_at,
-                )
-                .join(definitions, definitions.c.id == studies.c.definition_id)
-                .where(studies.c.name == name)
-            ).one_or_none()
-        return None if row is None else StudyRecord(*row)
+            return read_study(connection, name)
+
+    def require_study(self, name: str) -> StudyRecord:
+        """Return a study with its current definition.
+
+        Raises NotFoundError, with the nearest names, if there is none of this name.
+        """
+        record = self.study(name)
+        if record is None:
+            raise NotFoundError(
+                f"there is no study {name!r} in {self.url_shown}: "
+                f"{nearest(name, self.study_names())}"
+            )
+        return record
 
     def definitions(self, study: str) -> list[DefinitionRecord]:
         """Return every definition of a study, oldest first."""
-        columns = tables.definitions.c
         with self._reading() as connection:
-            rows = connection.execute(
-                select(
-                    columns.id, columns.sha256, columns.body, columns.profile, columns.created_at
-                )
-                .where(columns.study == study)
-                .order_by(columns.id)
-            ).all()
-        return [DefinitionRecord(*row) for row in rows]
+            return read_definitions(connection, study)
 
     def audit(self, definition_id: int) -> AuditRecord | None:
         """Return the latest audit of a definition, or None if it was not audited."""
         if not self._complete:
             return None
-        audits, findings = tables.audits.c, tables.findings.c
         with self._reading() as connection:
-            latest = connection.execute(
-                select(audits.id, audits.created_at)
-                .where(audits.definition_id == definition_id)
-                .order_by(audits.id.desc())
-                .limit(1)
-            ).one_or_none()
-            if latest is None:
-                return None
-            rows = connection.execute(
-                select(*(findings[name] for name in FindingRow._fields))
-                .where(findings.audit_id == latest.id)
-                .order_by(findings.place)
-            ).all()
-        found = (
-            FindingRow(*row)._replace(arms=tuple(row.arms), allowed=bool(row.allowed))
-            for row in rows
-        )
-        return AuditRecord(definition_id, latest.created_at, tuple(found))
+            return read_audit(connection, definition_id)
 
     def runs(self, study: str, *, with_config: bool = False) -> list[RunRecord]:
         """Return the runs of a study by trial, seed and attempt."""
         columns = [
-            tables.runs.c[name]
+            self._run_column(name)
             for name in RunRecord.__dataclass_fields__
             if with_config or name != "config"
         ]
@@ -370,63 +283,33 @@ class Store:
             ).all()
         return [RunRecord(*row) for row in rows]
 
+    def _run_column(self, name: str) -> ColumnElement[Any]:
+        if name == "cause" and self._version == 1:
+            return type_coerce(cause_of_reason(), tables.runs.c.cause.type).label(name)
+        return tables.runs.c[name]
+
     def run_config(self, run_id: int) -> dict[str, Any]:
         """Return the resolved configuration of a run; raise StorageError for an unknown run."""
         with self._reading() as connection:
-            config: dict[str, Any] | None = connection.execute(
-                select(tables.runs.c.config).where(tables.runs.c.id == run_id)
-            ).scalar()
+            config = read_run_config(connection, run_id)
         if config is None:
-            raise self._no_run(run_id)
+            raise StorageError(f"there is no run {run_id} in {self.url_shown}")
         return config
 
     def metrics(self, study: str, names: Sequence[str] | None = None) -> list[MetricRow]:
         """Return the metric values of a study, of the given names or all, by run and step."""
-        columns, runs = tables.metrics.c, tables.runs
-        query = (
-            select(
-                columns.run_id,
-                columns.phase,
-                columns.name,
-                columns.step,
-                columns.epoch,
-                columns.value,
-            )
-            .join(runs, runs.c.id == columns.run_id)
-            .where(runs.c.study == study)
-            .order_by(columns.run_id, columns.step, columns.phase, columns.name)
-        )
-        if names is not None:
-            query = query.where(columns.name.in_(names))
         with self._reading() as connection:
-            return [MetricRow(*row) for row in connection.execute(query)]
+            return read_metrics(connection, study, names)
 
     def fingerprints(self, study: str) -> dict[int, dict[str, str]]:
         """Return the fingerprints of every run of a study that has some, by run id and name."""
-        columns, runs = tables.fingerprints.c, tables.runs
         with self._reading() as connection:
-            rows = connection.execute(
-                select(columns.run_id, columns.name, columns.value)
-                .join(runs, runs.c.id == columns.run_id)
-                .where(runs.c.study == study)
-                .order_by(columns.run_id, columns.name)
-            ).all()
-        found: dict[int, dict[str, str]] = {}
-        for run_id, name, value in rows:
-            found.setdefault(run_id, {})[name] = value
-        return found
+            return read_fingerprints(connection, study)
 
     def environments(self, study: str) -> dict[str, dict[str, Any]]:
         """Return the environments in which runs of a study were made, by their SHA-256."""
-        environments, runs = tables.environments, tables.runs
-        used = select(runs.c.environment).where(runs.c.study == study)
         with self._reading() as connection:
-            rows = connection.execute(
-                select(environments.c.sha256, environments.c.body)
-                .where(environments.c.sha256.in_(used))
-                .order_by(environments.c.sha256)
-            ).all()
-        return {row.sha256: row.body for row in rows}
+            return read_environments(connection, study)
 
     def trials(self, study: str) -> list[TrialRecord]:
         """Return the trials of the Optuna study of the same name by number.
@@ -447,7 +330,9 @@ class Store:
         if not self._has_optuna():
             return []
         with self._reading() as connection:
-            return read_records(connection, study, trials)
+            if read_layout(connection) in KNOWN:
+                return read_records(connection, study, trials)
+        return records_of(trial for trial in self.past(study) if trial.number in trials)
 
     # --- inside --------------------------------------------------------------------------
 
@@ -466,11 +351,12 @@ class Store:
                 connection.execute(select(func.pg_advisory_xact_lock(_SCHEMA_LOCK)))
             for table in tables.metadata.sorted_tables:
                 connection.execute(CreateTable(table, if_not_exists=True))
-            self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
-        self._complete = True
-
-    def _no_run(self, run_id: int) -> StorageError:
-        return StorageError(f"there is no run {run_id} in {self.url_shown}")
+            version = connection.execute(select(tables.schema.c.version)).scalar()
+            if version is None:
+                self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
+            else:
+                migrate(connection, version)
+        self._complete, self._version = True, tables.SCHEMA_VERSION
 
     def _insert_new(self, connection: Connection, table: Table, **values: Any) -> None:
         statement = insert(table, self._engine.dialect.name)
@@ -478,23 +364,32 @@ class Store:
 
     def _other_session(self, study: str) -> str:
         """Word that another process runs a study, naming its newest session."""
-        sessions = tables.sessions.c
         with self._reading() as connection:
-            found = connection.execute(
-                select(sessions.host, sessions.pid, sessions.seen_at)
-                .where(sessions.study == study)
-                .order_by(sessions.seen_at.desc(), sessions.id.desc())
-                .limit(1)
-            ).one_or_none()
-        who = (
-            "another process"
-            if found is None
-            else f"process {found.pid} on {found.host} (last seen {found.seen_at:%H:%M:%S} UTC)"
-        )
+            who = describe_newest(connection, study)
         return (
             f"the study {study!r} in {self.url_shown} is already being run by {who}; "
             "wait until it is done or stop it, then run the same command again"
         )
+
+    def _choose_trial_writer(self) -> TrialWriter:
+        """Return the writer for the tables that are there, the same one from then on."""
+        if self._trial_writer is None:
+            with self._reading() as connection:
+                layout = read_layout(connection)
+            if layout is None:
+                raise StorageError(
+                    f"the storage {self.url_shown} holds no study of Optuna; create one first"
+                )
+            if layout in KNOWN:
+                self._trial_writer = DirectWriter(
+                    self._writing, self._run_tables, self._engine.dialect.name, self.url_shown
+                )
+            else:
+                warn_of_slow_writes(self.url_shown, layout)
+                self._trial_writer = WriterThroughOptuna(
+                    self.optuna, self._writing, self._run_tables, self.url_shown
+                )
+        return self._trial_writer
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -51,6 +51,11 @@ class Contents:
     optuna: bool
     complete: bool = False
 
+    @property
+    def current(self) -> bool:
+        """Whether all tables are there, in the present layout."""
+        return self.complete and self.version == tables.SCHEMA_VERSION
+
 
 def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
     """Return the engine options that every connection to `url` shares.
@@ -212,9 +217,9 @@ def _contents(connection: Connection, url: URL) -> Contents:
             )
     optuna = names >= tables.OPTUNA_TABLES
     if names and version is None and not optuna:
-        some = ", ".join(sorted(names)[:5])
+        first = ", ".join(sorted(names)[:5])
         raise StorageError(
-            f"the storage {show_url(url)} belongs to something else (its tables: {some}); "
+            f"the storage {show_url(url)} belongs to something else (its tables: {first}); "
             "name another database"
         )
     return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())

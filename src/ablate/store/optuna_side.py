@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablate.errors import StorageError
+from ablate.spec import Direction, Status
 from ablate.store.engines import connect_options, look_into, tune_sqlite, unreadable
 from ablate.store.records import TrialRecord
 from ablate.store.urls import show_url
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-Direction = Literal["minimize", "maximize"]
-
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries while another process may be making the same tables."""
-_STATES = {"FAIL": "failed"}
+_STATUSES = {
+    "WAITING": Status.WAITING,
+    "RUNNING": Status.RUNNING,
+    "COMPLETE": Status.COMPLETE,
+    "PRUNED": Status.PRUNED,
+    "FAIL": Status.FAILED,
+}
 
 
 def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
@@ -37,7 +42,7 @@ def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
             return _open(url, busy_seconds)
         except (SQLAlchemyError, StorageInternalError):
             time.sleep(pause)
-    with _translated(url):
+    with translated(url):
         return _open(url, busy_seconds)
 
 
@@ -48,9 +53,9 @@ def make_study(storage: "RDBStorage", study: str, direction: Direction) -> None:
     """
     import optuna  # noqa: PLC0415
 
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         made = optuna.create_study(
-            storage=storage, study_name=study, direction=direction, load_if_exists=True
+            storage=storage, study_name=study, direction=direction.value, load_if_exists=True
         )
         directions = [item.name.lower() for item in made.directions]
     if directions != [direction]:
@@ -64,7 +69,7 @@ def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
     """Set user attributes of an Optuna study."""
     import optuna  # noqa: PLC0415
 
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         try:
             loaded = optuna.load_study(study_name=study, storage=storage)
         except KeyError:
@@ -79,7 +84,7 @@ def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
 
 def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
     """Return the trials of an Optuna study by number; none if there is no such study."""
-    with _translated(storage.engine.url):
+    with translated(storage.engine.url):
         try:
             study_id = storage.get_study_id_from_name(study)
         except KeyError:
@@ -93,7 +98,7 @@ def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
     return [
         TrialRecord(
             number=trial.number,
-            state=_STATES.get(trial.state.name, trial.state.name.lower()),
+            state=_STATUSES[trial.state.name],
             value=trial.values[0] if trial.values else None,
             params=dict(trial.params),
             user_attrs=dict(trial.user_attrs),
@@ -105,7 +110,7 @@ def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
 
 
 @contextmanager
-def _translated(url: URL) -> Iterator[None]:
+def translated(url: URL) -> Iterator[None]:
     """Raise a StorageError for every error of the database, also inside Optuna."""
     from optuna.exceptions import StorageInternalError  # noqa: PLC0415
 

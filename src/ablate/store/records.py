@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ablate.spec import Cause, Definition, Direction, Status
+from ablate.spec.definition import Kind
+
 
 class MetricRow(NamedTuple):
     """One value of one metric: `step` counts optimizer steps, `epoch` from 0, both of the run."""
@@ -24,11 +27,19 @@ class StudyRecord:
     """A study with its current definition."""
 
     name: str
-    kind: str
-    definition: dict[str, Any]
+    definition: Definition
     definition_id: int
-    profile: str
     created_at: datetime
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a search or an ablation."""
+        return self.definition.kind
+
+    @property
+    def profile(self) -> str:
+        """The profile of its definition."""
+        return self.definition.profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +48,7 @@ class DefinitionRecord:
 
     id: int
     sha256: str
-    body: dict[str, Any]
-    profile: str
+    definition: Definition
     created_at: datetime
 
 
@@ -56,7 +66,8 @@ class RunRecord:
     seed: int
     attempt: int
     definition_id: int
-    status: str
+    status: Status
+    cause: Cause | None
     reason: str | None
     config_hash: str
     parameters: int | None
@@ -74,10 +85,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One Optuna trial: `state` in the words of a run's status, plus "waiting"; times in UTC."""
+    """One Optuna trial; times are aware and in UTC."""
 
     number: int
-    state: str
+    state: Status
     value: float | None
     params: dict[str, Any]
     user_attrs: dict[str, Any]
@@ -116,17 +127,17 @@ class AuditRecord:
     findings: tuple[FindingRow, ...]
 
 
-def count_states(trials: Iterable[TrialRecord]) -> dict[str, int]:
+def count_states(trials: Iterable[TrialRecord]) -> dict[Status, int]:
     """Count trials by state, in the order in which the states first occur."""
     return dict(Counter(trial.state for trial in trials))
 
 
-def best_trial(trials: Iterable[TrialRecord], direction: str) -> TrialRecord | None:
+def best_trial(trials: Iterable[TrialRecord], direction: Direction) -> TrialRecord | None:
     """Return the complete trial with the best finite value, the first of equal ones, if any."""
     valued = [
         (trial.value, trial)
         for trial in trials
-        if trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
+        if trial.state is Status.COMPLETE and trial.value is not None and math.isfinite(trial.value)
     ]
-    pick = min if direction == "minimize" else max
+    pick = min if direction.lower_is_better else max
     return pick(valued, key=lambda pair: pair[0])[1] if valued else None

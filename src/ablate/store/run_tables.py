@@ -8,14 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from ablate.errors import StorageError
-from ablate.spec.hashing import content_hash
+from ablate.spec import Status, content_hash
 from ablate.store import tables
 from ablate.store.batch import Batch, NewRun, RunKey
 from ablate.store.dialects import insert, upsert
 from ablate.store.plain import storable
 from ablate.store.urls import mask
 
-FINISHED = ("complete", "pruned", "failed", "interrupted")
 _CHUNK = 1000
 
 Row = dict[str, Any]
@@ -76,8 +75,9 @@ class RunTables:
                 [
                     {
                         "one": ids[key],
-                        "how": end.status,
-                        "why": None if end.reason is None else mask(storable(end.reason)),
+                        "how": end.outcome.status,
+                        "why": end.outcome.cause,
+                        "words": _readable(end.outcome.reason),
                         "n_epochs": end.epochs,
                         "n_steps": end.steps,
                         "moment": now,
@@ -107,7 +107,7 @@ class RunTables:
                 "trial": run.key.trial,
                 "seed": run.key.seed,
                 "attempt": run.key.attempt,
-                "status": "running",
+                "status": Status.RUNNING,
                 "created_at": now,
                 **_facts(run),
             },
@@ -157,8 +157,8 @@ def speaks_of_runs(batch: Batch) -> bool:
 def check_ends(batch: Batch) -> None:
     """Raise ValueError for a status that is no end of a run."""
     for end in batch.ended_runs.values():
-        if end.status not in FINISHED:
-            raise ValueError(f"a run ends as one of {', '.join(FINISHED)}, not {end.status!r}")
+        if not end.outcome.status.ended:
+            raise ValueError(f"a run can't end as {end.outcome.status}")
 
 
 def _keys(batch: Batch) -> set[RunKey]:
@@ -185,6 +185,10 @@ def _facts(run: NewRun) -> Row:
     }
 
 
+def _readable(reason: str | None) -> str | None:
+    return None if reason is None else mask(storable(reason))
+
+
 _runs = tables.runs.c
 _ONE = _runs.id == bindparam("one")
 _FIND = select(_runs.id, _runs.trial, _runs.seed, _runs.attempt).where(
@@ -196,7 +200,8 @@ _END = (
     .where(_ONE)
     .values(
         status=bindparam("how"),
-        reason=bindparam("why"),
+        cause=bindparam("why"),
+        reason=bindparam("words"),
         epochs=func.coalesce(bindparam("n_epochs", type_=_runs.epochs.type), _runs.epochs),
         steps=func.coalesce(bindparam("n_steps", type_=_runs.steps.type), _runs.steps),
         finished_at=case(

@@ -1,6 +1,7 @@
 """ablate's tables, beside Optuna's in the same database."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -18,9 +19,10 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from ablate.spec import Cause, Status
 from ablate.store.plain import from_json, to_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OPTUNA_TABLES = frozenset({"studies", "trials", "version_info", "alembic_version"})
 
 
@@ -35,6 +37,23 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Word(TypeDecorator[StrEnum]):
+    """A word of an enumeration, stored as text."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, words: type[StrEnum]) -> None:
+        super().__init__()
+        self.words = words
+
+    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:  # noqa: ARG002
+        return None if value is None else self.words(value)
 
 
 class PlainData(TypeDecorator[Any]):
@@ -109,7 +128,8 @@ runs = Table(
     Column("seed", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),
     Column("definition_id", Integer, ForeignKey("ablate_definitions.id"), nullable=False),
-    Column("status", Text, nullable=False),
+    Column("status", Word(Status), nullable=False),
+    Column("cause", Word(Cause)),
     Column("reason", Text),
     Column("config_hash", Text, nullable=False),
     Column("config", PlainData, nullable=False),

@@ -13,7 +13,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.distributions import (
@@ -28,7 +28,16 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import SpecError
-from ablate.spec import Choice, Component, FloatRange, IntRange, Point, Space, derived_seed
+from ablate.spec import (
+    Choice,
+    ClassConfig,
+    Direction,
+    FloatRange,
+    IntRange,
+    Point,
+    Space,
+    derived_seed,
+)
 
 PrunerFactory = Callable[[], BasePruner]
 
@@ -44,8 +53,8 @@ class SamplerFactory:
 
     def __call__(self, number: int) -> BaseSampler:
         """Build the sampler of trial `number`."""
-        own = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
-        return self.target(**{**self.arguments, **own})
+        seeding = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
+        return self.target(**{**self.arguments, **seeding})
 
 
 @dataclass(frozen=True)
@@ -74,9 +83,9 @@ class _View(InMemoryStorage):
     ) -> list[FrozenTrial]:
         if self.horizon is None:
             return super().get_all_trials(study_id, deepcopy, states)
-        last, own = self.horizon
+        last, current = self.horizon
         trials = super().get_all_trials(study_id, deepcopy=False)
-        seen = [*trials[: max(last + 1, 0)], trials[own]]
+        seen = [*trials[: max(last + 1, 0)], trials[current]]
         if states is not None:
             seen = [trial for trial in seen if trial.state in states]
         return copy.deepcopy(seen) if deepcopy else seen
@@ -93,7 +102,7 @@ class Asker:
         *,
         name: str,
         space: Space,
-        direction: Literal["minimize", "maximize"],
+        direction: Direction,
         window: int,
         sampler: SamplerFactory,
         pruner: PrunerFactory,
@@ -107,7 +116,7 @@ class Asker:
         self._enqueued = enqueued
         self._view = _View()
         self._study = optuna.create_study(
-            storage=self._view, study_name=name, direction=direction, sampler=sampler(0)
+            storage=self._view, study_name=name, direction=direction.value, sampler=sampler(0)
         )
         self._study_id = self._view.get_study_id_from_name(name)
         self._results: dict[int, tuple[TrialState, float | None]] = {}
@@ -204,7 +213,7 @@ def _suggest(trial: optuna.Trial, path: str, parameter: FloatRange | IntRange | 
     return trial.suggest_float(path, *parameter.bounds, step=parameter.step, log=parameter.log)
 
 
-def sampler_factory(component: Component, seed: int, where: str) -> SamplerFactory:
+def sampler_factory(component: ClassConfig, seed: int, where: str) -> SamplerFactory:
     """Return a factory of samplers seeded per trial; raise SpecError if one can't be built."""
     target = _load(component, BaseSampler, f"{where}: sampler")
     seeded = "seed" in inspect.signature(target).parameters
@@ -213,7 +222,7 @@ def sampler_factory(component: Component, seed: int, where: str) -> SamplerFacto
     return factory
 
 
-def pruner_factory(component: Component, resource: int | None, where: str) -> PrunerFactory:
+def pruner_factory(component: ClassConfig, resource: int | None, where: str) -> PrunerFactory:
     """Return a factory of pruners; raise SpecError if one can't be built.
 
     `resource` is the most reports a trial can make; it stands in for Optuna's
@@ -232,7 +241,7 @@ def pruner_factory(component: Component, resource: int | None, where: str) -> Pr
     return make
 
 
-def _load(component: Component, base: type, where: str) -> Any:
+def _load(component: ClassConfig, base: type, where: str) -> Any:
     module, _, name = component.class_path.rpartition(".")
     try:
         target = getattr(importlib.import_module(module), name)

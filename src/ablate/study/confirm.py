@@ -6,18 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError, RequestError, nearest
-from ablate.spec import AblationSpec, Objective, Study, content_hash, fresh_seeds, paths
-from ablate.spec.study import Limits
-from ablate.store import RunRecord, Store, StudyRecord, TrialRecord
+from ablate.errors import RequestError
+from ablate.spec import (
+    AblationDefinition,
+    AblationStudy,
+    Confirmed,
+    Direction,
+    Provenance,
+    SearchDefinition,
+    Status,
+    content_hash,
+    designs,
+    fresh_seeds,
+    paths,
+)
+from ablate.store import RunRecord, Store, TrialRecord
 from ablate.study.imports import check_imports
-from ablate.study.preflight import check_ablation
-from ablate.study.replay import ReplayResult, run
+from ablate.study.replay import ReplaySummary, resolved_configs, run
 from ablate.study.setup import Request, stored_study
 
 
 @dataclass(frozen=True)
-class _Best:
+class _Candidate:
     """A trial that is run again: its value in the search, its seeds and configuration there."""
 
     trial: TrialRecord
@@ -27,7 +37,7 @@ class _Best:
 
 def confirm(
     name: str, request: Request, top: int, seeds: int, allowed: Sequence[str] = ()
-) -> ReplayResult:
+) -> ReplaySummary:
     """Run the best `top` trials of the search `name` with `seeds` seeds that it never used.
 
     The runs are those of an ablation called `NAME-confirm` with one arm per trial; what of them
@@ -36,64 +46,69 @@ def confirm(
     import. Raises RequestError, with nothing written, if the request is wrong, and Interrupted
     when stopped by a signal.
     """
-    record, best, base, used = _read(name, request, top)
-    for config in (base, *(own.config for own in best)):
+    found = _read(name, request, top)
+    for config in (found.base, *(candidate.config for candidate in found.best)):
         check_imports(config, name, allowed)
-    if len(best) < top:
-        request.say(f"{name} has only {len(best)} different complete trials")
-    spec = _spec(record, best, base, fresh_seeds(seeds, used, name, "confirm"))
+    if len(found.best) < top:
+        request.say(f"{name} has only {len(found.best)} different complete trials")
     _refuse_other(request, f"{name}-confirm", name)
     with request.launched() as launcher:
-        study = Study(f"{name}-confirm", spec, base, launcher.facts()["profile"], name)
-        probes = check_ablation(study, launcher, request.say)
-        configs = {arm: probe.config for arm, probe in probes.items()}
+        fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
+        definition = _definition(name, found, fresh, launcher.facts().profile)
+        study = AblationStudy(f"{name}-confirm", definition, name)
+        configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request)
 
 
-def _read(
-    name: str, request: Request, top: int
-) -> tuple[StudyRecord, list[_Best], dict[str, Any], set[int]]:
-    """Return the search, its best trials, the config of its first run and all of its seeds."""
+@dataclass(frozen=True)
+class _Searched:
+    """What is read of a search: its best trials, its first run's config, all seeds it used."""
+
+    definition: SearchDefinition
+    best: tuple[_Candidate, ...]
+    base: dict[str, Any]
+    used_seeds: frozenset[int]
+
+
+def _read(name: str, request: Request, top: int) -> _Searched:
+    """Read a search; raise RequestError if it is none, or has nothing to confirm."""
     with Store.open(request.storage, create=False) as store:
-        record = store.study(name)
-        if record is None:
-            raise NotFoundError(
-                f"there is no study {name!r} in {store.url_shown}: "
-                f"{nearest(name, store.study_names())}"
-            )
-        if record.kind != "search":
+        definition = store.require_study(name).definition
+        if not isinstance(definition, SearchDefinition):
             raise RequestError(
                 f"{name!r} is an ablation, and confirm is for searches: it runs their best trials "
                 f"again with other seeds; add seeds to {name} and replay it instead"
             )
         trials, runs = store.trials(name), store.runs(name, with_config=True)
-    best = _best(trials, runs, record.definition["objective"]["direction"])[:top]
+    best = _best(trials, runs, definition.objective.direction)[:top]
     if not best:
         raise RequestError(f"{name} has no complete trial with a finite value to confirm yet")
-    base = next(_bare(own.config) for own in runs if own.config is not None)
-    return record, best, base, {own.seed for own in runs} | set(record.definition["seeds"])
+    base = next(_bare(run.config) for run in runs if run.config is not None)
+    used = frozenset({*(run.seed for run in runs), *definition.seeds})
+    return _Searched(definition, tuple(best), base, used)
 
 
-def _best(trials: Sequence[TrialRecord], runs: Sequence[RunRecord], direction: str) -> list[_Best]:
+def _best(
+    trials: Sequence[TrialRecord], runs: Sequence[RunRecord], direction: Direction
+) -> list[_Candidate]:
     """Return the complete trials, the best first, each configuration once."""
     by_trial: dict[int, dict[int, dict[str, Any]]] = {}
-    for own in runs:
-        if own.config is not None:
-            by_trial.setdefault(own.trial, {})[own.seed] = own.config
-    sign = 1 if direction == "minimize" else -1
+    for record in runs:
+        if record.config is not None:
+            by_trial.setdefault(record.trial, {})[record.seed] = record.config
     valued = [
-        (sign * trial.value, trial)
+        (direction.gain(trial.value, over=0.0), trial)
         for trial in trials
-        if trial.state == "complete" and trial.value is not None and math.isfinite(trial.value)
+        if trial.state is Status.COMPLETE and trial.value is not None and math.isfinite(trial.value)
     ]
-    found: dict[str, _Best] = {}
-    for _, trial in sorted(valued, key=lambda pair: (pair[0], pair[1].number)):
+    found: dict[str, _Candidate] = {}
+    for _, trial in sorted(valued, key=lambda pair: (-pair[0], pair[1].number)):
         # A trial that took over the result of an equal one has no run of its own.
         source = trial.user_attrs.get("reused_from", trial.number)
         by_seed = by_trial.get(trial.number) or by_trial.get(source) or {}
         if by_seed:
             config = _bare(next(iter(by_seed.values())))
-            found.setdefault(content_hash(config), _Best(trial, tuple(by_seed), config))
+            found.setdefault(content_hash(config), _Candidate(trial, tuple(by_seed), config))
     return list(found.values())
 
 
@@ -101,30 +116,31 @@ def _bare(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key != "seed_everything"}
 
 
-def _spec(
-    record: StudyRecord, best: Sequence[_Best], base: dict[str, Any], seeds: tuple[int, ...]
-) -> AblationSpec:
+def _definition(
+    search: str, found: _Searched, seeds: tuple[int, ...], profile: str
+) -> AblationDefinition:
     """Make an ablation of trials; the base is the search's first run, which never changes."""
-    objective = Objective.model_validate(record.definition["objective"])
-    return AblationSpec(
-        kind="ablation",
-        config=(record.name,),
-        provenance={
-            "study": record.name,
-            "confirms": {
-                f"trial-{own.trial.number}": {
-                    "trial": own.trial.number,
-                    "value": own.trial.value,
-                    "seeds": list(own.seeds),
-                }
-                for own in best
-            },
-        },
-        arms={f"trial-{own.trial.number}": changes(base, own.config) for own in best},
+    objective = found.definition.objective
+    arms = {
+        f"trial-{candidate.trial.number}": changes(found.base, candidate.config)
+        for candidate in found.best
+    }
+    confirms = {
+        f"trial-{candidate.trial.number}": Confirmed(
+            trial=candidate.trial.number, value=candidate.trial.value or 0.0, seeds=candidate.seeds
+        )
+        for candidate in found.best
+    }
+    return AblationDefinition(
+        config=found.base,
+        profile=profile,
         seeds=seeds,
-        limits=Limits.model_validate(record.definition.get("limits") or {}),
-        metrics={objective.metric: objective.direction},
         objective=objective,
+        limits=found.definition.limits,
+        designs=("arms",),
+        arms=designs.declared(arms, "arms"),
+        provenance=Provenance(study=search, confirms=confirms),
+        metrics={objective.metric: objective.direction},
     )
 
 
@@ -138,13 +154,13 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     """
     found: dict[str, Any] = {}
 
-    def walk(one: Any, other: Any, keys: tuple[str, ...]) -> None:
-        both = isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys()
-        if both and all(_KEY.fullmatch(key) for key in other):
-            for key in other:
-                walk(one[key], other[key], (*keys, key))
-        elif content_hash(one) != content_hash(other):
-            found[paths.render(keys)] = other
+    def walk(old: Any, new: Any, keys: tuple[str, ...]) -> None:
+        both = isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys()
+        if both and all(_KEY.fullmatch(key) for key in new):
+            for key in new:
+                walk(old[key], new[key], (*keys, key))
+        elif content_hash(old) != content_hash(new):
+            found[paths.render(keys)] = new
 
     walk({**dict.fromkeys(after), **before}, {**dict.fromkeys(before), **after}, ())
     return found
@@ -152,7 +168,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
 
 def _refuse_other(request: Request, name: str, search: str) -> None:
     record = stored_study(request.storage, name)
-    if record is not None and "confirms" not in (record.definition.get("provenance") or {}):
+    if record is not None and not (
+        isinstance(record.definition, AblationDefinition) and record.definition.provenance.confirms
+    ):
         raise RequestError(
             f"the storage has another study of the name {name!r}, which does not confirm {search}; "
             "use another --storage"

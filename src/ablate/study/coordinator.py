@@ -1,151 +1,76 @@
 """The one process that asks or enqueues, hands runs to workers, supervises, prunes and records."""
 
 import math
-import shutil
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 from optuna.trial import TrialState
 
 from ablate.errors import AblateError, Interrupted, RunError
 from ablate.run import (
+    Built,
     Decision,
     Event,
     Finished,
     Job,
     Launcher,
     Lost,
-    Progress,
+    Ready,
     Reported,
+    Resolve,
     Resolved,
+    Run,
     Started,
+    WorkerFacts,
 )
-from ablate.spec import Objective, Study, content_hash
-from ablate.store import NewRun, RunEnd, RunKey, Store, TrialEnd
-from ablate.store.artifacts import FOLDER, RunFiles
+from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
+from ablate.store import NewRun, RunEnd, RunKey, TrialEnd
+from ablate.study.folders import RunFolders
+from ablate.study.known_runs import KnownRun
 from ablate.study.record import Recorder
+from ablate.study.reproducibility import irreproducible
+from ablate.study.snapshot import Snapshot
+from ablate.study.source import Source
+from ablate.study.trial import Attempt, BetweenSeeds, Resolving, Running, Trial, UnderWay
 
 _TICK = 0.25
 _GRACE = 20.0
 _RECENT = 8
 _STATES = {
-    "complete": TrialState.COMPLETE,
-    "pruned": TrialState.PRUNED,
-    "failed": TrialState.FAIL,
+    Status.COMPLETE: TrialState.COMPLETE,
+    Status.PRUNED: TrialState.PRUNED,
+    Status.FAILED: TrialState.FAIL,
 }
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One trial to do: a configuration to be run once per seed, its value their mean."""
-
-    number: int
-    config: dict[str, Any]
-    seeds: tuple[int, ...]
-    arm: str | None = None
-
-
-class Source(Protocol):
-    """Where trials come from: a search asks for them, a replay has them fixed."""
-
-    supervised: bool
-
-    def next(self) -> Plan | None:
-        """Return the next trial to run, or None if there is none to start now."""
-
-    def report(self, number: int, step: int, value: float) -> bool:
-        """Note a running trial's intermediate value and say whether to prune it."""
-
-    def finish(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
-        """Note how a trial ended and return system attributes to record with it."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """What a progress display shows."""
-
-    metric: str
-    total: int | None
-    counts: Mapping[str, int]
-    running: Mapping[int, str]
-    best: tuple[int, float] | None
-    elapsed: float
-    left: float | None
-
-
-@dataclass
-class _Trial:
-    """A trial in flight, and its run in flight."""
-
-    plan: Plan
-    began: float = field(default_factory=time.monotonic)
-    values: list[float] = field(default_factory=list)
-    offset: int = 0
-    decisions: dict[int, bool] = field(default_factory=dict)
-    attempt: int = 0
-    failures: int = 0
-    key: RunKey | None = None
-    directory: Path | None = None
-    job: int = 0
-    config: dict[str, Any] = field(default_factory=dict)
-    config_hash: str = ""
-    reports: list[float] = field(default_factory=list)
-    max_epochs: int = 0
-    error: str | None = None
-    started: float = 0.0
-    heard: float = 0.0
-
-    @property
-    def seed(self) -> int:
-        return self.plan.seeds[len(self.values)]
+_PRUNED = Outcome(Status.PRUNED)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every run of this command shares."""
+    """What every run of this command shares; `facts` are those of the first worker."""
 
     study: Study
     definition_id: int
-    results: Path
+    folders: RunFolders
     code_version: str
-    facts: Mapping[str, Any]
+    facts: WorkerFacts
 
 
 @dataclass(frozen=True)
-class Known:
-    """The latest attempt of a run that an earlier command made, with its objective's reports."""
+class Standing:
+    """How a study stood before this command: its ended trials by state, the best of them.
 
-    attempt: int
-    failures: int
-    status: str
-    config_hash: str
-    code_version: str
-    reports: tuple[float, ...]
+    `total` is how many trials there are to be, None if only time bounds them.
+    """
 
-
-def known_runs(store: Store, study: Study) -> dict[tuple[int, int], Known]:
-    """Read the latest attempt of every run of a study, by trial and seed."""
-    reports: dict[int, list[float]] = {}
-    for row in store.metrics(study.name, [study.objective.metric]):
-        reports.setdefault(row.run_id, []).append(row.value)
-    known: dict[tuple[int, int], Known] = {}
-    for run in store.runs(study.name):
-        before = known.get((run.trial, run.seed))
-        known[run.trial, run.seed] = Known(
-            run.attempt,
-            (before.failures if before else 0) + (run.status == "failed"),
-            run.status,
-            run.config_hash,
-            run.code_version,
-            tuple(reports.get(run.id, ())),
-        )
-    return known
+    counts: Mapping[Status, int]
+    best: tuple[int, float] | None
+    total: int | None
 
 
 class Coordinator:
@@ -162,28 +87,26 @@ class Coordinator:
         source: Source,
         recorder: Recorder,
         launcher: Launcher,
-        known: Mapping[tuple[int, int], Known],
-        finished_before: Mapping[str, int],
-        total: int | None,
-        best: tuple[int, float] | None,
+        known: Mapping[tuple[int, int], KnownRun],
+        standing: Standing,
         on_tick: Callable[[Snapshot], None],
     ) -> None:
         self._context = context
-        self._limits = context.study.spec.limits
+        self._limits = context.study.definition.limits
         self._objective: Objective = context.study.objective
         self._source = source
         self._recorder = recorder
         self._launcher = launcher
         self._known = known
-        self._counts = dict(finished_before)
-        self._total = total
-        self._best = best
+        self._counts: dict[Status, int] = dict(standing.counts)
+        self._total = standing.total
+        self._best = standing.best
         self._on_tick = on_tick
-        self._trials: dict[int, _Trial] = {}
+        self._trials: dict[int, Trial] = {}
         self._curves = {
             run.config_hash: (trial, run.reports)
             for (trial, _), run in sorted(known.items(), reverse=True)
-            if run.status == "complete" and run.reports
+            if run.complete
         }
         self._jobs = 0
         self._durations: deque[float] = deque(maxlen=_RECENT)
@@ -192,7 +115,9 @@ class Coordinator:
         self._stopping: float | None = None
         self._fatal: str | None = None
 
-    def run(self) -> dict[str, int]:
+    # --- the loop ------------------------------------------------------------------------
+
+    def run(self) -> dict[Status, int]:
         """Run to the end and return how many trials ended in each state.
 
         Raises Interrupted after a SIGINT or SIGTERM, and RunError if the disk is full or the
@@ -214,14 +139,6 @@ class Coordinator:
             raise Interrupted("interrupted; the same command continues where it stopped")
         return self._counts
 
-    def _close_abandoned(self) -> None:
-        """Record the runs that a killed command left as running."""
-        for (number, seed), run in self._known.items():
-            if run.status == "running":
-                key = RunKey(number, seed, run.attempt)
-                end = RunEnd("interrupted", "its command was killed", None, None)
-                self._recorder.end_run(key, end, {})
-
     def snapshot(self) -> Snapshot:
         """Summarise the state for a progress display."""
         elapsed = time.monotonic() - self._began
@@ -230,25 +147,34 @@ class Coordinator:
             missing = self._total - sum(self._counts.values()) - len(self._trials) / 2
             mean = sum(self._durations) / len(self._durations)
             left = max(mean * missing / self._launcher.slots, 0.0)
-        running = {
-            number: f"epoch {len(trial.reports)}/{trial.max_epochs or '?'}"
-            for number, trial in sorted(self._trials.items())
-        }
         return Snapshot(
             metric=self._objective.metric,
             total=self._total,
             counts=dict(self._counts),
-            running=running,
+            running={number: trial.progress() for number, trial in sorted(self._trials.items())},
             best=self._best if self._source.supervised else None,
             elapsed=elapsed,
             left=left,
         )
 
+    def _close_abandoned(self) -> None:
+        """Record the runs that a killed command left as running."""
+        killed = Outcome(Status.INTERRUPTED, Cause.LOST, "its command was killed")
+        for (number, seed), run in self._known.items():
+            if run.status is Status.RUNNING:
+                key = RunKey(number, seed, run.attempt)
+                self._recorder.end_run(key, RunEnd(killed, None, None), {})
+
     @contextmanager
     def _heeding_signals(self) -> Iterator[None]:
+        """Count SIGINT and SIGTERM; Python hands signals to the main thread only."""
+
         def stop(number: int, frame: object) -> None:  # noqa: ARG001
             self._signals += 1
 
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         saved = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
@@ -266,11 +192,62 @@ class Coordinator:
         waited = time.monotonic() - self._stopping
         if self._trials and self._signals < 2 and waited < _GRACE:
             return False
-        why = "stopped by a signal" if self._fatal is None else self._fatal
+        outcome = Outcome(Status.INTERRUPTED, Cause.STOPPED, "stopped by a signal")
+        if self._fatal is not None:
+            outcome = Outcome(Status.INTERRUPTED, Cause.NO_SPACE, self._fatal)
         for trial in self._trials.values():
-            self._end_run(trial, "interrupted", why)
+            if isinstance(trial.state, Running):
+                self._close_run(trial, trial.state, RunEnd(outcome, None, None), {})
         self._trials.clear()
         return True
+
+    def _supervise(self) -> None:
+        """End runs that hang or take too long."""
+        now = time.monotonic()
+        stall, wall = self._limits.stall, self._limits.wall
+        for trial in self._trials.values():
+            state = trial.state
+            if isinstance(state, BetweenSeeds):
+                continue
+            if stall is not None and now - state.heard > stall:
+                self._launcher.kill(state.job, Cause.STALLED, f"no progress for {stall:g} s")
+            elif wall is not None and now - state.started > wall:
+                self._launcher.kill(state.job, Cause.OVER_TIME, f"not done after {wall:g} s")
+
+    def _handle(self, event: Event) -> Decision:
+        """Take what a worker tells, and answer a report of the objective with a decision."""
+        if isinstance(event, Ready):
+            return "continue"
+        found = self._under_way(event.job)
+        if found is None:
+            return "continue"
+        trial, state = found
+        state.heard = time.monotonic()
+        match state, event:
+            case Resolving(), Resolved(config=config):
+                state.config = config
+            case Resolving(), Finished(outcome=outcome):
+                self._resolved(trial, state, outcome)
+            case Running(), Started(facts=facts):
+                self._record_run(trial, state, facts)
+            case Running(), Built(parameters=parameters, max_epochs=epochs):
+                state.epochs = epochs
+                self._recorder.parameters(state.key, parameters)
+            case Running(), Reported():
+                return self._reported(trial, state, event)
+            case Running(), Finished():
+                self._run_ended(trial, state, event)
+            case _, Lost(cause=cause, reason=reason):
+                self._lost(trial, state, Outcome(Status.FAILED, cause, reason))
+        return "continue"
+
+    def _under_way(self, job: int) -> tuple[Trial, UnderWay] | None:
+        for trial in self._trials.values():
+            if not isinstance(trial.state, BetweenSeeds) and trial.state.job == job:
+                return trial, trial.state
+        return None
+
+    # --- a trial's way -------------------------------------------------------------------
 
     def _fill(self) -> bool:
         """Start trials while workers are free; say whether any was started."""
@@ -279,242 +256,199 @@ class Coordinator:
             plan = self._source.next()
             if plan is None:
                 break
-            self._trials[plan.number] = trial = _Trial(plan)
+            self._trials[plan.number] = trial = Trial(plan)
             self._recorder.running(plan.number)
-            self._next_run(trial)
+            self._next_seed(trial)
             started = True
         return started
 
-    def _next_run(self, trial: _Trial) -> None:
+    def _next_seed(self, trial: Trial) -> None:
         """Start the run of the trial's next seed, or end the trial after its last."""
-        while len(trial.values) < len(trial.plan.seeds):
-            known = self._known.get((trial.plan.number, trial.seed))
-            if known is None or known.status != "complete" or not known.reports:
-                trial.attempt = known.attempt if known else 0
-                trial.failures = known.failures if known else 0
-                trial.error = None
-                self._attempt(trial)
+        trial.state = BetweenSeeds()
+        while (seed := trial.seed) is not None:
+            known = self._known.get((trial.number, seed))
+            if known is None or not known.complete:
+                attempt = Attempt(known.attempt, known.failures) if known else Attempt(0, 0)
+                self._start_attempt(trial, attempt.next())
                 return
             if self._follow(trial, known.reports):
                 return
-        self._end(trial, "complete", None)
+        cause = Cause.REUSED if trial.reused == len(trial.plan.seeds) else None
+        self._end_trial(trial, Outcome(Status.COMPLETE, cause))
 
-    def _attempt(self, trial: _Trial) -> None:
-        trial.attempt += 1
-        trial.reports = []
-        trial.key = None
-        self._submit(trial, "resolve", {**trial.plan.config, "seed_everything": trial.seed})
-
-    def _follow(self, trial: _Trial, reports: Sequence[float]) -> bool:
-        """Take a whole run's reports as this run's own; say whether the pruner ends it early."""
-        trial.reports = []
-        for value in reports:
-            if self._objective_reported(trial, value):
-                self._end(trial, "pruned", None)
-                return True
-        self._close_run(trial)
-        return False
-
-    def _submit(self, trial: _Trial, task: Any, config: dict[str, Any], **more: Any) -> None:
-        self._jobs += 1
-        trial.job = self._jobs
-        trial.started = trial.heard = time.monotonic()
-        self._launcher.submit([Job(self._jobs, task, config, **more)])
-
-    def _handle(self, event: Event) -> Decision:
-        trial = next((t for t in self._trials.values() if t.job == event.job), None)  # type: ignore[union-attr]
-        if trial is None:
-            return "continue"
-        trial.heard = time.monotonic()
-        match event:
-            case Resolved(config=config):
-                trial.config = config
-            case Started(parameters=parameters, max_epochs=max_epochs):
-                assert trial.key is not None  # noqa: S101
-                trial.max_epochs = max_epochs
-                self._recorder.parameters(trial.key, parameters)
-            case Reported():
-                return self._reported(trial, event)
-            case Finished():
-                self._finished(trial, event)
-            case Lost(reason=reason):
-                self._end_run(trial, "failed", reason)
-                self._retry(trial, reason)
-            case Progress():
-                pass
-        return "continue"
-
-    def _start(self, trial: _Trial) -> None:
-        """Take over the result of an equal run, or record a resolved run and start it."""
-        trial.config_hash = content_hash(trial.config)
-        equal = self._curves.get(trial.config_hash)
-        if equal and self._source.supervised and deterministic(trial.config, self._context.facts):
-            self._recorder.annotate(trial.plan.number, {"reused_from": equal[0]})
-            if not self._follow(trial, equal[1]):
-                self._next_run(trial)
+    def _start_attempt(self, trial: Trial, attempt: Attempt) -> None:
+        """Have the configuration of the trial's next run resolved, unless it is, and run it."""
+        config = {**trial.plan.config, "seed_everything": trial.seed}
+        if trial.plan.resolved:
+            self._start_run(trial, attempt, config)
             return
-        plan, context = trial.plan, self._context
-        directory = context.results / context.study.name / f"{plan.number}-{trial.config_hash[:8]}"
-        known = self._known.get((plan.number, trial.seed))
-        resume = trial.attempt > 1 and (known is None or known.code_version == context.code_version)
+        job = Resolve(self._next_job(), config)
+        trial.state = Resolving(job.id, attempt)
+        self._submit(job)
+
+    def _resolved(self, trial: Trial, state: Resolving, outcome: Outcome) -> None:
+        """Take over the result of an equal run, or start the run that is resolved."""
+        if outcome.status is Status.INTERRUPTED:
+            del self._trials[trial.number]
+            return
+        if outcome.status is not Status.COMPLETE:
+            self._end_trial(trial, outcome)
+            return
+        assert state.config is not None  # noqa: S101 - a worker has said it before
+        equal = self._curves.get(content_hash(state.config))
+        facts = self._context.facts
+        if equal and self._source.supervised and irreproducible(state.config, facts) is None:
+            other, reports = equal
+            self._recorder.trial_reuses(trial.number, other)
+            trial.reused += 1
+            if not self._follow(trial, reports):
+                self._next_seed(trial)
+            return
+        self._start_run(trial, state.attempt, state.config)
+
+    def _start_run(self, trial: Trial, attempt: Attempt, config: dict[str, Any]) -> None:
+        """Hand a resolved run to a worker; it is recorded when the worker has begun it."""
+        plan, context, seed = trial.plan, self._context, trial.seed
+        assert seed is not None  # noqa: S101 - a trial after its last seed has ended
+        config_hash = content_hash(config)
+        folder = context.folders.of(plan.number, config_hash)
+        known = self._known.get((plan.number, seed))
+        same_code = known is None or known.code_version == context.code_version
+        resume = attempt.number > 1 and same_code
         if not resume:
-            shutil.rmtree(directory, ignore_errors=True)
-        trial.directory = directory
-        trial.key = RunKey(plan.number, trial.seed, trial.attempt)
-        self._recorder.start_run(
-            NewRun(
-                key=trial.key,
-                arm=plan.arm,
-                definition_id=context.definition_id,
-                config=trial.config,
-                config_hash=trial.config_hash,
-                profile=context.study.profile,
-                device=context.facts["device"],
-                environment=dict(context.facts),
-                code_version=context.code_version,
-                directory=str(directory),
-            )
+            context.folders.clear(folder)
+        run = NewRun(
+            key=RunKey(plan.number, seed, attempt.number),
+            arm=plan.arm,
+            definition_id=context.definition_id,
+            config=config,
+            config_hash=config_hash,
+            profile=context.study.profile,
+            device=context.facts.device,
+            environment=context.facts.as_dict(),
+            code_version=context.code_version,
+            directory=str(folder),
         )
-        why_not = irreproducible(trial.config, context.facts)
-        self._recorder.annotate(
-            plan.number,
-            {
-                **({"arm": plan.arm} if plan.arm else {}),
-                "seed": trial.seed,
-                "state": "running",
-                "config_hash": trial.config_hash,
-                "directory": str(directory),
-                **({"reproducible": f"not reproducible: {why_not}"} if why_not else {}),
-            },
-        )
-        self._submit(
-            trial,
-            "run",
-            trial.config,
+        self._recorder.trial_starts(run)
+        job = Run(
+            self._next_job(),
+            config,
             metric=self._objective.metric,
-            directory=str(directory),
+            directory=str(folder),
             identity={
                 "study": context.study.name,
                 "trial": str(plan.number),
                 "arm": plan.arm or context.study.name,
-                "seed": str(trial.seed),
+                "seed": str(seed),
             },
             supervised=self._source.supervised,
             resume=resume,
             checkpoint_every=self._limits.checkpoint,
         )
+        trial.state = Running(job.id, attempt, run, folder)
+        self._submit(job)
 
-    def _reported(self, trial: _Trial, event: Reported) -> Decision:
-        assert trial.key is not None  # noqa: S101
-        self._recorder.report(trial.key, event)
+    def _record_run(self, trial: Trial, state: Running, facts: WorkerFacts) -> None:
+        """Record a run as begun by a worker that stands on these facts, unless it is recorded."""
+        if state.recorded:
+            return
+        state.recorded = True
+        run = replace(state.run, device=facts.device, environment=facts.as_dict())
+        self._recorder.start_run(run)
+        if why_not := irreproducible(dict(run.config), facts):
+            self._recorder.trial_is_irreproducible(trial.number, why_not)
+
+    def _reported(self, trial: Trial, state: Running, event: Reported) -> Decision:
+        self._recorder.report(state.key, event)
         if event.objective is None or not math.isfinite(event.objective):
             return "continue"
-        return "stop" if self._objective_reported(trial, event.objective) else "continue"
+        state.reports.append(event.objective)
+        return "stop" if self._decide(trial, state.reports) else "continue"
 
-    def _objective_reported(self, trial: _Trial, value: float) -> bool:
-        """Note a report of the deciding metric and say whether to prune the trial."""
-        trial.reports.append(value)
-        step = trial.offset + len(trial.reports) - 1
+    def _run_ended(self, trial: Trial, state: Running, event: Finished) -> None:
+        """Go on to the next seed, try again, or end the trial, as the run has ended."""
+        outcome = event.outcome
+        end = RunEnd(outcome, event.epochs, event.steps)
+        self._close_run(trial, state, end, event.fingerprints)
+        if outcome.cause is Cause.NO_SPACE:
+            self._fatal = outcome.reason
+            del self._trials[trial.number]
+        elif outcome.status is Status.COMPLETE:
+            reports = tuple(state.reports)
+            self._curves.setdefault(state.run.config_hash, (trial.number, reports))
+            self._close_seed(trial, reports, state.epochs)
+            self._next_seed(trial)
+        elif outcome.status is Status.PRUNED:
+            self._end_trial(trial, outcome)
+        elif outcome.status is Status.INTERRUPTED:
+            del self._trials[trial.number]
+        elif outcome.cause in {Cause.WRONG_CONFIG, Cause.DIVERGED}:
+            self._end_trial(trial, outcome)
+        else:
+            self._retry(trial, state, outcome, error=outcome.reason)
+
+    def _lost(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
+        """Try again what its worker has left."""
+        if isinstance(state, Running):
+            self._close_run(trial, state, RunEnd(outcome, None, None), {})
+        self._retry(trial, state, outcome, error=None)
+
+    def _retry(self, trial: Trial, state: UnderWay, outcome: Outcome, error: str | None) -> None:
+        """Make a new attempt, unless enough have failed or the same error came twice."""
+        attempt = state.attempt.failed(error)
+        if error is not None and error == state.attempt.error:
+            self._end_trial(trial, replace(outcome, reason=f"{outcome.reason} (twice)"))
+        elif attempt.failures >= self._limits.attempts:
+            reason = f"{outcome.reason} ({attempt.failures} attempts)"
+            self._end_trial(trial, replace(outcome, reason=reason))
+        elif self._stopping is not None:
+            del self._trials[trial.number]
+        else:
+            self._start_attempt(trial, attempt.next())
+
+    def _end_trial(self, trial: Trial, outcome: Outcome) -> None:
+        """Record how a trial ended, and forget it."""
+        if outcome.status is Status.FAILED and isinstance(trial.state, Running):
+            self._keep_files(trial, trial.state)
+        complete = outcome.status is Status.COMPLETE
+        value = sum(trial.values) / len(trial.values) if complete else None
+        state = _STATES[outcome.status]
+        system_attrs = self._source.finish(trial.number, state, value)
+        self._recorder.end_trial(trial.number, TrialEnd(state, value), outcome, system_attrs)
+        self._counts[outcome.status] = self._counts.get(outcome.status, 0) + 1
+        self._durations.append(time.monotonic() - trial.began)
+        del self._trials[trial.number]
+        if value is not None and (self._best is None or self._is_better(value, self._best[1])):
+            self._best = trial.number, value
+
+    # --- values --------------------------------------------------------------------------
+
+    def _follow(self, trial: Trial, whole: Sequence[float]) -> bool:
+        """Take a whole run's reports as this run's own; say whether the pruner ends it early."""
+        reports: list[float] = []
+        for value in whole:
+            reports.append(value)
+            if self._decide(trial, reports):
+                self._end_trial(trial, _PRUNED)
+                return True
+        self._close_seed(trial, reports, epochs=0)
+        return False
+
+    def _decide(self, trial: Trial, reports: Sequence[float]) -> bool:
+        """Record a trial's intermediate value after a report and say whether to prune it."""
+        step, value = trial.steps + len(reports) - 1, reports[-1]
         if len(trial.plan.seeds) > 1:
-            values = [*trial.values, self._read(trial.reports)]
+            values = [*trial.values, self._read(reports)]
             value = sum(values) / len(values)
-        self._recorder.intermediate(trial.plan.number, step, value)
+        self._recorder.intermediate(trial.number, step, value)
         if step not in trial.decisions:
             # A resumed run reports again what it reported before; a decision is made once.
-            trial.decisions[step] = self._source.report(trial.plan.number, step, value)
+            trial.decisions[step] = self._source.report(trial.number, step, value)
         return trial.decisions[step]
 
-    def _finished(self, trial: _Trial, event: Finished) -> None:
-        if trial.key is None:
-            if event.status == "complete":
-                self._start(trial)
-            elif event.status == "failed":
-                self._end(trial, "failed", event.reason)
-            return
-        self._end_run(trial, event.status, event.reason, event)
-        if event.no_space:
-            self._fatal = event.reason
-        elif event.status == "complete":
-            self._curves.setdefault(trial.config_hash, (trial.plan.number, tuple(trial.reports)))
-            self._close_run(trial)
-            self._next_run(trial)
-            return
-        elif event.status == "pruned":
-            self._end(trial, "pruned", event.reason)
-            return
-        elif event.status == "failed":
-            if event.wrong_config or event.error == "Diverged":
-                self._end(trial, "failed", event.reason)
-            else:
-                self._retry(trial, event.reason or "failed", error=event.reason)
-            return
-        del self._trials[trial.plan.number]
-
-    def _close_run(self, trial: _Trial) -> None:
-        trial.values.append(self._read(trial.reports))
-        trial.offset += max(trial.max_epochs, len(trial.reports))
-
-    def _end_run(
-        self, trial: _Trial, status: str, reason: str | None, event: Finished | None = None
-    ) -> None:
-        if trial.key is not None:
-            if status in ("complete", "pruned"):
-                self._keep_files(trial)
-            epochs, steps = (event.epochs, event.steps) if event else (None, None)
-            end = RunEnd(status, reason, epochs, steps)
-            self._recorder.end_run(trial.key, end, event.fingerprints if event else {})
-            trial.key = None
-
-    def _keep_files(self, trial: _Trial) -> None:
-        """Have the files of the trial's latest run kept, once: no attempt of it follows."""
-        if trial.directory is None:
-            return
-        prefix = f"seed-{trial.seed}/" if len(trial.plan.seeds) > 1 else ""
-        context, number = self._context, trial.plan.number
-        kept_in = context.results / FOLDER
-        run = RunFiles(context.study.name, number, trial.directory, prefix, kept_in)
-        self._recorder.keep_files(run)
-        trial.directory = None
-
-    def _retry(self, trial: _Trial, reason: str, error: str | None = None) -> None:
-        """Make a new attempt, unless enough have failed or the same error came twice."""
-        trial.failures += 1
-        if error is not None and error == trial.error:
-            self._end(trial, "failed", f"{reason} (twice)")
-        elif trial.failures >= self._limits.attempts:
-            self._end(trial, "failed", f"{reason} ({trial.failures} attempts)")
-        elif self._stopping is not None:
-            del self._trials[trial.plan.number]
-        else:
-            trial.error = error
-            self._attempt(trial)
-
-    def _supervise(self) -> None:
-        """End runs that hang or take too long."""
-        now = time.monotonic()
-        for trial in self._trials.values():
-            silent, taken = now - trial.heard, now - trial.started
-            if self._limits.stall is not None and silent > self._limits.stall:
-                self._launcher.kill(trial.job, f"no progress for {self._limits.stall:g} s")
-            elif self._limits.wall is not None and taken > self._limits.wall:
-                self._launcher.kill(trial.job, f"not done after {self._limits.wall:g} s")
-
-    def _end(self, trial: _Trial, status: str, reason: str | None) -> None:
-        number = trial.plan.number
-        if status == "failed":
-            self._keep_files(trial)
-        value = sum(trial.values) / len(trial.values) if status == "complete" else None
-        system_attrs = self._source.finish(number, _STATES[status], value)
-        attrs = {"state": status, **({"reason": reason} if reason else {})}
-        self._recorder.end_trial(number, TrialEnd(_STATES[status], value), attrs, system_attrs)
-        self._counts[status] = self._counts.get(status, 0) + 1
-        self._durations.append(time.monotonic() - trial.began)
-        del self._trials[number]
-        if value is not None and (self._best is None or self._better(value, self._best[1])):
-            self._best = number, value
-
-    def _better(self, value: float, other: float) -> bool:
-        return value < other if self._objective.direction == "minimize" else value > other
+    def _close_seed(self, trial: Trial, reports: Sequence[float], epochs: int) -> None:
+        trial.values.append(self._read(reports))
+        trial.steps += max(epochs, len(reports))
 
     def _read(self, reports: Sequence[float]) -> float:
         """Read the objective off a run's reports, at its best or its last epoch."""
@@ -522,19 +456,30 @@ class Coordinator:
             raise AblateError(f"a run ended without reporting {self._objective.metric}")
         if self._objective.at == "last":
             return reports[-1]
-        return (min if self._objective.direction == "minimize" else max)(reports)
+        return self._objective.direction.best(reports)
 
+    def _is_better(self, value: float, other: float) -> bool:
+        return self._objective.direction.better(value, than=other)
 
-def irreproducible(config: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
-    """Say why a run of this config on this hardware can't be repeated bit for bit, if so."""
-    trainer = config.get("trainer") or {}
-    if facts.get("profile") != "cpu" and trainer.get("deterministic") is not True:
-        return f"trainer.deterministic is {trainer.get('deterministic')!r} on {facts['device']}"
-    if trainer.get("max_time") is not None:
-        return "trainer.max_time ends the run by the clock"
-    return None
+    # --- jobs and files ------------------------------------------------------------------
 
+    def _next_job(self) -> int:
+        self._jobs += 1
+        return self._jobs
 
-def deterministic(config: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Say whether equal configs give equal runs on this hardware."""
-    return irreproducible(config, facts) is None
+    def _submit(self, job: Job) -> None:
+        self._launcher.submit([job])
+
+    def _close_run(
+        self, trial: Trial, state: Running, end: RunEnd, fingerprints: Mapping[str, str]
+    ) -> None:
+        """Record how a run ended; its files are kept if no attempt of it follows."""
+        # No worker has begun it: what the first one stands on is the best that is known.
+        self._record_run(trial, state, self._context.facts)
+        if end.outcome.status in {Status.COMPLETE, Status.PRUNED}:
+            self._keep_files(trial, state)
+        self._recorder.end_run(state.key, end, fingerprints)
+
+    def _keep_files(self, trial: Trial, state: Running) -> None:
+        seed = state.key.seed if len(trial.plan.seeds) > 1 else None
+        self._recorder.keep_files(self._context.folders.files(trial.number, state.folder, seed))

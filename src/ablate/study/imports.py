@@ -36,7 +36,7 @@ def _may_import(path: str, value: Any) -> bool:
 
 def _named_here(study: str) -> Iterator[str]:
     try:
-        files = read_study(study).configs()
+        files = read_study(study).config_files()
     except (NotFoundError, RequestError):
         return
     for file in files:

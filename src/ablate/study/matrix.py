@@ -5,30 +5,26 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from ablate.errors import SpecError
-from ablate.run import Launcher
-from ablate.spec import AblationSpec, Arm, Study, content_hash, designs
+from ablate.spec import AblationStudy, Arm, Status, content_hash, designs
 from ablate.spec.tuning import tuned_name
 from ablate.store import RunRecord, Store
-from ablate.study.preflight import resolve_all
-from ablate.study.replay import Asked, known_trials, wanted_runs
+from ablate.study.preflight import resolved_arms
+from ablate.study.replay import Subject, ended_as, known_trials, wanted_runs
 from ablate.study.setup import Request, stored_study
 from ablate.study.tune import ArmSearch, arm_searches, tuned_configs, with_tuned
-
-TO_RUN = "to run"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of the matrix; `state` is "complete", "failed" or "to run".
+    """One run of the matrix; `status` says how it ended, None that it is still to run.
 
     The hash of its configuration is None where that is still to be found by a search.
     """
 
     seed: int
-    state: str
+    status: Status | None
     trial: int | None
     config_hash: str | None
 
@@ -44,7 +40,7 @@ class PlannedArm:
     @property
     def to_run(self) -> int:
         """How many of its runs are left."""
-        return sum(run.state == TO_RUN for run in self.runs)
+        return sum(run.status is None for run in self.runs)
 
 
 @dataclass(frozen=True)
@@ -100,35 +96,22 @@ class Matrix:
         return total / min(self.workers, max(left, 1))
 
 
-def matrix(
-    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
-) -> Matrix:
-    """Lay out what `replay` with the same arguments would run; nothing is trained or written.
+def matrix(subject: Subject, request: Request) -> Matrix:
+    """Lay out what a replay of the same would run; nothing is trained or written.
 
     Raises RequestError if the request is wrong, as far as that shows without running a batch.
     """
-    asked = Asked.of(name, request, seeds, allowed)
     with request.launched() as launcher:
-        study = asked.prepare(request, launcher)
-        configs = _resolved(study, launcher)
-        searches = arm_searches(study, configs) if study.tuning is not None else ()
-        stored = _stored(request, [study.name, *(s.study.name for s in searches if s.study)])
-        if searches and (done := [own for own in searches if own.is_done(request)]):
+        study = subject.prepare(request, launcher)
+        configs = resolved_arms(study, study.arms, launcher)
+        searches = arm_searches(study, configs)
+        names = [search.study.name for search in searches if search.study]
+        stored = _stored(request, [study.name, *names])
+        if done := [search for search in searches if search.is_done(request)]:
             with Store.open(request.storage, create=False) as store:
                 study = with_tuned(study, done, store)
             configs |= tuned_configs(study, launcher)
     return _laid_out(study, configs, searches, stored, request.workers)
-
-
-def _resolved(study: Study, launcher: Launcher) -> dict[str, dict[str, Any]]:
-    arms, seed = study.arms, study.seeds[0]
-    outcomes = resolve_all(launcher, [study.configured(arm.changes, seed) for arm in arms])
-    configs = {}
-    for arm, outcome in zip(arms, outcomes, strict=True):
-        if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: arms.{arm.name}: {outcome}")
-        configs[arm.name] = outcome
-    return configs
 
 
 @dataclass(frozen=True)
@@ -162,46 +145,42 @@ def _seconds(runs: Iterable[RunRecord]) -> dict[str | None, list[float]]:
     """Collect how long runs took; one that was tried again took its time in parts."""
     seconds: dict[str | None, list[float]] = {}
     for run in runs:
-        if run.status == "complete" and run.attempt == 1 and run.finished_at is not None:
+        if run.status is Status.COMPLETE and run.attempt == 1 and run.finished_at is not None:
             took = (run.finished_at - run.created_at).total_seconds()
             seconds.setdefault(run.arm, []).append(took)
     return seconds
 
 
 def _laid_out(
-    study: Study,
+    study: AblationStudy,
     configs: Mapping[str, dict[str, Any]],
     searches: Sequence[ArmSearch],
     stored: Mapping[str, _Stored],
     workers: int,
 ) -> Matrix:
-    own = stored.get(study.name, _Stored())
-    known = known_trials(own.trials)
+    before = stored.get(study.name, _Stored())
+    known = known_trials(before.trials)
     wanted = wanted_runs(study, configs)
     arms = []
-    assert isinstance(study.spec, AblationSpec)  # noqa: S101
-    label = designs.label(study.spec.design[0])
     for arm in _with_pending(study, searches):
         runs = tuple(
             _planned(seed, known, arm.name, wanted.get((arm.name, seed))) for seed in study.seeds
         )
-        seconds = _first_known(own.mean(arm.name), own.mean())
-        labelled = arm if arm.design or arm.floor else replace(arm, design=label)
-        arms.append(PlannedArm(labelled, runs, seconds))
-    planned = [_search(search, stored, own) for search in searches]
+        seconds = _first_known(before.mean(arm.name), before.mean())
+        arms.append(PlannedArm(arm, runs, seconds))
+    planned = [_search(search, stored, before) for search in searches]
     return Matrix(study.name, study.profile, study.seeds, tuple(arms), tuple(planned), workers)
 
 
-def _with_pending(study: Study, searches: Sequence[ArmSearch]) -> tuple[Arm, ...]:
+def _with_pending(study: AblationStudy, searches: Sequence[ArmSearch]) -> tuple[Arm, ...]:
     """Add the tuned arms whose search is not done, with what is known of their changes."""
-    arms = study.arms
+    definition = study.definition
     pending = [
-        replace(own.arm, name=tuned_name(own.arm.name), design="tuned")
-        for own in searches
-        if own.study is not None and own.arm.name not in study.tuned
+        replace(search.arm, name=tuned_name(search.arm.name), design=designs.TUNED)
+        for search in searches
+        if search.study is not None and search.arm.name not in definition.tuned
     ]
-    floors = [arm for arm in arms if arm.floor]
-    return (*(arm for arm in arms if not arm.floor), *pending, *floors)
+    return (*definition.trained, *pending, *definition.floors)
 
 
 def _planned(
@@ -211,27 +190,25 @@ def _planned(
     config: Mapping[str, Any] | None,
 ) -> PlannedRun:
     if config is None:
-        return PlannedRun(seed, TO_RUN, None, None)
+        return PlannedRun(seed, None, None, None)
     config_hash = content_hash(config)
     trial = known.get((arm, seed, config_hash))
-    state = TO_RUN
-    if trial is not None and trial.state.is_finished():
-        state = "complete" if trial.state == TrialState.COMPLETE else "failed"
-    return PlannedRun(seed, state, None if trial is None else trial.number, config_hash)
+    status = ended_as(trial) if trial is not None and trial.state.is_finished() else None
+    return PlannedRun(seed, status, None if trial is None else trial.number, config_hash)
 
 
-def _search(own: ArmSearch, stored: Mapping[str, _Stored], replayed: _Stored) -> PlannedSearch:
-    arm = own.arm.name
-    if own.study is None:
-        return PlannedSearch(arm, None, None, 0, 0, own.left_out, None)
-    searched = stored.get(own.study.name, _Stored())
+def _search(search: ArmSearch, stored: Mapping[str, _Stored], replayed: _Stored) -> PlannedSearch:
+    arm = search.arm.name
+    if search.study is None:
+        return PlannedSearch(arm, None, None, 0, 0, search.left_out, None)
+    searched = stored.get(search.study.name, _Stored())
     return PlannedSearch(
         arm=arm,
-        study=own.study.name,
-        trials=own.study.budget.trials,
+        study=search.study.name,
+        trials=search.study.definition.budget.trials,
         done=sum(trial.state.is_finished() for trial in searched.trials),
-        seeds=len(own.study.seeds),
-        left_out=own.left_out,
+        seeds=len(search.study.seeds),
+        left_out=search.left_out,
         seconds_per_run=_first_known(searched.mean(), replayed.mean(arm), replayed.mean()),
     )
 

@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import AblateError, RunError, StorageError, Unavailable
 from ablate.run import Reported
+from ablate.spec import Direction, Outcome, Status
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.store.artifacts import RunFiles, keep
 from ablate.study.asker import Past
@@ -30,7 +31,7 @@ class Recorder:
         self,
         store: Store,
         study: str,
-        direction: Literal["minimize", "maximize"],
+        direction: Direction,
         say: Callable[[str], None],
     ) -> None:
         self._store = store
@@ -68,9 +69,28 @@ class Recorder:
         """Note a run's parameter count."""
         self._note(lambda batch: batch.parameters.update({key: count}))
 
-    def annotate(self, number: int, attrs: Mapping[str, Any]) -> None:
-        """Note readable facts of a trial."""
-        self._note(lambda batch: batch.user_attrs.setdefault(number, {}).update(attrs))
+    def trial_starts(self, run: NewRun) -> None:
+        """Note on a trial which of its runs is started."""
+        self._annotate(
+            run.key.trial,
+            **({"arm": run.arm} if run.arm else {}),
+            seed=run.key.seed,
+            state=Status.RUNNING,
+            config_hash=run.config_hash,
+            directory=run.directory,
+        )
+
+    def trial_reuses(self, number: int, other: int) -> None:
+        """Note that a trial takes over the result of an equal run, of another trial."""
+        self._annotate(number, reused_from=other)
+
+    def trial_replicates(self, number: int, first: int) -> None:
+        """Note that a trial repeats the point of another one with seeds of its own."""
+        self._annotate(number, replicate_of=first)
+
+    def trial_is_irreproducible(self, number: int, why_not: str) -> None:
+        """Note that a trial can't be repeated bit for bit, and why."""
+        self._annotate(number, reproducible=f"not reproducible: {why_not}")
 
     def report(self, key: RunKey, report: Reported) -> None:
         """Note the metrics of a report."""
@@ -100,11 +120,13 @@ class Recorder:
         self._note(note)
 
     def end_trial(
-        self, number: int, end: TrialEnd, attrs: Mapping[str, Any], system_attrs: Mapping[str, Any]
+        self, number: int, end: TrialEnd, outcome: Outcome, system_attrs: Mapping[str, Any]
     ) -> None:
         """Note how a trial ended."""
+        said = {"state": outcome.status, "cause": outcome.cause, "reason": outcome.reason}
 
         def note(batch: Batch) -> None:
+            attrs = {key: value for key, value in said.items() if value is not None}
             batch.user_attrs.setdefault(number, {}).update(attrs)
             if system_attrs:
                 batch.system_attrs.setdefault(number, {}).update(system_attrs)
@@ -140,6 +162,9 @@ class Recorder:
     @property
     def _pending(self) -> bool:
         return bool(self._files) or not self._noted.empty
+
+    def _annotate(self, number: int, **attrs: Any) -> None:
+        self._note(lambda batch: batch.user_attrs.setdefault(number, {}).update(attrs))
 
     def _note(self, change: Callable[[Batch], Any]) -> None:
         with self._guard:
@@ -200,6 +225,7 @@ def as_past(trial: FrozenTrial) -> Past:
     )
 
 
-def waiting(attrs: Mapping[str, Any]) -> FrozenTrial:
-    """Make a trial that waits for its run."""
-    return create_trial(state=TrialState.WAITING, user_attrs=dict(attrs))
+def waiting(arm: str, seed: int, config_hash: str) -> FrozenTrial:
+    """Make the trial of an arm and a seed, which waits for its run."""
+    attrs = {"arm": arm, "seed": seed, "config_hash": config_hash, "state": Status.WAITING}
+    return create_trial(state=TrialState.WAITING, user_attrs=attrs)

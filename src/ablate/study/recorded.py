@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError, nearest
+from ablate.errors import NotFoundError
 from ablate.store import RunRecord, Store, StudyRecord
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedTrial:
     """A recorded trial with its runs, the latest attempt of each seed, and its first config."""
 
     study: StudyRecord
@@ -17,17 +17,12 @@ class Recorded:
     config: dict[str, Any]
 
 
-def recorded_trial(store: Store, name: str) -> Recorded:
+def recorded_trial(store: Store, name: str) -> RecordedTrial:
     """Read the trial `STUDY/NUMBER`; raise NotFoundError saying what there is instead."""
     study_name, _, number = name.rpartition("/")
     if not study_name or not number.isdigit():
         raise NotFoundError(f"{name!r} names no trial: write STUDY/NUMBER, such as champion/12")
-    record = store.study(study_name)
-    if record is None:
-        raise NotFoundError(
-            f"there is no study {study_name!r} in {store.url_shown}: "
-            f"{nearest(study_name, store.study_names())}"
-        )
+    record = store.require_study(study_name)
     runs = {
         run.seed: run
         for run in store.runs(study_name, with_config=True)
@@ -36,4 +31,4 @@ def recorded_trial(store: Store, name: str) -> Recorded:
     first = next(iter(runs.values()), None)
     if first is None or first.config is None:
         raise NotFoundError(f"trial {number} of {study_name!r} has no recorded run")
-    return Recorded(record, int(number), tuple(runs.values()), first.config)
+    return RecordedTrial(record, int(number), tuple(runs.values()), first.config)

@@ -1,6 +1,6 @@
 """Replay a frozen study, or a trial of any study, across arms and seeds."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,25 +11,28 @@ from optuna.trial import FrozenTrial, TrialState
 from ablate.errors import SpecError
 from ablate.run import Launcher
 from ablate.spec import (
-    AblationSpec,
-    Objective,
-    Study,
-    StudyFile,
+    Ablation,
+    AblationDefinition,
+    AblationStudy,
+    Provenance,
+    Status,
+    WrittenStudy,
     content_hash,
-    read_study,
+    designs,
 )
 from ablate.store import FindingRow, RunRecord, Store
-from ablate.study.coordinator import Coordinator, Plan, known_runs
+from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.imports import check_imports
+from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
-from ablate.study.recorded import recorded_trial
+from ablate.study.recorded import RecordedTrial, recorded_trial
 from ablate.study.setup import Request, recording, stored_study
-from ablate.study.tune import tune, tuned_configs
+from ablate.study.source import Plan
 
 
 @dataclass(frozen=True)
-class ReplayResult:
+class ReplaySummary:
     """A replay's runs: the latest attempt of every arm and seed of the current definition."""
 
     study: str
@@ -37,7 +40,7 @@ class ReplayResult:
     profile: str
     metrics: tuple[str, ...]
     runs: tuple[RunRecord, ...]
-    counts: dict[str, int]
+    counts: dict[Status, int]
     already_done: bool
 
 
@@ -62,118 +65,118 @@ class ReplaySource:
         return {}
 
 
-def replay(
-    name: str,
-    request: Request,
-    seeds: Sequence[int] = (),
-    allowed: Sequence[str] = (),
-    *,
-    afresh: bool = False,
-) -> ReplayResult:
-    """Replay the ablation `name`, or the trial `STUDY/NUMBER`, running what has not been run.
-
-    `seeds` replaces the recorded seeds of a replayed trial; `allowed` names further packages
-    whose classes a stored configuration may import; `afresh` runs again what is done. Raises
-    RequestError, with nothing written, if the request is wrong, and Interrupted when stopped by
-    a signal.
-    """
-    asked = Asked.of(name, request, seeds, allowed)
-    with request.launched() as launcher:
-        study = asked.prepare(request, launcher)
-        probes = check_ablation(study, launcher, request.say)
-        configs = {arm: probe.config for arm, probe in probes.items()}
-        found = None
-        if request.inspect is not None and asked.config is None:  # one trial is compared with none
-            found = request.inspect(study, configs, launcher)
-        if study.tuning is not None:
-            study = tune(study, configs, launcher, request)
-            configs |= tuned_configs(study, launcher)
-        return run(study, configs, launcher, request, found, afresh=afresh)
-
-
 @dataclass(frozen=True)
-class Asked:
-    """What is to be replayed: a study as it is written, or a recorded trial with its `config`."""
+class Subject:
+    """What is to be replayed: an ablation as it is written, or a recorded trial."""
 
-    name: str
-    file: StudyFile
-    config: dict[str, Any] | None
+    replayed: WrittenStudy[Ablation] | RecordedTrial
+    seeds: tuple[int, ...] = ()
 
     @classmethod
-    def of(
-        cls, name: str, request: Request, seeds: Sequence[int], allowed: Sequence[str]
-    ) -> "Asked":
-        """Find the ablation or the trial of this name; raise RequestError if it can't be run."""
-        study_name, _, number = name.rpartition("/")
-        file: StudyFile
-        config: dict[str, Any] | None
-        if study_name and number.isdigit() and not Path(name).exists():
-            file, config = _recorded(study_name, int(number), request, seeds, allowed)
-        else:
-            file, config = read_study(name), None
-        if not isinstance(file.spec, AblationSpec):
-            raise SpecError(f"{file.path} is a search; run it with: ablate search --study {name}")
-        stored_study(request.storage, file.name)
-        return cls(name, file, config)
+    def of_study(cls, written: WrittenStudy[Any], request: Request) -> "Subject":
+        """Take an ablation; raise RequestError if it is none, or its storage can't be used."""
+        if not isinstance(written.spec, Ablation):
+            raise SpecError(
+                f"{written.where} is a search; run it with: ablate search --study {written.name}"
+            )
+        stored_study(request.storage, written.name)
+        return cls(written)
 
-    def prepare(self, request: Request, launcher: Launcher) -> Study:
+    @classmethod
+    def of_trial(
+        cls, name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+    ) -> "Subject":
+        """Find the trial `STUDY/NUMBER`; raise RequestError if there is none, or it can't be run.
+
+        `seeds` replaces its recorded seeds; `allowed` names further packages whose classes a
+        stored configuration may import.
+        """
+        with Store.open(request.storage, create=False) as store:
+            trial = recorded_trial(store, name)
+        check_imports(trial.config, trial.study.name, allowed)
+        return cls(trial, tuple(seeds))
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether a recorded trial is replayed, which is compared with no other arm."""
+        return isinstance(self.replayed, RecordedTrial)
+
+    def prepare(self, request: Request, launcher: Launcher) -> AblationStudy:
         """Make the study ready to run."""
-        if self.config is None:
-            return request.prepare(self.file, launcher)
-        profile = launcher.facts()["profile"]
-        return Study(self.file.name, self.file.spec, self.config, profile, self.name)
+        if isinstance(self.replayed, RecordedTrial):
+            return _of_trial(self.replayed, self.seeds, launcher.facts().profile)
+        study = request.prepare(self.replayed, launcher)
+        assert isinstance(study, AblationStudy)  # noqa: S101
+        return study
 
 
-def _recorded(
-    study_name: str, number: int, request: Request, seeds: Sequence[int], allowed: Sequence[str]
-) -> tuple[StudyFile, dict[str, Any]]:
+def names_trial(name: str) -> bool:
+    """Say whether a name is that of a recorded trial, STUDY/NUMBER, and of no file."""
+    study, _, number = name.rpartition("/")
+    return bool(study) and number.isdigit() and not Path(name).exists()
+
+
+def resolved_configs(
+    study: AblationStudy, launcher: Launcher, request: Request
+) -> dict[str, dict[str, Any]]:
+    """Try every arm of an ablation and return its resolved configuration, by arm."""
+    probes = check_ablation(study, launcher, request.say)
+    return {arm: probe.config for arm, probe in probes.items()}
+
+
+def replay_trial(subject: Subject, request: Request, *, afresh: bool = False) -> ReplaySummary:
+    """Replay a recorded trial; with `afresh` run again what is done."""
+    with request.launched() as launcher:
+        study = subject.prepare(request, launcher)
+        configs = resolved_configs(study, launcher, request)
+        return run(study, configs, launcher, request, afresh=afresh)
+
+
+def _of_trial(trial: RecordedTrial, seeds: Sequence[int], profile: str) -> AblationStudy:
     """Make a one-arm ablation of a recorded trial."""
-    with Store.open(request.storage, create=False) as store:
-        recorded = recorded_trial(store, f"{study_name}/{number}")
-    check_imports(recorded.config, study_name, allowed)
-    objective = Objective.model_validate(recorded.study.definition["objective"])
-    spec = AblationSpec(
-        kind="ablation",
-        config=(f"{study_name}/{number}",),
-        provenance={"study": study_name, "trial": number},
-        arms={f"trial-{number}": {}},
-        seeds=tuple(seeds) or tuple(run.seed for run in recorded.runs),
-        metrics={objective.metric: objective.direction},
+    objective = trial.study.definition.objective
+    definition = AblationDefinition(
+        config=trial.config,
+        profile=profile,
+        seeds=tuple(seeds) or tuple(run.seed for run in trial.runs),
         objective=objective,
+        designs=("arms",),
+        arms=designs.declared({f"trial-{trial.number}": {}}, "arms"),
+        provenance=Provenance(study=trial.study.name, trial=trial.number),
+        metrics={objective.metric: objective.direction},
     )
-    return StudyFile(
-        f"{study_name}-{number}", Path(f"{study_name}/{number}"), spec
-    ), recorded.config
+    source = f"{trial.study.name}/{trial.number}"
+    return AblationStudy(f"{trial.study.name}-{trial.number}", definition, source)
 
 
 def run(
-    study: Study,
+    study: AblationStudy,
     configs: Mapping[str, dict[str, Any]],
     launcher: Launcher,
     request: Request,
     found: Sequence[FindingRow] | None = None,
     *,
     afresh: bool = False,
-) -> ReplayResult:
+) -> ReplaySummary:
     """Run what has not been run of an ablation that was checked; `configs` are resolved, by arm.
 
     `found` is what an audit said of it, to be recorded with it.
     """
     wanted = wanted_runs(study, configs)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
-        definition_id = store.define(study.name, "ablation", study.definition(), study.profile)
+        definition_id = store.define(study.name, study.definition)
         if found is not None:
             store.record_audit(definition_id, found)
         with recording(store, study, request.say) as recorder:
             store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
             numbers, done = _enqueue(wanted, recorder, afresh=afresh)
             plans = [
-                Plan(numbers[arm, seed], config, (seed,), arm)
+                Plan(numbers[arm, seed], config, (seed,), arm, resolved=True)
                 for (arm, seed), config in wanted.items()
                 if numbers[arm, seed] not in done
             ]
             # Floors first: they take no time, so that what is left can be estimated by the rest.
-            floors = {arm.name for arm in study.arms if arm.floor}
+            floors = {arm.name for arm in study.definition.floors}
             plans.sort(key=lambda plan: plan.arm not in floors)
             if done:
                 request.say(f"{len(done)} of {len(wanted)} runs are done already")
@@ -183,19 +186,16 @@ def run(
                 recorder=recorder,
                 launcher=launcher,
                 known=known_runs(store, study),
-                finished_before=_counts(done),
-                total=len(wanted),
-                best=None,
+                standing=Standing(Counter(done.values()), best=None, total=len(wanted)),
                 on_tick=request.on_tick,
             ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
         runs = tuple(latest[number] for number in numbers.values() if number in latest)
-        assert isinstance(study.spec, AblationSpec)  # noqa: S101
-        return ReplayResult(
+        return ReplaySummary(
             study=study.name,
             storage=store.url_shown,
             profile=study.profile,
-            metrics=tuple(study.spec.metrics),
+            metrics=tuple(study.definition.metrics),
             runs=runs,
             counts=counts,
             already_done=not plans,
@@ -203,7 +203,7 @@ def run(
 
 
 def wanted_runs(
-    study: Study, configs: Mapping[str, dict[str, Any]]
+    study: AblationStudy, configs: Mapping[str, dict[str, Any]]
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """Return the configuration of every run by arm and seed, for the arms in `configs`."""
     return {
@@ -222,10 +222,10 @@ def known_trials(past: Iterable[FrozenTrial]) -> dict[tuple[Any, ...], FrozenTri
 
 def _enqueue(
     wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder, *, afresh: bool
-) -> tuple[dict[tuple[str, int], int], dict[int, str]]:
+) -> tuple[dict[tuple[str, int], int], dict[int, Status]]:
     """Give every arm and seed a trial, an old one of the same configuration unless `afresh`."""
     numbers: dict[tuple[str, int], int] = {}
-    done: dict[int, str] = {}
+    done: dict[int, Status] = {}
     past = recorder.past()
     count = len(past)
     known = known_trials(past)
@@ -233,19 +233,16 @@ def _enqueue(
         config_hash = content_hash(config)
         trial = known.get((arm, seed, config_hash))
         if trial is None or (afresh and trial.state.is_finished()):
-            attrs = {"arm": arm, "seed": seed, "config_hash": config_hash, "state": "waiting"}
-            recorder.new_trial(count, waiting(attrs))
+            recorder.new_trial(count, waiting(arm, seed, config_hash))
             numbers[arm, seed] = count
             count += 1
         else:
             numbers[arm, seed] = trial.number
             if trial.state.is_finished():
-                done[trial.number] = "complete" if trial.state == TrialState.COMPLETE else "failed"
+                done[trial.number] = ended_as(trial)
     return numbers, done
 
 
-def _counts(done: Mapping[int, str]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for state in done.values():
-        counts[state] = counts.get(state, 0) + 1
-    return counts
+def ended_as(trial: FrozenTrial) -> Status:
+    """Return how the trial of an arm and seed, which is never pruned, has ended."""
+    return Status.COMPLETE if trial.state == TrialState.COMPLETE else Status.FAILED

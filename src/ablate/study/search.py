@@ -10,23 +10,33 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import SpecError
 from ablate.run import Launcher
-from ablate.spec import Budget, SearchSpec, Study, canonical_json, derived_seed, read_study
+from ablate.spec import (
+    Budget,
+    Search,
+    SearchStudy,
+    Status,
+    WrittenStudy,
+    canonical_json,
+    derived_seed,
+)
 from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, sampler_factory
-from ablate.study.coordinator import Coordinator, Plan, known_runs
+from ablate.study.coordinator import Coordinator, Standing
+from ablate.study.known_runs import known_runs
 from ablate.study.preflight import Probe, check_search
 from ablate.study.record import Recorder, as_past
 from ablate.study.setup import Request, recording, refuse_changed, stored_study
+from ablate.study.source import Plan
 
 
 @dataclass(frozen=True)
-class SearchResult:
+class SearchSummary:
     """How a search stands: how many trials are in each state, and the best one."""
 
     study: str
     storage: str
     profile: str
-    counts: dict[str, int]
+    counts: dict[Status, int]
     best: TrialRecord | None
     already_done: bool
 
@@ -38,7 +48,7 @@ class SearchSource:
 
     def __init__(
         self,
-        study: Study,
+        study: SearchStudy,
         asker: Asker,
         recorder: Recorder,
         past: Sequence[FrozenTrial],
@@ -60,7 +70,7 @@ class SearchSource:
         if self._unfinished:
             return self._unfinished.popleft()
         active = time.monotonic() - self._started
-        if not self._asker.ready or not within(self._study.budget, self._stored, active):
+        if not self._asker.ready or not within(self._study.definition.budget, self._stored, active):
             return None
         number, point = self._asker.ask()
         asked = self._asker.frozen(number)
@@ -77,7 +87,7 @@ class SearchSource:
         plan = self._plan(number, point)
         if plan.seeds != self._study.seeds:
             first = self._replicates[canonical_json(point)][0]
-            self._recorder.annotate(number, {"replicate_of": first})
+            self._recorder.trial_replicates(number, first)
         return plan
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -106,63 +116,65 @@ def within(budget: Budget, trials: int, active_seconds: float) -> bool:
     )
 
 
-def search(name: str, request: Request) -> SearchResult:
-    """Run the search `name` until its budget is met, continuing what is stored.
+def search(written: WrittenStudy[Any], request: Request) -> SearchSummary:
+    """Run a search until its budget is met, continuing what is stored.
 
     Raises RequestError, with nothing written, if the request is wrong, and Interrupted when
     stopped by a signal.
     """
-    file = read_study(name)
-    if not isinstance(file.spec, SearchSpec):
-        raise SpecError(f"{file.path} is an ablation; run it with: ablate replay {name}")
-    record = stored_study(request.storage, file.name)
+    if not isinstance(written.spec, Search):
+        raise SpecError(
+            f"{written.where} is an ablation; run it with: ablate replay {written.name}"
+        )
+    record = stored_study(request.storage, written.name)
     with request.launched() as launcher:
-        study = request.prepare(file, launcher)
+        study = request.prepare(written, launcher)
+        assert isinstance(study, SearchStudy)  # noqa: S101
         if record is not None:
             refuse_changed(record, study)
             if (done := finished(study, request)) is not None:
                 return done
-        probe = check(study, launcher, request, str(file.path))
-        return run(study, probe, launcher, request, str(file.path))
+        probe = check(study, launcher, request, written.where)
+        return run(study, probe, launcher, request, written.where)
 
 
-def finished(study: Study, request: Request) -> SearchResult | None:
+def finished(study: SearchStudy, request: Request) -> SearchSummary | None:
     """Return how a stored search stands if its budget is met and nothing of it is unfinished."""
     with Store.open(request.storage, create=False) as store:
         trials = store.trials(study.name)
-        unfinished = any(trial.state in ("running", "waiting") for trial in trials)
-        if unfinished or within(study.budget, len(trials), store.active_seconds(study.name)):
+        unfinished = any(not trial.state.ended for trial in trials)
+        if unfinished or within(
+            study.definition.budget, len(trials), store.active_seconds(study.name)
+        ):
             return None
         return summary(study, store, already_done=True)
 
 
-def check(study: Study, launcher: Launcher, request: Request, where: str) -> Probe:
+def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) -> Probe:
     """Raise SpecError, with nothing written, unless a search can run; `where` is for messages."""
-    assert isinstance(study.spec, SearchSpec)  # noqa: S101
-    sampler_factory(study.spec.sampler, study.spec.seed, where)
-    pruner_factory(study.spec.pruner, None, where)
+    sampler_factory(study.definition.sampler, study.definition.seed, where)
+    pruner_factory(study.definition.pruner, None, where)
     return check_search(study, launcher, request.say)
 
 
 def run(
-    study: Study, probe: Probe, launcher: Launcher, request: Request, where: str
-) -> SearchResult:
+    study: SearchStudy, probe: Probe, launcher: Launcher, request: Request, where: str
+) -> SearchSummary:
     """Run a search that was checked until its budget is met, continuing what is stored."""
-    assert isinstance(study.spec, SearchSpec)  # noqa: S101
-    spec = study.spec
-    sampler = sampler_factory(spec.sampler, spec.seed, where)
+    definition = study.definition
+    sampler = sampler_factory(definition.sampler, definition.seed, where)
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
-        definition_id = store.define(study.name, "search", study.definition(), study.profile)
+        definition_id = store.define(study.name, definition)
         active_before = store.active_seconds(study.name)
         with recording(store, study, request.say) as recorder:
-            why_not = None if sampler.seeded else f"{spec.sampler.class_path} takes no seed"
+            why_not = None if sampler.seeded else f"{definition.sampler.class_path} takes no seed"
             store.set_study_attrs(
                 study.name,
                 {
                     "kind": "search",
                     "profile": study.profile,
-                    "study_seed": spec.seed,
+                    "study_seed": definition.seed,
                     "reproducible": f"not reproducible: {why_not}" if why_not else "yes",
                 },
             )
@@ -172,16 +184,16 @@ def run(
             asker = Asker(
                 name=study.name,
                 space=study.space,
-                direction=spec.objective.direction,
-                window=spec.window,
+                direction=definition.objective.direction,
+                window=definition.window,
                 sampler=sampler,
-                pruner=pruner_factory(spec.pruner, resource, where),
+                pruner=pruner_factory(definition.pruner, resource, where),
                 enqueued=study.enqueued,
                 past=[as_past(trial) for trial in past],
             )
-            if request.workers > spec.window:
+            if request.workers > definition.window:
                 request.say(
-                    f"{request.workers} workers, but at most {spec.window} trials in flight "
+                    f"{request.workers} workers, but at most {definition.window} trials in flight "
                     "(`window` in the study): the rest stay idle"
                 )
             before = summary(study, store, already_done=False)
@@ -191,22 +203,25 @@ def run(
                 recorder=recorder,
                 launcher=launcher,
                 known=known_runs(store, study),
-                finished_before={
-                    state: n
-                    for state, n in before.counts.items()
-                    if state not in ("running", "waiting")
-                },
-                total=study.budget.trials,
-                best=(before.best.number, before.best.value or 0.0) if before.best else None,
+                standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
             ).run()
         return summary(study, store, already_done=False)
 
 
-def summary(study: Study, store: Store, *, already_done: bool) -> SearchResult:
+def _standing(before: SearchSummary, total: int | None) -> Standing:
+    best = before.best
+    return Standing(
+        counts={status: n for status, n in before.counts.items() if status.ended},
+        best=None if best is None or best.value is None else (best.number, best.value),
+        total=total,
+    )
+
+
+def summary(study: SearchStudy, store: Store, *, already_done: bool) -> SearchSummary:
     """Summarise a search from the store."""
     trials = store.trials(study.name)
     best = best_trial(trials, study.objective.direction)
-    return SearchResult(
+    return SearchSummary(
         study.name, store.url_shown, study.profile, count_states(trials), best, already_done
     )

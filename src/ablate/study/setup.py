@@ -1,6 +1,6 @@
 """What a search and a replay have in common before their first run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,21 +10,22 @@ import optuna
 
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
-from ablate.spec import Study, StudyFile, identity, paths
-from ablate.store import FindingRow, Store, StudyRecord
+from ablate.spec import (
+    SearchDefinition,
+    SearchStudy,
+    Study,
+    WrittenStudy,
+    configs,
+)
+from ablate.store import Store, StudyRecord
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url
-from ablate.study.coordinator import Context, Snapshot
+from ablate.study.coordinator import Context
+from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
+from ablate.study.snapshot import Snapshot
 
-DEFAULT_STORAGE = "sqlite:///results/ablate.db"
-
-
-Inspect = Callable[[Study, Mapping[str, dict[str, Any]], Launcher], Sequence[FindingRow]]
-"""Looks at an ablation and its resolved configurations by arm before anything is written.
-
-What it returns is recorded with the study; an AblateError that it raises stops the command.
-"""
+_SHOWN = 8
 
 
 def _silent(_: Any) -> None:
@@ -35,7 +36,7 @@ def _silent(_: Any) -> None:
 class Request:
     """How a command was asked to run a study."""
 
-    storage: str = DEFAULT_STORAGE
+    storage: str
     results: Path = Path("results")
     profile: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -43,7 +44,6 @@ class Request:
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
     launcher: Callable[[int], Launcher] = LocalLauncher
-    inspect: Inspect | None = None
 
     @contextmanager
     def launched(self) -> Iterator[Launcher]:
@@ -56,24 +56,25 @@ class Request:
         finally:
             launcher.close()
 
-    def prepare(self, file: StudyFile, launcher: Launcher) -> Study:
+    def prepare(self, written: WrittenStudy[Any], launcher: Launcher) -> Study:
         """Apply the profile that was asked for, else the hardware's, and say which."""
-        if self.profile is not None and self.profile not in file.spec.profiles:
-            known = ", ".join(file.spec.profiles) or "none"
+        if self.profile is not None and self.profile not in written.spec.profiles:
+            known = ", ".join(written.spec.profiles) or "none"
             raise RequestError(
-                f"{file.path} declares no profile {self.profile!r}; its profiles: {known}"
+                f"{written.where} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = file.prepare(self.profile or facts["profile"], self.overrides)
-        chosen = "asked for" if self.profile else f"chosen by hardware: {facts['device']}"
+        study = written.prepare(self.profile or facts.profile, self.overrides)
+        chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
-        for change in study.changes:
+        for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
         return study
 
     def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
         """Gather what every run of this command shares."""
-        return Context(study, definition_id, self.results, code_version(), launcher.facts())
+        folders = RunFolders(self.results, study.name)
+        return Context(study, definition_id, folders, code_version(), launcher.facts())
 
 
 @contextmanager
@@ -97,19 +98,18 @@ def stored_study(url: str, name: str) -> StudyRecord | None:
         return store.study(name)
 
 
-def refuse_changed(record: StudyRecord, study: Study) -> None:
+def refuse_changed(record: StudyRecord, study: SearchStudy) -> None:
     """Raise RequestError if the stored study of this name is defined differently."""
-    if record.kind != study.spec.kind:
+    stored = record.definition
+    if not isinstance(stored, SearchDefinition):
         raise RequestError(
             f"{study.name!r} is already a study of kind {record.kind} in this storage; "
             "give this one another name, or use another --storage"
         )
-    before = paths.flatten(identity(record.definition))
-    now = paths.flatten(identity(study.definition()))
-    changed = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
+    changed = list(configs.differing(stored.identity(), study.definition.identity()))
     if changed:
         lines = "".join(
-            f"\n  {key}: {before.get(key)!r} there, {now.get(key)!r} now" for key in changed[:8]
+            f"\n  {path}: {before!r} there, {now!r} now" for path, before, now in changed[:_SHOWN]
         )
         raise RequestError(
             f"the study {study.name!r} in this storage was started with another definition, so its "

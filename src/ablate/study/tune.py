@@ -1,15 +1,15 @@
 """Give every arm of an ablation a search of its own, so that all have equal chances."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import SpecError, nearest
 from ablate.run import Launcher
-from ablate.spec import AblationSpec, Arm, Study, paths
+from ablate.spec import AblationStudy, Arm, SearchStudy, Space, Status, Tuned, paths
 from ablate.spec.tuning import ABSENT, for_arm, tuned_name, tuning_study
 from ablate.store import Store, best_trial, count_states
-from ablate.study.preflight import resolve_all
+from ablate.study.preflight import resolved_arms
 from ablate.study.search import check, finished, run
 from ablate.study.setup import Request, refuse_changed, stored_study
 
@@ -22,7 +22,7 @@ class ArmSearch:
     """
 
     arm: Arm
-    study: Study | None
+    study: SearchStudy | None
     left_out: Mapping[str, str]
 
     def is_done(self, request: Request) -> bool:
@@ -36,37 +36,33 @@ class ArmSearch:
         return finished(self.study, request) is not None
 
 
-def arm_searches(study: Study, configs: Mapping[str, dict[str, Any]]) -> tuple[ArmSearch, ...]:
+def arm_searches(
+    study: AblationStudy, configs: Mapping[str, dict[str, Any]]
+) -> tuple[ArmSearch, ...]:
     """Lay out the search of every arm that is no floor; `configs` are resolved, by arm.
 
-    Raises SpecError for a parameter written in the study that no arm has.
+    There is none in a study that tunes nothing. Raises SpecError for a parameter written in the
+    study that no arm has.
     """
-    assert study.tuning is not None  # noqa: S101
-    assert isinstance(study.spec, AblationSpec)  # noqa: S101
-    assert study.spec.tune is not None  # noqa: S101
-    spec, found = study.tuning, []
-    for arm in study.arms:
-        if arm.floor:
-            continue
-        space, left_out = for_arm(spec.space, arm.changes, configs[arm.name])
-        own = Study(
-            name=tuning_study(study.name, arm.name),
-            spec=spec.model_copy(update={"space": space}),
-            config=study.configured(arm.changes, spec.seeds[0]),
-            profile=study.profile,
-            source=f"{study.source}: arms.{arm.name}",
-        )
-        found.append(ArmSearch(arm, own if space else None, left_out))
-    if study.spec.tune.study is None:
-        _refuse_unknown(study.name, found, configs.values())
-    return tuple(found)
+    tuning = study.definition.tune
+    if tuning is None:
+        return ()
+    searches = []
+    for arm in study.definition.trained:
+        space, left_out = for_arm(tuning.space, arm.changes, configs[arm.name])
+        name = tuning_study(study.name, arm.name)
+        search = study.search_of(arm, tuning, Space(space), name) if space else None
+        searches.append(ArmSearch(arm, search, left_out))
+    if not study.tunes_elsewhere:
+        _refuse_unknown(study.name, searches, configs.values())
+    return tuple(searches)
 
 
 def _refuse_unknown(
     study: str, searches: Sequence[ArmSearch], configs: Iterable[Mapping[str, Any]]
 ) -> None:
     for path, reason in searches[0].left_out.items():
-        if reason == ABSENT and all(own.left_out.get(path) == ABSENT for own in searches):
+        if reason == ABSENT and all(search.left_out.get(path) == ABSENT for search in searches):
             known = {key for config in configs for key in paths.flatten(config)}
             section = path.split(".")[0]
             near = [key for key in known if key.split(".")[0] == section]
@@ -76,80 +72,78 @@ def _refuse_unknown(
 
 
 def tune(
-    study: Study, configs: Mapping[str, dict[str, Any]], launcher: Launcher, request: Request
-) -> Study:
+    study: AblationStudy,
+    configs: Mapping[str, dict[str, Any]],
+    launcher: Launcher,
+    request: Request,
+) -> AblationStudy:
     """Search for every arm, as far as that has not been done; return the study with tuned arms.
 
+    A study that tunes nothing is returned as it is.
     All searches are checked before the first one is run. Raises RequestError if one is wrong,
     and Interrupted when stopped by a signal.
     """
     searches = arm_searches(study, configs)
+    if not searches:
+        return study
     _tell_left_out(searches, request.say)
     waiting = [
-        (own.arm.name, own.study, check(own.study, launcher, request, own.study.source))
-        for own in searches
-        if own.study is not None and not own.is_done(request)
+        (search.arm.name, search.study, check(search.study, launcher, request, search.study.source))
+        for search in searches
+        if search.study is not None and not search.is_done(request)
     ]
-    for arm, search, probe in waiting:
-        request.say(f"tuning {arm}: the search {search.name}")
-        run(search, probe, launcher, request, search.source)
+    for arm, study_of_arm, probe in waiting:
+        request.say(f"tuning {arm}: the search {study_of_arm.name}")
+        run(study_of_arm, probe, launcher, request, study_of_arm.source)
     with Store.open(request.storage, create=True) as store:
         tuned = with_tuned(study, searches, store)
     _tell_unequal(tuned, request.say)
     return tuned
 
 
-def with_tuned(study: Study, searches: Iterable[ArmSearch], store: Store) -> Study:
+def with_tuned(study: AblationStudy, searches: Iterable[ArmSearch], store: Store) -> AblationStudy:
     """Return the study with what these searches have found."""
-    return replace(study, tuned={own.arm.name: _found(own, store) for own in searches})
+    return study.with_tuned({search.arm.name: _found(search, store) for search in searches})
 
 
-def _found(own: ArmSearch, store: Store) -> dict[str, Any]:
-    """Return as plain data what the search of an arm found, and from which trial."""
-    if own.study is None:
-        return {"values": {}, "left_out": dict(own.left_out)}
-    trials = store.trials(own.study.name)
-    best = best_trial(trials, own.study.objective.direction)
-    values = own.study.space.settings(best.params) if best else {}
-    return {
-        "study": own.study.name,
-        "counts": count_states(trials),
-        "left_out": dict(own.left_out),
-        "arm": tuned_name(own.arm.name) if values else None,
-        "trial": best.number if best else None,
-        "value": best.value if best else None,
-        "values": values,
-    }
+def _found(search: ArmSearch, store: Store) -> Tuned:
+    """Return what the search of an arm found, and from which trial."""
+    if search.study is None:
+        return Tuned(left_out=search.left_out)
+    trials = store.trials(search.study.name)
+    best = best_trial(trials, search.study.objective.direction)
+    values = search.study.space.settings(best.params) if best else {}
+    return Tuned(
+        study=search.study.name,
+        counts=count_states(trials),
+        left_out=search.left_out,
+        arm=tuned_name(search.arm.name) if values else None,
+        trial=best.number if best else None,
+        value=best.value if best else None,
+        values=values,
+    )
 
 
-def tuned_configs(study: Study, launcher: Launcher) -> dict[str, dict[str, Any]]:
+def tuned_configs(study: AblationStudy, launcher: Launcher) -> dict[str, dict[str, Any]]:
     """Resolve the tuned arms of a study; raise SpecError if one does not hold."""
-    names = {facts["arm"] for facts in study.tuned.values() if facts["values"]}
-    arms = [arm for arm in study.arms if arm.name in names]
-    seed = study.seeds[0]
-    resolved = resolve_all(launcher, [study.configured(arm.changes, seed) for arm in arms])
-    configs = {}
-    for arm, outcome in zip(arms, resolved, strict=True):
-        if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: arms.{arm.name}: {outcome}")
-        configs[arm.name] = outcome
-    return configs
+    names = {found.arm for found in study.definition.tuned.values()}
+    return resolved_arms(study, [arm for arm in study.arms if arm.name in names], launcher)
 
 
 def _tell_left_out(searches: Iterable[ArmSearch], say: Callable[[str], None]) -> None:
-    for own in searches:
-        for path, reason in own.left_out.items():
-            say(f"{own.arm.name}: {path} is not tuned: {reason}")
-        if own.study is None:
-            say(f"{own.arm.name}: nothing is left to tune, so it is compared as declared")
+    for search in searches:
+        for path, reason in search.left_out.items():
+            say(f"{search.arm.name}: {path} is not tuned: {reason}")
+        if search.study is None:
+            say(f"{search.arm.name}: nothing is left to tune, so it is compared as declared")
 
 
-def _tell_unequal(study: Study, say: Callable[[str], None]) -> None:
+def _tell_unequal(study: AblationStudy, say: Callable[[str], None]) -> None:
     """Say which arms had fewer complete trials than another."""
     complete = {
-        arm: facts["counts"].get("complete", 0)
-        for arm, facts in study.tuned.items()
-        if "counts" in facts
+        arm: found.counts.get(Status.COMPLETE, 0)
+        for arm, found in study.definition.tuned.items()
+        if found.study is not None
     }
     most = max(complete.values(), default=0)
     for arm, amount in complete.items():

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.spec import paths
+from ablate.run.environment import comparable
+from ablate.spec import Status, paths
 from ablate.store import RunRecord, Store
 from ablate.study.recorded import recorded_trial
-from ablate.study.replay import replay
+from ablate.study.replay import Subject, replay_trial
 from ablate.study.setup import Request
 
 OTHER_HARDWARE = 0.01
@@ -83,7 +84,7 @@ def verify(
         values = _values(store, study)
         if not any(values.get(run.id) for run in recorded.runs):
             raise NotFoundError(f"{trial} recorded no metric, so there is nothing to compare with")
-    result = replay(trial, request, allowed=allowed, afresh=True)
+    result = replay_trial(Subject.of_trial(trial, request, (), allowed), request, afresh=True)
     with Store.open(request.storage, create=False) as store:
         again = _values(store, result.study)
         pairs = [
@@ -121,7 +122,7 @@ def _deviations(
     run: RunRecord, before: Mapping[Row, float], now: Mapping[Row, float]
 ) -> list[Deviation]:
     """Compare two runs; a recorded run that was ended early says nothing about later steps."""
-    rows = before.keys() | now.keys() if run.status == "complete" else before.keys()
+    rows = before.keys() | now.keys() if run.status is Status.COMPLETE else before.keys()
     return [
         Deviation(run.seed, row, before.get(row), now.get(row))
         for row in sorted(rows)
@@ -145,7 +146,7 @@ def _differences(
         sides = [
             {
                 "config": paths.flatten(run.config),
-                "environment": paths.flatten(environments.get(run.environment, {})),
+                "environment": paths.flatten(comparable(environments.get(run.environment, {}))),
                 "data": fingerprints.get(run.id, {}),
                 "code": {"version": run.code_version},
             }

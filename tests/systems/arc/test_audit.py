@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from ablate.audit.check import declared
-from ablate.audit.compare import compare
-from ablate.audit.evidence import Evidence
-from ablate.audit.probes import behaviour, examine
+from ablate.audits.check import declared
+from ablate.audits.evidence_checks import compare_evidence
+from ablate.audits.probes.causality import future_positions
 from ablate.run.lightning_cli import resolve
 from ablate.spec import paths, read_study
 from ablate.systems.arc import ArcDataModule, ArcModule
 from ablate.systems.arc.batches import collate
 from ablate.systems.arc.sequences import examples
+from tests.audits.examined import examined
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -76,7 +76,7 @@ def test_faithful_parts_are_not_what_they_are_named_for_and_corrected_ones_are(a
 @torch.no_grad()
 def test_the_published_decoder_only_and_seed_arms_see_the_future(arch, batch):
     for flavour in ("faithful", "corrected"):
-        leaking, _ = behaviour.future_positions(*module(arch, flavour).autoregression(batch))
+        leaking, _ = future_positions(*module(arch, flavour).autoregression(batch))
         assert bool(leaking) == (flavour == "faithful" and arch != "champion")
 
 
@@ -142,10 +142,10 @@ def audited(name: str, left_out: tuple[str, ...] = ()) -> dict[tuple[str, str], 
     seen = {}
     for arm, changes in arms.items():
         keys = {path: [paths.get(base, path)] for path in changes}
-        request = {"keys": keys, "metrics": list(study.spec.metrics), "seconds": 120}
-        seen[arm] = Evidence.of(examine(resolve(study.configured(changes, 307)), request))
+        config = resolve(study.configured(changes, 307))
+        seen[arm] = examined(config, keys=keys, metrics=tuple(study.spec.metrics), seconds=120)
     found: dict[tuple[str, str], list] = {}
-    for item in compare(seen, declared(study)):
+    for item in compare_evidence(seen, declared(study)):
         found.setdefault((item.code, item.where), []).append(item)
     return found
 

@@ -6,15 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate.audit.compare import Declared, compare
-from ablate.audit.probes import behaviour, keys
-from ablate.audit.probes.bench import Bench, signature
-from ablate.audit.probes.training import Beginning
+from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.probes import keys
+from ablate.audits.probes.beginning import Beginning
+from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.causality import future_positions
+from ablate.audits.probes.signature import signature
 from ablate.run.lightning_cli import resolve
+from ablate.spec import Direction
 from ablate.systems.common import blocks
 from ablate.systems.motion import MotionDataModule, MotionModule, properties
 from ablate.systems.motion.losses import LossWeights, Physics
-from tests.audit.examined import changed, codes, evidence
+from tests.audits.examined import changed, codes, evidence
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -27,7 +30,7 @@ CLIPS = {
     "embedding_width": 64,
     "partner": True,
 }
-METRICS = {"val_loss": "minimize", "val_gen_error_cm": "minimize"}
+METRICS = {"val_loss": Direction.MINIMIZE, "val_gen_error_cm": Direction.MINIMIZE}
 LABELS, PHYSICS = "action labels are hidden", "physics loss is least at the truth"
 
 
@@ -86,8 +89,9 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
         arm: {f"model.init_args.{name}": value for name, value in arguments.items()}
         for arm, arguments in arms.items()
     }
-    seen = {arm: evidence(changed(config(), own), *METRICS) for arm, own in changes.items()}
-    found = compare(seen, Declared({arm: list(own) for arm, own in changes.items()}, METRICS))
+    seen = {arm: evidence(changed(config(), paths), *METRICS) for arm, paths in changes.items()}
+    declared = Declared({arm: list(paths) for arm, paths in changes.items()}, METRICS)
+    found = compare_evidence(seen, declared)
     assert {(item.code, item.where, item.arms) for item in found if item.severity != "note"} == {
         ("sees-the-future", "autoregression", ("published",)),
         ("property-violated", f"property {LABELS}", ("published",)),
@@ -181,7 +185,7 @@ def test_only_a_bidirectional_model_sees_poses_that_it_has_to_predict(data, caus
     targets, outputs = model.autoregression(data.val_split)
     assert targets.shape == (9, 20, 20)
     assert outputs(targets).shape == (9, 20, 20 + 64 + 6)
-    leaking, tried = behaviour.future_positions(targets, outputs)
+    leaking, tried = future_positions(targets, outputs)
     assert bool(leaking) != causal
     assert tried > 2
 
@@ -190,7 +194,7 @@ def test_only_a_bidirectional_model_sees_poses_that_it_has_to_predict(data, caus
 @torch.no_grad()
 def test_baselines_see_no_future(data, predictor):
     seen = module(predictor=predictor).autoregression(data.val_split)
-    assert behaviour.future_positions(*seen)[0] == 0
+    assert future_positions(*seen)[0] == 0
 
 
 @torch.no_grad()

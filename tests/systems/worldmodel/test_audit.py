@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ablate.audit.compare import Declared, compare
-from ablate.audit.probes import behaviour
-from ablate.audit.probes.bench import build_short
-from ablate.audit.probes.structure import tree
+from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.probes.bench import build_short
+from ablate.audits.probes.causality import future_positions
+from ablate.audits.probes.structure import tree
 from ablate.run.lightning_cli import resolve
+from ablate.spec import Direction
 from ablate.systems.common import blocks
 from ablate.systems.worldmodel import (
     WorldModelDataModule,
@@ -20,7 +21,7 @@ from ablate.systems.worldmodel import (
     records,
 )
 from ablate.systems.worldmodel.problems import draw_problem
-from tests.audit.examined import changed, codes, evidence
+from tests.audits.examined import changed, codes, evidence
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
@@ -29,7 +30,7 @@ pytestmark = [
 
 NANO = {"d_model": 16, "heads": 2, "layers": 1, "base_steps": 0, "max_new_tokens": 4}
 RECORDS = {"records": 40, "eval_share": 0.25, "probe_prompts": 10}
-METRICS = {"val_structure": "maximize", "val_loss": "minimize"}
+METRICS = {"val_structure": Direction.MAXIMIZE, "val_loss": Direction.MINIMIZE}
 PERFECT = "a perfect answer scores 3 of 3"
 CLOSED, MASKED = "targets end with all three closing tags", "no loss on prompts"
 
@@ -73,8 +74,9 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
         "clipped": {"model.init_args.scorer": "clipped"},
         "spoilt": {"data.init_args.truncated": 0.45, "data.init_args.mask_prompt": False},
     }
-    seen = {arm: evidence(changed(config(), own), *METRICS) for arm, own in changes.items()}
-    found = compare(seen, Declared({arm: list(own) for arm, own in changes.items()}, METRICS))
+    seen = {arm: evidence(changed(config(), paths), *METRICS) for arm, paths in changes.items()}
+    declared = Declared({arm: list(paths) for arm, paths in changes.items()}, METRICS)
+    found = compare_evidence(seen, declared)
     assert {(item.code, item.where, item.arms) for item in found if item.severity != "note"} == {
         ("property-violated", f"property {PERFECT}", ("clipped",)),
         ("property-violated", f"property {CLOSED}", ("spoilt",)),
@@ -162,9 +164,9 @@ def test_no_token_sees_a_later_one(loader):
     model, batch = module(), next(iter(served(eval_batch_size=4).val_dataloader()[loader]))
     targets, outputs = model.autoregression(batch)
     assert outputs(targets).shape == (*targets.shape, 256)
-    assert behaviour.future_positions(targets, outputs)[0] == 0
+    assert future_positions(targets, outputs)[0] == 0
     model.model.blocks[0].attention.causal = False
-    assert behaviour.future_positions(*model.autoregression(batch))[0] > 0
+    assert future_positions(*model.autoregression(batch))[0] > 0
 
 
 @pytest.mark.parametrize("loader", [0, 1])

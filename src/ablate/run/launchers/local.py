@@ -1,0 +1,131 @@
+"""Worker processes on this machine."""
+
+import selectors
+from collections.abc import Sequence
+
+from ablate.errors import RunError
+from ablate.run.environment import WorkerFacts
+from ablate.run.launchers.process import WorkerProcess
+from ablate.run.launchers.seam import Handler
+from ablate.run.messages import (
+    Decided,
+    Decision,
+    Event,
+    Finished,
+    Interrupt,
+    Job,
+    Ready,
+    awaits_decision,
+)
+from ablate.spec import Cause
+
+_FALSE_STARTS = 5
+"""Workers killed in a row, none of them ready, until starting more is given up."""
+
+
+class LocalLauncher:
+    """Warm worker processes on this machine; a dead one is replaced."""
+
+    def __init__(self, slots: int, threads: int = 1) -> None:
+        self.slots = slots
+        self._threads = threads
+        self._selector = selectors.DefaultSelector()
+        self._false_starts = 0
+        self._workers = [self._start() for _ in range(slots)]
+
+    @property
+    def free(self) -> int:
+        """How many workers have no job."""
+        return sum(not worker.jobs for worker in self._workers)
+
+    def submit(self, jobs: Sequence[Job]) -> None:
+        """Send a group of jobs to the first free worker, a warm one if there is one."""
+        idle = [worker for worker in self._workers if not worker.jobs]
+        worker = next((worker for worker in idle if worker.facts), idle[0])
+        worker.submit(jobs)
+
+    def poll(self, handle: Handler, timeout: float) -> None:
+        """Wait for events of any worker and hand them over in the order they came."""
+        for key, _ in self._selector.select(timeout):
+            worker: WorkerProcess = key.data
+            events = worker.receive()
+            if events is None:
+                self._replace(worker, handle)
+                continue
+            for event in events:
+                self._pass_on(worker, event, handle)
+
+    def kill(self, job: int, cause: Cause, reason: str) -> None:
+        """Kill the worker that does a job; `poll` notices its end."""
+        for worker in self._workers:
+            if job in worker.jobs:
+                worker.verdict = cause, reason
+                worker.kill()
+
+    def interrupt(self) -> None:
+        """Ask every worker's runs to end at the end of their epoch."""
+        for worker in self._workers:
+            if worker.jobs:
+                worker.send(Interrupt(tuple(worker.jobs)))
+
+    def facts(self) -> WorkerFacts:
+        """Wait for the first worker and return what it says of itself."""
+        while True:
+            for worker in self._workers:
+                if worker.facts is not None:
+                    return worker.facts
+            self.poll(_no_decision, 1.0)
+
+    def close(self) -> None:
+        """Kill all workers and wait for their end."""
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            self._forget(worker)
+        self._workers = []
+        self._selector.close()
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._threads)
+        self._selector.register(worker.output, selectors.EVENT_READ, worker)
+        return worker
+
+    def _forget(self, worker: WorkerProcess) -> None:
+        self._selector.unregister(worker.output)
+        worker.wait()
+
+    def _replace(self, worker: WorkerProcess, handle: Handler) -> None:
+        """Put a new worker in the place of one that has ended, and hand over what it has lost."""
+        self._forget(worker)
+        worker.kill()
+        place = self._workers.index(worker)
+        del self._workers[place]
+        self._check_start(worker)
+        self._workers.insert(place, self._start())
+        for loss in worker.losses():
+            handle(loss)
+
+    def _check_start(self, worker: WorkerProcess) -> None:
+        """Raise RunError if a worker ended while it started, and another one would do no better."""
+        if not worker.started_wrongly:
+            return
+        self._false_starts += 1
+        if not worker.was_killed or self._false_starts > _FALSE_STARTS:
+            raise RunError(f"a worker could not start: {worker.death}")
+
+    def _pass_on(self, worker: WorkerProcess, event: Event, handle: Handler) -> None:
+        """Hand over an event of a worker, and send it the decision that it may wait for."""
+        if isinstance(event, Ready):
+            worker.facts = event.facts
+            self._false_starts = 0
+            return
+        job = worker.jobs.get(event.job)
+        if isinstance(event, Finished):
+            worker.jobs.pop(event.job, None)
+        decision = handle(event)
+        if job and awaits_decision(job, event):
+            worker.send(Decided(job.id, decision))
+
+
+def _no_decision(event: Event) -> Decision:  # noqa: ARG001
+    return "continue"

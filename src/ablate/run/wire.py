@@ -1,0 +1,89 @@
+"""Messages on their way: one JSON line each, tagged with the name of its class."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, get_args
+
+from ablate.errors import RunError
+from ablate.run.environment import WorkerFacts
+from ablate.run.messages import Command, Event, Group, Job
+from ablate.spec import Cause, Outcome, Status
+
+_TAG = "message"
+
+
+def encode(message: Event | Command) -> bytes:
+    """Write a message as one line."""
+    return json.dumps(_tagged(message)).encode() + b"\n"
+
+
+def decode_event(line: bytes) -> Event:
+    """Read what a worker tells; raise RunError if it is no event."""
+    event: Event = _message(_parsed(line), _EVENTS)
+    return event
+
+
+def decode_command(line: bytes) -> Command:
+    """Read what a worker is told; raise RunError if it is no command."""
+    command: Command = _message(_parsed(line), _COMMANDS)
+    return command
+
+
+def _tagged(message: Event | Command | Job) -> dict[str, Any]:
+    if isinstance(message, Group):
+        fields: dict[str, Any] = {"jobs": [_tagged(job) for job in message.jobs]}
+    else:
+        fields = asdict(message)
+    return {_TAG: type(message).__name__, **fields}
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise RunError(f"a worker's pipe carried {line[:80]!r}, which is no message") from error
+
+
+def _message(data: Any, kinds: Mapping[str, type[Any]]) -> Any:
+    tag = data.get(_TAG) if isinstance(data, dict) else None
+    kind = kinds.get(str(tag))
+    if kind is None:
+        raise RunError(
+            f"a worker's pipe carried a message of the unknown kind {tag!r} "
+            f"(known: {', '.join(kinds)}): the command and its workers must run one version of "
+            "ablate"
+        )
+    try:
+        return kind(**{k: _READ.get(k, _plain)(v) for k, v in data.items() if k != _TAG})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"a worker's pipe carried a {tag} that does not hold: {error}") from error
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def _outcome(data: Mapping[str, Any]) -> Outcome:
+    cause = data["cause"]
+    return Outcome(Status(data["status"]), None if cause is None else Cause(cause), data["reason"])
+
+
+def _jobs(data: list[Any]) -> tuple[Job, ...]:
+    return tuple(_message(job, _JOBS) for job in data)
+
+
+def _named(union: Any) -> dict[str, type[Any]]:
+    return {kind.__name__: kind for kind in get_args(union)}
+
+
+_EVENTS, _COMMANDS, _JOBS = _named(Event), _named(Command), _named(Job)
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "cause": Cause,
+    "facts": WorkerFacts.of,
+    "ids": tuple,
+    "jobs": _jobs,
+    "outcome": _outcome,
+}
+"""How the fields are read that are not plain JSON, by name."""

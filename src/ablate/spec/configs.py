@@ -1,0 +1,61 @@
+"""Configurations laid over each other, changed by path, and compared."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ablate.errors import SpecError
+from ablate.spec import paths
+from ablate.spec.fields import Changes, Config
+
+
+def merged(configs: Sequence[Config]) -> dict[str, Any]:
+    """Lay configs over each other: mappings merge, everything else is replaced.
+
+    A section whose `class_path` changes starts anew, as with several `--config` options.
+    """
+    result: dict[str, Any] = {}
+    for config in configs:
+        result = _laid_over(result, config)
+    return result
+
+
+def _laid_over(base: Any, top: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(top, dict)):
+        return paths.fresh(top)
+    if top.get("class_path", base.get("class_path")) != base.get("class_path"):
+        return paths.fresh(top)
+    return {
+        **base,
+        **{
+            key: _laid_over(base[key], value) if key in base else paths.fresh(value)
+            for key, value in top.items()
+        },
+    }
+
+
+def apply(config: dict[str, Any], changes: Changes, where: str) -> None:
+    """Change a config in place; raise SpecError naming `where` for a path that does not hold."""
+    for path, value in changes.items():
+        try:
+            paths.put(config, path, paths.fresh(value))
+        except SpecError as error:
+            raise SpecError(f"{where}: {error}") from None
+
+
+def value_at(config: Config, path: str) -> Any:
+    """Return the value at a path, None if there is none."""
+    try:
+        return paths.get(config, path)
+    except KeyError:
+        return None
+
+
+def differing(left: Config, right: Config) -> Iterator[tuple[str, Any, Any]]:
+    """Yield path, left and right value of every leaf that is not equal, sorted by path.
+
+    A leaf that one of them lacks is None there.
+    """
+    before, after = paths.flatten(dict(left)), paths.flatten(dict(right))
+    for path in sorted(before.keys() | after.keys()):
+        if before.get(path) != after.get(path):
+            yield path, before.get(path), after.get(path)

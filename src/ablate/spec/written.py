@@ -1,0 +1,274 @@
+"""A study as it is written, in a file or in Python: found, read, and made ready to run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from ablate.errors import NotFoundError, SpecError
+from ablate.spec import configs, designs, paths
+from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
+from ablate.spec.fields import Changes, Components
+from ablate.spec.files import beside, find, read_yaml
+from ablate.spec.hashing import fresh_seeds
+from ablate.spec.models import Ablation, Budget, Search
+from ablate.spec.space import Point, Space
+from ablate.spec.strict import validate
+from ablate.spec.study import AblationStudy, SearchStudy, Study
+
+STUDIES = "studies"
+
+Spec = TypeVar("Spec", bound=Search | Ablation)
+
+
+@dataclass(frozen=True)
+class WrittenStudy(Generic[Spec]):
+    """A study whose models are valid and whose profile is not chosen yet.
+
+    `where` names it in messages; its config files are looked up from `folder`.
+    """
+
+    name: str
+    where: str
+    folder: Path
+    spec: Spec
+
+    def config_files(self) -> tuple[Path, ...]:
+        """Return the config files the study is based on, later ones over earlier ones."""
+        return tuple(self._file(name) for name in self.spec.config if isinstance(name, str))
+
+    def prepare(self, profile: str, overrides: Changes | None = None) -> Study:
+        """Apply a profile and overrides; raise SpecError if they do not hold.
+
+        `profile` is the hardware's name (`cpu`, `cuda`); a study that declares no such profile
+        runs its configs unchanged.
+        """
+        base = self._base(profile, overrides or {})
+        if isinstance(self.spec, Search):
+            return _prepared_search(self, self.spec, base)
+        return _prepared_ablation(self, self.spec, base)
+
+    def read(self, config: str | Mapping[str, Any]) -> dict[str, Any]:
+        """Read a config that the study names, or holds."""
+        return read_yaml(self._file(config)) if isinstance(config, str) else paths.fresh(config)
+
+    def _file(self, name: str) -> Path:
+        return beside(self.folder, name)
+
+    def _base(self, profile: str, overrides: Changes) -> "_Base":
+        declared = self.spec.profiles.get(profile)
+        written = configs.merged([self.read(config) for config in self.spec.config])
+        config: dict[str, Any] = paths.fresh(written)
+        sources = {
+            f"{self.where}: profiles.{profile}.set": declared.changes if declared else {},
+            "--set": overrides,
+        }
+        changes: dict[str, Any] = {}
+        for where, source in sources.items():
+            configs.apply(config, source, where)
+            if isinstance(self.spec, Search):
+                _refuse_searched(source, self.spec.space, where)
+            changes = designs.joined(changes, source)
+        files = " + ".join(map(str, self.config_files()))
+        return _Base(written, config, changes, profile, files or self.where)
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The config of a study as it is written, and with the profile and the overrides applied."""
+
+    written: dict[str, Any]
+    config: dict[str, Any]
+    changes: Changes
+    profile: str
+    source: str
+
+    @property
+    def profile_changes(self) -> tuple[ProfileChange, ...]:
+        """What profile and overrides change, with the value before."""
+        return tuple(
+            ProfileChange(path=path, before=configs.value_at(self.written, path), after=value)
+            for path, value in self.changes.items()
+        )
+
+
+def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
+    """Find and read a study file; raise NotFoundError or SpecError."""
+    path = find(str(name), folder)
+    data = read_yaml(path)
+    kind = data.get("kind")
+    if kind not in ("search", "ablation"):
+        raise SpecError(f"{path}: kind must be search or ablation, not {kind!r}")
+    if "name" in data:
+        raise SpecError(f"{path}: unknown key 'name': a study file is named by its file")
+    model: type[Search | Ablation] = Search if kind == "search" else Ablation
+    spec = validate(model, data, str(path))
+    return _checked(WrittenStudy(path.stem, str(path), path.parent, spec))
+
+
+def written_in_python(spec: Spec) -> WrittenStudy[Spec]:
+    """Take a study that was built in Python; raise SpecError if it does not hold."""
+    if not spec.name:
+        raise SpecError(f"a study built in Python needs a name: {type(spec).__name__}(name=...)")
+    return _checked(WrittenStudy(spec.name, f"the study {spec.name!r}", Path(), spec))
+
+
+def _checked(study: WrittenStudy[Spec]) -> WrittenStudy[Spec]:
+    """Return the study if every dotted path in it can be read."""
+    try:
+        for changes in study.spec.all_changes():
+            for dotted in changes:
+                paths.parse(dotted)
+    except SpecError as error:
+        raise SpecError(f"{study.where}: {error}") from None
+    return study
+
+
+def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> SearchStudy:
+    profile = spec.profiles.get(base.profile)
+    prepared = SearchStudy(
+        name=study.name,
+        definition=SearchDefinition(
+            config=base.config,
+            profile=base.profile,
+            profile_changes=base.profile_changes,
+            seeds=(profile and profile.seeds) or spec.seeds,
+            objective=spec.objective,
+            limits=spec.limits,
+            space=spec.space,
+            seed=spec.seed,
+            window=spec.window,
+            sampler=spec.sampler,
+            pruner=spec.pruner,
+            budget=(profile and profile.budget) or spec.budget,
+            enqueue=spec.enqueue,
+        ),
+        source=base.source,
+    )
+    try:
+        space = prepared.space
+    except SpecError as error:
+        raise SpecError(f"{study.where}: {error}") from None
+    points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
+    return replace(prepared, enqueued=points)
+
+
+def _point(
+    study: WrittenStudy[Any],
+    entry: str | Mapping[str, Any],
+    space: Space,
+    prepared: SearchStudy,
+    changes: Changes,
+) -> Point:
+    """Return an enqueued point; a config must equal the study's own but where it is searched."""
+    if isinstance(entry, Mapping):
+        space.check(entry, f"{study.where}: enqueue")
+        return dict(entry)
+    path = beside(study.folder, entry)
+    config = read_yaml(path)
+    configs.apply(config, changes, str(path))
+    point = space.locate(config, str(path))
+    for key, here, there in configs.differing(
+        {**config, "seed_everything": None}, {**prepared.at(point, 0), "seed_everything": None}
+    ):
+        raise SpecError(
+            f"{path}: enqueued into {study.where}, but it differs from the study's config "
+            f"at {key}, which is not searched: {here!r} here, {there!r} there"
+        )
+    return point
+
+
+def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> AblationStudy:
+    profile = spec.profiles.get(base.profile)
+    components = _components(study, spec, base.written)
+    seeds = (profile and profile.seeds) or spec.seeds
+    arms = spec.checked_arms(components)
+    for arm in arms:
+        configs.apply(paths.fresh(base.config), arm.changes, f"{study.where}: arms.{arm.name}")
+    return AblationStudy(
+        name=study.name,
+        definition=AblationDefinition(
+            config=base.config,
+            profile=base.profile,
+            profile_changes=base.profile_changes,
+            seeds=seeds,
+            objective=spec.decides,
+            limits=spec.limits,
+            designs=spec.design,
+            arms=arms,
+            components=components,
+            reference=spec.reference,
+            provenance=spec.provenance,
+            metrics=spec.metrics,
+            published=spec.published,
+            tune=_tuning(study, spec, seeds, profile.budget if profile else None),
+        ),
+        source=base.source,
+        allow=spec.allow,
+        tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
+    )
+
+
+def _components(study: WrittenStudy[Any], spec: Ablation, written: dict[str, Any]) -> Components:
+    """Return the declared components, or what leads to the other config that the study names."""
+    if not spec.to:
+        return spec.components
+    end = configs.merged([study.read(name) for name in spec.to])
+    try:
+        found = designs.between(written, end, spec.order)
+        spec.checked_arms(found)
+    except ValueError as error:
+        raise SpecError(f"{study.where}: {error}") from None
+    return found
+
+
+def _tuning(
+    study: WrittenStudy[Any], spec: Ablation, seeds: tuple[int, ...], budget: Budget | None
+) -> Tuning | None:
+    """Return the search that every arm gets, if the study asks for it."""
+    tune = spec.tune
+    if tune is None:
+        return None
+    lender = _lender(study, tune.study) if tune.study is not None else None
+    space = lender.space if lender else tune.space
+    try:
+        Space(space)
+    except SpecError as error:
+        raise SpecError(f"{study.where}: tune.{error}") from None
+    objective = spec.decides
+    if lender:
+        objective = objective.model_copy(update={"at": lender.objective.at})
+    fields = Search.model_fields
+    return Tuning(
+        objective=objective,
+        space=space,
+        seeds=tune.seeds or fresh_seeds(1, seeds, "tune", study.name),
+        seed=tune.seed,
+        window=tune.window,
+        sampler=tune.sampler or (lender.sampler if lender else fields["sampler"].default),
+        pruner=tune.pruner or (lender.pruner if lender else fields["pruner"].default),
+        budget=budget or Budget(trials=tune.trials),
+    )
+
+
+def _lender(study: WrittenStudy[Any], name: str) -> Search:
+    """Return the search study that an ablation takes its space from."""
+    try:
+        spec = read_study(name, str(study.folder)).spec
+    except NotFoundError as error:
+        raise SpecError(f"{study.where}: tune.study: {error}") from None
+    if not isinstance(spec, Search):
+        raise SpecError(f"{study.where}: tune.study: {name!r} is no search")
+    return spec
+
+
+def _refuse_searched(changes: Changes, space: Mapping[str, Any], where: str) -> None:
+    searched = {paths.parse(path): path for path in space}
+    for path in changes:
+        keys = paths.parse(path)
+        for depth in range(1, len(keys) + 1):
+            if keys[:depth] in searched:
+                raise SpecError(
+                    f"{where}: {path} is set, but the study searches "
+                    f"{searched[keys[:depth]]}: change the space instead"
+                )

@@ -1,0 +1,149 @@
+"""Audits around a study: before its arms run, and of its runs before they are compared."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from ablate import analysis
+from ablate.audits import check
+from ablate.audits.codes import as_rows, check_codes
+from ablate.audits.findings import Finding, allow, blocking, ordered
+from ablate.audits.recorded import RecordedRuns, Result
+from ablate.audits.runs import check_runs
+from ablate.audits.trials import check_trials
+from ablate.errors import AuditError, NotFoundError
+from ablate.run import Launcher
+from ablate.spec import AblationDefinition, AblationStudy, Config, Study
+from ablate.store import FindingRow, Store
+from ablate.study import Request
+from ablate.study.recorded import recorded_trial
+from ablate.study.setup import stored_study
+from ablate.workflow.words import by_severity, headline
+
+
+def audit_before_run(
+    study: AblationStudy,
+    resolved: Mapping[str, Config],
+    launcher: Launcher,
+    request: Request,
+    allowed: Collection[str],
+) -> tuple[FindingRow, ...]:
+    """Audit an ablation before it is run, tell what is found, and return it to be recorded.
+
+    Raises AuditError for errors that are not allowed, and NotFoundError if the study allows a
+    code that does not exist.
+    """
+    found = audit_study(study, launcher, request, allowed, resolved=resolved)
+    for finding in found:
+        if finding.severity != "note":
+            request.say(headline(finding))
+    request.say(f"audit: {by_severity(found)}; all of it: ablate audit {study.name}")
+    if errors := blocking(found):
+        raise AuditError(_refusal(study.name, errors))
+    return tuple(as_rows(found))
+
+
+def audit_study(
+    study: Study,
+    launcher: Launcher,
+    request: Request,
+    allowed: Collection[str],
+    *,
+    resolved: Mapping[str, Config] | None = None,
+    probes: bool = True,
+) -> list[Finding]:
+    """Return all that stands against comparing the arms of a study, the allowed marked so."""
+    declared = study.allow if isinstance(study, AblationStudy) else {}
+    check_codes(declared, f"{study.name}: allow.")
+    found = check.audit(
+        study,
+        launcher,
+        request.say,
+        resolved=resolved,
+        recorded=_origins(study, request.storage),
+        probes=probes,
+    )
+    return allow(found, allowed, declared)
+
+
+def audit_recorded(study: Study, storage: str) -> list[Finding]:
+    """Check what has been run of a study under the very definition that it has now."""
+    record = stored_study(storage, study.name)
+    if record is None:
+        return []
+    definition = study.definition
+    if isinstance(definition, AblationDefinition) and isinstance(
+        record.definition, AblationDefinition
+    ):
+        definition = definition.with_tuned(record.definition.tuned)
+    if record.definition != definition:
+        return []
+    with Store.open(storage, create=False) as store:
+        return audit_runs(store, analysis.load(store, study.name))
+
+
+def audit_runs(store: Store, frames: analysis.Frames) -> list[Finding]:
+    """Check what a study has run, before it is compared."""
+    if isinstance(frames, analysis.SearchFrames):
+        return ordered(check_trials(frames.definition, frames.trials))
+    return ordered(check_runs(_recorded(store, frames)))
+
+
+def _origins(study: Study, storage: str) -> dict[str, Config]:
+    """Read the configuration of the trial that a study names as its origin, if it is stored."""
+    if not isinstance(study, AblationStudy):
+        return {}
+    provenance = study.definition.provenance
+    origin = f"{provenance.study}/{provenance.trial}"
+    if provenance.study is None or stored_study(storage, provenance.study) is None:
+        return {}
+    with Store.open(storage, create=False) as store:
+        try:
+            return {f"trial {origin}": recorded_trial(store, origin).config}
+        except NotFoundError:
+            return {}
+
+
+def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
+    definition = frames.definition
+    current = set(frames.current["run_id"].tolist())
+    reference, found = definition.reference, frames.audited or ()
+    same = analysis.replicates_of(reference, found) if reference else frozenset[str]()
+    return RecordedRuns(
+        definition=definition,
+        runs=[run for run in store.runs(frames.name, with_config=True) if run.id in current],
+        curves=_curves(frames),
+        fingerprints=store.fingerprints(frames.name),
+        environments=frames.environments,
+        results=[
+            Result(
+                metric=row["metric"],
+                direction=row["direction"],
+                arm=row["arm"],
+                kind=row["kind"],
+                runs=row["runs"],
+                values=tuple(cell.value for cell in row["cells"] if cell.counted),
+                effect=row["effect"],
+                noise=row["noise_floor"],
+            )
+            for row in analysis.with_effects(analysis.arms_table(frames), same).to_dict("records")
+        ],
+    )
+
+
+def _curves(frames: analysis.Frames) -> dict[tuple[int, str], list[tuple[int, float]]]:
+    """Return the validation curves by run and metric, as epochs with their values."""
+    curves: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    values = frames.metrics[frames.metrics["phase"] == "val"].sort_values(["run_id", "step"])
+    columns = (values[name].tolist() for name in ("run_id", "name", "epoch", "value"))
+    for run_id, metric, epoch, value in zip(*columns, strict=True):
+        curves.setdefault((run_id, metric), []).append((epoch, value))
+    return curves
+
+
+def _refusal(study: str, errors: Sequence[Finding]) -> str:
+    """Word why a study is not run."""
+    lines = "".join(f"\n  {headline(finding)}" for finding in errors)
+    codes = " ".join(f"--allow {code}" for code in dict.fromkeys(f.code for f in errors))
+    return (
+        f"the arms of {study} may not be compared:{lines}\n"
+        f"nothing was run; correct the study, or accept this with {codes}"
+    )

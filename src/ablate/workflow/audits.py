@@ -1,0 +1,70 @@
+"""Say whether the arms of a study may be compared."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate.audits.codes import as_rows, check_codes
+from ablate.audits.findings import allow as mark_allowed
+from ablate.audits.findings import blocking, ordered
+from ablate.spec import Ablation, AblationStudy, Search
+from ablate.store import FindingRow
+from ablate.workflow.audited import audit_recorded, audit_study
+from ablate.workflow.request import requested, written
+from ablate.workflow.result import Result
+from ablate.workflow.words import by_severity
+
+
+@dataclass(frozen=True)
+class AuditResult(Result):
+    """What stands against comparing the arms; `comparable` says that no error is left."""
+
+    study: str
+    profile: str
+    findings: tuple[FindingRow, ...]
+    comparable: bool
+
+    def frame(self) -> pd.DataFrame:
+        """Return the findings: code, severity, arms, what, where, advice, allowed, stage."""
+        return pd.DataFrame(list(self.findings), columns=list(FindingRow._fields))
+
+    def summary(self) -> str:
+        """Count the findings by severity."""
+        return f"{self.study}: {by_severity(self.findings)}"
+
+
+def audit(
+    study: str | Path | Search | Ablation,
+    *,
+    allow: Sequence[str] = (),
+    static: bool = False,
+    storage: str | None = None,
+    profile: str | None = None,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
+    workers: int | None = None,
+    quiet: bool = False,
+) -> AuditResult:
+    """Say whether the arms of a study may be compared; write nothing.
+
+    With `static` only configurations are read and nothing is built. What has been run under the
+    present definition is checked too. `allow` accepts findings by code. Raises RequestError if
+    the request is wrong.
+    """
+    check_codes(allow)
+    with (
+        requested(
+            storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
+        ) as request,
+        request.launched() as launcher,
+    ):
+        prepared = request.prepare(written(study), launcher)
+        found = audit_study(prepared, launcher, request, allow, probes=not static)
+    declared = prepared.allow if isinstance(prepared, AblationStudy) else {}
+    recorded = mark_allowed(audit_recorded(prepared, request.storage), allow, declared)
+    found = ordered([*found, *recorded])
+    return AuditResult(
+        prepared.name, prepared.profile, tuple(as_rows(found)), comparable=not blocking(found)
+    )

@@ -1,0 +1,81 @@
+"""The live view of a running study."""
+
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+
+from ablate.study import Snapshot
+from ablate.workflow.words import clock
+
+
+class Progress:
+    """Shows snapshots on stderr, or below a notebook's cell.
+
+    On a terminal, and in a notebook with ipywidgets, it is one live line; elsewhere a line per
+    finished trial.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._live = (
+            Live(console=self._console, refresh_per_second=4, transient=True)
+            if _can_redraw(self._console) and not quiet
+            else None
+        )
+        self._finished = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        if not self._quiet:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the newest state."""
+        if self._live is not None:
+            self._live.start()
+            self._live.update(_line(snapshot, running=True))
+            return
+        finished = sum(snapshot.counts.values())
+        if finished != self._finished:
+            self._finished = finished
+            self.say(_line(snapshot, running=False))
+
+
+def _can_redraw(console: Console) -> bool:
+    """Say whether a line that was shown can be replaced."""
+    if console.is_jupyter:
+        return find_spec("ipywidgets") is not None
+    return console.is_terminal
+
+
+def _line(snapshot: Snapshot, *, running: bool) -> str:
+    finished = sum(snapshot.counts.values())
+    parts = [f"{finished}/{snapshot.total} trials" if snapshot.total else f"{finished} trials"]
+    parts += [f"{n} {state}" for state, n in sorted(snapshot.counts.items())]
+    if running and snapshot.running:
+        parts.append(
+            "running " + ", ".join(f"#{number} {what}" for number, what in snapshot.running.items())
+        )
+    if snapshot.best is not None:
+        number, value = snapshot.best
+        parts.append(f"best {snapshot.metric} {value:.4g} (trial {number})")
+    parts.append(f"{clock(snapshot.elapsed)} so far")
+    if snapshot.left is not None:
+        parts.append(f"about {clock(snapshot.left)} left")
+    return " | ".join(parts)

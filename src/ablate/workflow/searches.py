@@ -1,0 +1,85 @@
+"""Run a search, or continue it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate import analysis
+from ablate import study as studies
+from ablate.spec import Search, Status
+from ablate.store import Store, TrialRecord
+from ablate.workflow.request import requested, storage_url, written
+from ablate.workflow.result import Result
+from ablate.workflow.words import counted
+
+
+@dataclass(frozen=True)
+class SearchResult(Result):
+    """How a search stands: how many trials are in each state, and the best one."""
+
+    study: str
+    storage: str
+    profile: str
+    counts: Mapping[Status, int]
+    best: TrialRecord | None
+    already_done: bool
+    _url: str = field(repr=False, default="")
+
+    @property
+    def failed(self) -> int:
+        """How many trials failed."""
+        return self.counts.get(Status.FAILED, 0)
+
+    def frame(self) -> pd.DataFrame:
+        """Return the trials: number, state, value, seeds, seconds, reason, every parameter."""
+        with Store.open(self._url, create=False) as store:
+            return trials_frame(analysis.load_search(store, self.study))
+
+    def summary(self) -> str:
+        """Say how many trials ended how, and which is the best."""
+        done = "is done: its budget was met before" if self.already_done else "is done"
+        lines = [f"{self.study} {done}: {counted(self.counts)}"]
+        if self.best is not None:
+            lines.append(f"best trial {self.best.number}: {self.best.value!r}")
+            lines += [f"  {path}: {value!r}" for path, value in self.best.params.items()]
+        return "\n".join(lines)
+
+
+def search(
+    study: str | Path | Search,
+    *,
+    storage: str | None = None,
+    results: str | Path = "results",
+    profile: str | None = None,
+    set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
+    workers: int | None = None,
+    quiet: bool = False,
+) -> SearchResult:
+    """Run a search, or continue it, until its budget is met.
+
+    `study` is a name in `studies/`, a path, or an `ablate.Search`; `storage` the database's URL;
+    `results` the folder of the runs; `profile` a profile of the study, by default the hardware's;
+    `set` changes keys of the config, by dotted path; `workers` is the number of processes, by
+    default one per core. Raises RequestError, with nothing written, if the request is wrong,
+    RunError if the study can't go on, and Interrupted when stopped by a signal.
+    """
+    with requested(
+        storage=storage,
+        results=results,
+        profile=profile,
+        overrides=set,
+        workers=workers,
+        quiet=quiet,
+    ) as request:
+        summary = studies.search(written(study), request)
+    return SearchResult(**vars(summary), _url=storage_url(storage))
+
+
+def trials_frame(frames: analysis.SearchFrames) -> pd.DataFrame:
+    """Return the trials of a search with a column per parameter, named by its dotted path."""
+    trials = analysis.trials_table(frames)
+    params = pd.DataFrame(trials["params"].tolist(), index=trials.index)
+    return pd.concat([trials.drop(columns="params"), params], axis=1)

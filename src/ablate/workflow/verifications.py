@@ -1,0 +1,85 @@
+"""Run a recorded trial again and say whether it gives what was recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ablate import study as studies
+from ablate.study import Verification
+from ablate.workflow.request import requested
+from ablate.workflow.result import Result
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class VerifyResult(Result, Verification):
+    """The verdict on a replayed trial, MATCH or DRIFT, and what it rests on."""
+
+    @property
+    def verdict(self) -> str:
+        """MATCH or DRIFT."""
+        return "MATCH" if self.matches else "DRIFT"
+
+    def frame(self) -> pd.DataFrame:
+        """Return the deviations: seed, phase, metric, step, recorded, now, relative."""
+        columns = ["seed", "phase", "metric", "step", "recorded", "now", "relative"]
+        rows = [
+            (item.seed, *item.row, item.recorded, item.now, item.relative)
+            for item in self.deviations
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def summary(self) -> str:
+        """Say the verdict, the first deviations, and what is different now."""
+        return "\n".join([*self._verdict(), *self._reasons()])
+
+    def _verdict(self) -> list[str]:
+        if self.matches:
+            how = "bit for bit" if self.exact else f"within {self.tolerance:g} (relative)"
+            return [f"MATCH {how}: {self.compared} recorded values of {self.trial}"]
+        lines = [
+            f"DRIFT: {len(self.deviations)} of {self.compared} recorded values of "
+            f"{self.trial} did not come out again; tolerance {self.tolerance:g}"
+        ]
+        for item in self.deviations[:_SHOWN]:
+            phase, metric, step = item.row
+            lines.append(
+                f"  seed {item.seed} {phase} {metric} at step {step}: "
+                f"{item.recorded!r} recorded, {item.now!r} now"
+            )
+        return lines
+
+    def _reasons(self) -> list[str]:
+        if self.exact:
+            return []
+        if not self.differences:
+            return ["nothing that is recorded differs: the run itself is not deterministic"]
+        return [
+            "what is different now:",
+            *(
+                f"  {change.what}: {change.recorded!r} recorded, {change.now!r} now"
+                for change in self.differences
+            ),
+        ]
+
+
+def verify(
+    trial: str,
+    *,
+    tolerance: float | None = None,
+    allow_import: Sequence[str] = (),
+    storage: str | None = None,
+    results: str | Path = "results",
+    workers: int | None = None,
+    quiet: bool = False,
+) -> VerifyResult:
+    """Run the recorded trial `STUDY/NUMBER` again with its seeds and compare every metric value.
+
+    Without a `tolerance` (relative) values must agree bit for bit, on other hardware to 1 %.
+    Raises RequestError, with nothing written, if the request is wrong.
+    """
+    with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:
+        return VerifyResult(**vars(studies.verify(trial, request, tolerance, allow_import)))
