@@ -34,7 +34,7 @@ from sqlalchemy.pool import NullPool
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
 from ablate.store import Batch, MetricRow, RunEnd, RunKey, Store, TrialEnd
-from tests.definitions import ablation
+from tests.definitions import ablation, search
 from tests.store import batches, crash
 from tests.store.batches import (
     COMPLETE,
@@ -299,7 +299,7 @@ class StorageSuite:
     def test_a_study_that_is_required_is_there_or_the_nearest_names_are_said(
         self, store, definition
     ):
-        store.define("champion", "search", {}, "cpu")
+        store.define("champion", search())
         assert store.require_study("champion") == store.study("champion")
         with pytest.raises(NotFoundError, match=r"no study 'champoin' in .*mean 'champion'\?"):
             store.require_study("champoin")
