@@ -16,10 +16,10 @@ ROOT = Path(ablate.__file__).parent
 ARROWS = {
     "": {"workflow", "spec"},
     "cli": {"workflow", "spec"},
-    "workflow": {"report", "analysis", "audit", "study", "run", "plan", "store", "spec"},
-    "report": {"analysis", "store", "spec"},
+    "workflow": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
+    "reports": {"analysis", "store", "spec"},
     "analysis": {"store", "spec"},
-    "audit": {"run", "store", "spec"},
+    "audits": {"run", "store", "spec"},
     "study": {"run", "store", "spec"},
     "run": {"store", "spec"},
     "plan": {"spec"},
@@ -110,9 +110,9 @@ def test_nothing_of_ours_imports_the_systems():
             "2: ablate.run may not import ablate.study",
         ),
         (
-            "audit/a.py",
+            "audits/a.py",
             "if TYPE_CHECKING:\n    from ablate.analysis import x",
-            "2: ablate.audit may not import ablate.analysis",
+            "2: ablate.audits may not import ablate.analysis",
         ),
         (
             "cli/a.py",

@@ -75,7 +75,7 @@ class Pollutes(Toy):
 
     def on_fit_end(self) -> None:
         os.environ["POLLUTED"] = "yes"
-        os.environ.pop("HOME", None)
+        os.environ.pop("OMP_NUM_THREADS")
         os.chdir(tempfile.gettempdir())
         sys.path.insert(0, "/polluted")
         random.seed(99)
@@ -95,7 +95,7 @@ class Witness(Toy):
     def __init__(self, cwd: str) -> None:
         super().__init__(width=4)
         found = {
-            "env": "POLLUTED" in os.environ or "HOME" not in os.environ,
+            "env": "POLLUTED" in os.environ or "OMP_NUM_THREADS" not in os.environ,
             "cwd": str(Path.cwd()) != cwd,
             "path": "/polluted" in sys.path,
             "dtype": torch.get_default_dtype() != torch.float32,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ablate import analysis, study
-from ablate.report import Audit, ReportFiles, write_report
+from ablate.reports import Audit, ReportFiles, write_report
 from ablate.run import InProcessLauncher
 from ablate.spec import dump_yaml, read_study
 from ablate.store import Store

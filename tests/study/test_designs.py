@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ablate.errors import SpecError
-from ablate.report.numbers import NOTHING
+from ablate.reports.numbers import NOTHING
 from ablate.spec import read_study
 
 from .conftest import ABLATION, CONFIG, Project, build, replay

@@ -117,12 +117,12 @@ def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: s
 
     They depend on the base config and on the changes of the arm.
     """
-    mine, theirs = definition.arm(arm), other.arm(arm)
+    here, there = definition.arm(arm), other.arm(arm)
     return (
         definition.config == other.config
-        and mine is not None
-        and theirs is not None
-        and dict(mine.changes) == dict(theirs.changes)
+        and here is not None
+        and there is not None
+        and dict(here.changes) == dict(there.changes)
     )
 
 

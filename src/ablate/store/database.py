@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
 from ablate.errors import NotFoundError, StorageError, nearest
-from ablate.spec import Definition, Direction, read_definition
+from ablate.spec import Definition, Direction
 from ablate.store import tables
 from ablate.store.artifacts import read_records, records_of
 from ablate.store.audits import add_audit, read_audit
 from ablate.store.batch import Batch
+from ablate.store.definitions import define_study, read_definitions, read_study
 from ablate.store.dialects import insert
 from ablate.store.engines import (
     BUSY_SECONDS,
@@ -38,7 +39,6 @@ from ablate.store.optuna_side import (
     read_past,
     read_trials,
 )
-from ablate.store.plain import ordered_hash
 from ablate.store.queries import (
     read_environments,
     read_fingerprints,
@@ -155,53 +155,8 @@ class Store:
         that was stored in an earlier layout. Raises StorageError if the study exists with another
         kind.
         """
-        kind = definition.kind
         with self._writing() as connection:
-            now = _now()
-            self._insert_new(connection, tables.studies, name=study, kind=kind, created_at=now)
-            known = connection.execute(
-                select(tables.studies.c.kind).where(tables.studies.c.name == study)
-            ).scalar_one()
-            if known != kind:
-                raise StorageError(
-                    f"{study!r} is already a study of kind {known} in {self.url_shown}, "
-                    f"not {kind}; give the new study another name"
-                )
-            definition_id = self._definition_id(connection, study, definition, now)
-            connection.execute(
-                update(tables.studies)
-                .where(tables.studies.c.name == study)
-                .values(definition_id=definition_id)
-            )
-        return definition_id
-
-    def _definition_id(
-        self, connection: Connection, study: str, definition: Definition, now: datetime
-    ) -> int:
-        """Return the id of a definition of a study, storing it if there is none like it."""
-        body, columns = definition.as_plain(), tables.definitions.c
-        sha256 = ordered_hash(body)
-        of_study = select(columns.id, columns.sha256, columns.body).where(columns.study == study)
-        rows = connection.execute(of_study.order_by(columns.id)).all()
-        ids: dict[str, int] = {row.sha256: row.id for row in rows}
-        if sha256 in ids:
-            return ids[sha256]
-        for row in rows:
-            if ordered_hash(read_definition(row.body).as_plain()) == sha256:
-                return int(row.id)
-        self._insert_new(
-            connection,
-            tables.definitions,
-            study=study,
-            sha256=sha256,
-            body=body,
-            profile=definition.profile,
-            created_at=now,
-        )
-        made: int = connection.execute(
-            select(columns.id).where(columns.study == study, columns.sha256 == sha256)
-        ).scalar_one()
-        return made
+            return define_study(connection, study, definition, self.url_shown, _now())
 
     def create_study(self, study: str, direction: Direction) -> None:
         """Add the Optuna study of this name if there is none.
@@ -285,16 +240,8 @@ class Store:
 
     def study(self, name: str) -> StudyRecord | None:
         """Return a study with its current definition, or None if there is none of this name."""
-        studies, definitions = tables.studies, tables.definitions
         with self._reading() as connection:
-            row = connection.execute(
-                select(studies.c.name, definitions.c.body, definitions.c.id, studies.c.created_at)
-                .join(definitions, definitions.c.id == studies.c.definition_id)
-                .where(studies.c.name == name)
-            ).one_or_none()
-        if row is None:
-            return None
-        return StudyRecord(row.name, read_definition(row.body), row.id, row.created_at)
+            return read_study(connection, name)
 
     def require_study(self, name: str) -> StudyRecord:
         """Return a study with its current definition.
@@ -311,17 +258,8 @@ class Store:
 
     def definitions(self, study: str) -> list[DefinitionRecord]:
         """Return every definition of a study, oldest first."""
-        columns = tables.definitions.c
         with self._reading() as connection:
-            rows = connection.execute(
-                select(columns.id, columns.sha256, columns.body, columns.created_at)
-                .where(columns.study == study)
-                .order_by(columns.id)
-            ).all()
-        return [
-            DefinitionRecord(row.id, row.sha256, read_definition(row.body), row.created_at)
-            for row in rows
-        ]
+            return read_definitions(connection, study)
 
     def audit(self, definition_id: int) -> AuditRecord | None:
         """Return the latest audit of a definition, or None if it was not audited."""

@@ -3,12 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from ablate import analysis
-from ablate.audit import check
-from ablate.audit.codes import as_rows, check_codes
-from ablate.audit.findings import Finding, allow, blocking, ordered
-from ablate.audit.recorded import RecordedRuns, Result
-from ablate.audit.runs import check_runs
-from ablate.audit.trials import check_trials
+from ablate.audits import check
+from ablate.audits.codes import as_rows, check_codes
+from ablate.audits.findings import Finding, allow, blocking, ordered
+from ablate.audits.recorded import RecordedRuns, Result
+from ablate.audits.runs import check_runs
+from ablate.audits.trials import check_trials
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study

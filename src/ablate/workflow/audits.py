@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.audit.codes import as_rows, check_codes
-from ablate.audit.findings import allow as mark_allowed
-from ablate.audit.findings import blocking, ordered
+from ablate.audits.codes import as_rows, check_codes
+from ablate.audits.findings import allow as mark_allowed
+from ablate.audits.findings import blocking, ordered
 from ablate.spec import Ablation, AblationStudy, Search
 from ablate.store import FindingRow
 from ablate.workflow.audited import audit_recorded, audit_study

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate import study as studies
-from ablate.report.confirmed import verdicts
+from ablate.reports.confirmed import verdicts
 from ablate.spec import Direction, Status
 from ablate.store import Store
 from ablate.workflow.request import requested

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.audit.codes import check_codes
+from ablate.audits.codes import check_codes
 from ablate.spec import Ablation
 from ablate.study import Matrix
 from ablate.study import matrix as lay_out

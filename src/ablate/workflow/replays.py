@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ablate import analysis
-from ablate.audit.codes import check_codes
+from ablate.audits.codes import check_codes
 from ablate.spec import Ablation, Cause, Status
 from ablate.store import RunRecord, Store
 from ablate.study import ReplaySummary, Request, Subject

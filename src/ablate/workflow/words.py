@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablate.audit.findings import Finding
+    from ablate.audits.findings import Finding
     from ablate.store import FindingRow
 
 

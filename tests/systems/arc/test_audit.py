@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from ablate.audit.check import declared
-from ablate.audit.evidence_checks import compare_evidence
-from ablate.audit.probes.causality import future_positions
+from ablate.audits.check import declared
+from ablate.audits.evidence_checks import compare_evidence
+from ablate.audits.probes.causality import future_positions
 from ablate.run.lightning_cli import resolve
 from ablate.spec import paths, read_study
 from ablate.systems.arc import ArcDataModule, ArcModule
 from ablate.systems.arc.batches import collate
 from ablate.systems.arc.sequences import examples
-from tests.audit.examined import examined
+from tests.audits.examined import examined
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

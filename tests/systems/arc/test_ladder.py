@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.audit.test_entries import ENTRIES, TABLE, functions_in
+from tests.audits.test_entries import ENTRIES, TABLE, functions_in
 
 _, SECTION = TABLE.read_text(encoding="utf-8").split("\n## In the ARC system\n")
 ROWS = [line.strip("|").split("|") for line in SECTION.splitlines() if re.match(r"\| \d", line)]

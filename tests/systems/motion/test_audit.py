@@ -6,18 +6,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate.audit.evidence_checks import Declared, compare_evidence
-from ablate.audit.probes import keys
-from ablate.audit.probes.beginning import Beginning
-from ablate.audit.probes.bench import Bench
-from ablate.audit.probes.causality import future_positions
-from ablate.audit.probes.signature import signature
+from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.probes import keys
+from ablate.audits.probes.beginning import Beginning
+from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.causality import future_positions
+from ablate.audits.probes.signature import signature
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction
 from ablate.systems.common import blocks
 from ablate.systems.motion import MotionDataModule, MotionModule, properties
 from ablate.systems.motion.losses import LossWeights, Physics
-from tests.audit.examined import changed, codes, evidence
+from tests.audits.examined import changed, codes, evidence
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

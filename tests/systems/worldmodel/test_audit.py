@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ablate.audit.evidence_checks import Declared, compare_evidence
-from ablate.audit.probes.bench import build_short
-from ablate.audit.probes.causality import future_positions
-from ablate.audit.probes.structure import tree
+from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.probes.bench import build_short
+from ablate.audits.probes.causality import future_positions
+from ablate.audits.probes.structure import tree
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction
 from ablate.systems.common import blocks
@@ -21,7 +21,7 @@ from ablate.systems.worldmodel import (
     records,
 )
 from ablate.systems.worldmodel.problems import draw_problem
-from tests.audit.examined import changed, codes, evidence
+from tests.audits.examined import changed, codes, evidence
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),

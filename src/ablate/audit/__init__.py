@@ -1,5 +1,0 @@
-"""May these arms be compared? Static checks, behavioural probes, and a look at what ran."""
-
-from ablate.audit.findings import Finding, Severity
-
-__all__ = ["Finding", "Severity"]

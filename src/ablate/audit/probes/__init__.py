@@ -1,5 +1,0 @@
-"""Probes: the real module and data of an arm, run for a few steps in a worker and watched."""
-
-from ablate.audit.probes.examine import examine
-
-__all__ = ["examine"]

@@ -1,0 +1,166 @@
+"""Audit a prepared study: its configurations, and the behaviour of what they build."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ablate.audits.codes import finding
+from ablate.audits.differences import declared_leaves, flat
+from ablate.audits.evidence import Evidence
+from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.findings import Finding, ordered
+from ablate.audits.probe_request import ProbeRequest
+from ablate.audits.static import check_ablation, check_search
+from ablate.errors import RunError, SpecError
+from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
+from ablate.run.jobs import do_all
+from ablate.spec import AblationStudy, Choice, Config, Study
+
+_EXAMINE = "ablate.audits.probes:examine"
+
+
+def _silent(_: str) -> None:
+    """Show nothing."""
+
+
+def audit(
+    study: Study,
+    launcher: Launcher,
+    say: Callable[[str], None] = _silent,
+    *,
+    resolved: Mapping[str, Config] | None = None,
+    recorded: Mapping[str, Config] | None = None,
+    probes: bool = True,
+) -> list[Finding]:
+    """Return all that stands against comparing the arms of a study, the worst first.
+
+    `resolved` are the arms' configurations with every default, if they are known already;
+    `recorded` those that the study names as the origin of its values. Without `probes` nothing
+    is built. Raises SpecError if a configuration does not resolve.
+    """
+    configs = dict(resolved or _resolve(study, launcher))
+    found: list[Finding] = []
+    evidence: dict[str, Evidence] = {}
+    if probes:
+        evidence, found = _examine(study, configs, launcher, say)
+    if isinstance(study, AblationStudy):
+        static = check_ablation(study, configs, recorded or {})
+    else:
+        static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
+    return ordered([*static, *found])
+
+
+def declared(study: Study) -> Declared:
+    """Return what a study says of its arms, and the best published values of trained arms."""
+    objective = study.objective
+    metrics = {objective.metric: objective.direction}
+    if not isinstance(study, AblationStudy):
+        return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
+    definition = study.definition
+    metrics = {**definition.metrics, **metrics}
+    trained = [arm.name for arm in definition.trained]
+    published = definition.published.values if definition.published else {}
+    reached: dict[str, float] = {}
+    for metric, direction in metrics.items():
+        values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
+        if values:
+            reached[metric] = direction.best(values)
+    changes = {arm.name: tuple(declared_leaves(arm.changes)) for arm in study.arms}
+    return Declared(changes=changes, metrics=metrics, reached=reached)
+
+
+def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
+    """Fill in every default of each arm's configuration; of the config itself for a search."""
+    seed = study.seeds[0]
+    if isinstance(study, AblationStudy):
+        wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
+    else:
+        wanted = {study.name: study.configured({}, seed)}
+    jobs = [Resolve(number, config) for number, config in enumerate(wanted.values())]
+    resolved: dict[str, Config] = {}
+    for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
+        answer = next((event for event in events if isinstance(event, Resolved)), None)
+        if answer is None:
+            raise SpecError(f"{study.name}: {name}: {_reason(events[-1])}")
+        resolved[name] = answer.config
+    return resolved
+
+
+def _examine(
+    study: Study,
+    configs: Mapping[str, Config],
+    launcher: Launcher,
+    say: Callable[[str], None],
+) -> tuple[dict[str, Evidence], list[Finding]]:
+    """Build and try every arm on real batches, and say what that shows."""
+    names = list(configs)
+    say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
+    said = declared(study)
+    request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
+    jobs = [
+        Call(number, dict(config), _EXAMINE, {"request": request})
+        for number, config in enumerate(configs.values())
+    ]
+    evidence: dict[str, Evidence] = {}
+    found: list[Finding] = []
+    for name, events in zip(names, do_all(launcher, jobs), strict=True):
+        answer = next((event for event in events if isinstance(event, Answered)), None)
+        if answer is not None:
+            evidence[name] = Evidence.of(answer.result)
+        else:
+            found.append(_not_examined(name, events[-1]))
+    return evidence, [*compare_evidence(evidence, said), *found]
+
+
+def _not_examined(arm: str, last: Event) -> Finding:
+    return finding(
+        "probe-not-run",
+        [arm],
+        f"the arm could not be examined: {_last_words(last)}",
+        "every probe",
+        "see that the arm trains on a few batches in a process of its own",
+    )
+
+
+def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]:
+    """Return the keys that a study changes or searches, with the values that they take."""
+    if not isinstance(study, AblationStudy):
+        return {
+            path: [parameter.value(label) for label in parameter.labels]
+            if isinstance(parameter, Choice)
+            else list(parameter.ends)
+            for path, parameter in study.space.items()
+        }
+    leaves = [flat(config) for config in configs.values()]
+    values: dict[str, list[Any]] = {}
+    for leaf in dict.fromkeys(leaf for mine in leaves for leaf in mine):
+        taken: list[Any] = []
+        for mine in leaves:
+            if leaf in mine and mine[leaf] not in taken:
+                taken.append(mine[leaf])
+        if len(taken) > 1:
+            values[leaf] = taken
+    return values
+
+
+def _batches_matter(evidence: Mapping[str, Evidence]) -> bool:
+    """Say whether the batch size may change a metric: unless a probe has shown that it does not."""
+    return not evidence or any(
+        "batch invariance" in seen.skipped
+        or any(fault.code == "metric-depends-on-batch" for fault in seen.faults)
+        for seen in evidence.values()
+    )
+
+
+def _reason(last: Event) -> str:
+    if isinstance(last, Lost):
+        raise RunError(f"a worker died while trying a configuration: {last.reason}")
+    return _last_words(last)
+
+
+def _last_words(last: Event) -> str:
+    match last:
+        case Finished(outcome=end) if end.reason:
+            return end.reason
+        case Lost(reason=reason):
+            return reason
+    return "it gives no reason"

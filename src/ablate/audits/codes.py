@@ -1,0 +1,130 @@
+"""Every fact that the audit can find, by its code."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ablate.audits.findings import Finding, Severity
+from ablate.errors import NotFoundError, nearest
+from ablate.store import FindingRow
+
+Stage = Literal["static", "probe", "runs"]
+
+
+@dataclass(frozen=True)
+class Code:
+    """A kind of finding: how bad it is by default, what it says, and which stage finds it."""
+
+    severity: Severity
+    title: str
+    stage: Stage
+
+
+CODES: dict[str, Code] = {
+    # Read off the resolved configurations and the study, before anything runs.
+    "undeclared-difference": Code("error", "arms differ where no change is declared", "static"),
+    "comes-along": Code("note", "another class brings other arguments with it", "static"),
+    "confounded": Code("warning", "an arm changes more than what it is named for", "static"),
+    "rounded-value": Code("warning", "a value is another one, rounded", "static"),
+    "unequal-stopping": Code("error", "arms stop early by different rules", "static"),
+    "unequal-epochs": Code("error", "arms train for different lengths", "static"),
+    "unequal-precision": Code("error", "arms compute in different precisions", "static"),
+    "unequal-data": Code("error", "arms are given different data", "static"),
+    "unequal-validation": Code("error", "arms are validated differently", "static"),
+    "tuned-for-one-arm": Code("warning", "the hyper-parameters were tuned for one arm", "static"),
+    "two-owners": Code("warning", "a hyper-parameter has two values in one config", "static"),
+    "same-config": Code("note", "arms have the same configuration", "static"),
+    "few-seeds": Code("warning", "too few seeds to tell an effect from luck", "static"),
+    "no-floor": Code("note", "no trivial predictor marks the floor", "static"),
+    "best-on-reported-set": Code("note", "the best epoch is picked where it is reported", "static"),
+    "secret": Code("error", "a secret stands in the study or its config", "static"),
+    "searched-seed": Code("error", "a seed is searched as a hyper-parameter", "static"),
+    "small-budget": Code("warning", "the budget is small for the space", "static"),
+    "repeated-choice": Code("warning", "two choices are the same value", "static"),
+    "objective-depends-on-searched": Code(
+        "warning", "a searched key also changes how the objective is measured", "static"
+    ),
+    # Found by building the real model and running it on real batches.
+    "same-function": Code("warning", "arms are the same function", "probe"),
+    "dead-key": Code("warning", "a key of the config changes nothing", "probe"),
+    "sees-the-future": Code("error", "outputs depend on later targets", "probe"),
+    "padding-matters": Code("error", "padding changes an example's output", "probe"),
+    "neighbours-matter": Code("error", "an example's output depends on its neighbours", "probe"),
+    "metric-depends-on-batch": Code("error", "a metric depends on the batch size", "probe"),
+    "train-val-overlap": Code("error", "validation examples are trained on", "probe"),
+    "query-in-own-context": Code("error", "a query is among its own context examples", "probe"),
+    "context-from-validation": Code("error", "training context holds validation examples", "probe"),
+    "no-gradient": Code("warning", "parameters never get a gradient", "probe"),
+    "initial-loss-far-from-chance": Code("warning", "the first loss is far from chance", "probe"),
+    "unequal-initial-scale": Code("warning", "arms start from different scales", "probe"),
+    "unequal-dropout": Code("warning", "arms apply dropout differently", "probe"),
+    "unequal-parameters": Code("note", "arms differ in size", "probe"),
+    "unequal-components": Code("note", "arms of one size have it in other parts", "probe"),
+    "nondeterministic": Code("warning", "the same seed gives other losses", "probe"),
+    "seed-has-no-effect": Code("warning", "another seed changes nothing", "probe"),
+    "property-violated": Code("error", "a component lacks a property it declares", "probe"),
+    "unequal-validation-examples": Code("error", "arms are scored on other examples", "probe"),
+    "unequal-train-examples": Code("warning", "arms are trained on other examples", "probe"),
+    "unequal-lengths": Code("warning", "arms see sequences of other lengths", "probe"),
+    "floor-saturates-metric": Code("warning", "a trivial predictor saturates a metric", "probe"),
+    "probe-not-run": Code("note", "a probe could not be run", "probe"),
+    # Read off what the runs recorded.
+    "diverged": Code("warning", "a run ended because it diverged", "runs"),
+    "non-finite": Code("warning", "a metric is not a finite number", "runs"),
+    "missing-runs": Code("warning", "runs of the design are missing", "runs"),
+    "unequal-run-lengths": Code("warning", "compared runs have different lengths", "runs"),
+    "other-examples": Code("error", "runs were scored on other examples", "runs"),
+    "other-training-data": Code("warning", "runs were trained on other data", "runs"),
+    "data-of-its-own": Code("note", "every seed has data of its own", "runs"),
+    "unpaired-order": Code("note", "seeds do not pair the order of the data", "runs"),
+    "mixed-configs": Code("error", "an arm's runs have different configurations", "runs"),
+    "mixed-code": Code("warning", "compared runs are of different code", "runs"),
+    "mixed-environments": Code("warning", "compared runs are of different environments", "runs"),
+    "uncommitted-code": Code("note", "runs are of code that no commit holds", "runs"),
+    "constant-metric": Code("warning", "a metric does not move", "runs"),
+    "zero-metric": Code("note", "a metric is 0 in every epoch", "runs"),
+    "ties-the-floor": Code("warning", "an arm is no better than a trivial predictor", "runs"),
+    "collapse": Code("warning", "a metric falls and stays down", "runs"),
+    "too-good-too-soon": Code("warning", "an arm is far better at once", "runs"),
+    "below-noise-floor": Code("note", "an effect is within the noise", "runs"),
+    "at-the-edge": Code("warning", "the best value lies at the edge of its range", "runs"),
+    "thin-branch": Code("warning", "a branch of the space was hardly tried", "runs"),
+    "tied-trials": Code("warning", "different trials have exactly the same value", "runs"),
+}
+
+
+def finding(
+    code: str,
+    arms: Iterable[str],
+    what: str,
+    where: str,
+    advice: str,
+    *,
+    severity: Severity | None = None,
+) -> Finding:
+    """Make a finding of a known code, as severe as its code says unless `severity` is given."""
+    return Finding(code, severity or CODES[code].severity, tuple(arms), what, where, advice)
+
+
+def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
+    """Return findings as they are stored and reported, with the stage that found them."""
+    return [
+        FindingRow(
+            code=item.code,
+            severity=item.severity,
+            arms=item.arms,
+            what=item.what,
+            where=item.where,
+            advice=item.advice,
+            allowed=item.allowed,
+            stage=CODES[item.code].stage,
+        )
+        for item in findings
+    ]
+
+
+def check_codes(names: Iterable[str], where: str = "--allow ") -> None:
+    """Raise NotFoundError with near names for a code that does not exist."""
+    for name in names:
+        if name not in CODES:
+            raise NotFoundError(f"{where}{name}: there is no such code: {nearest(name, CODES)}")

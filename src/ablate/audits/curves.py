@@ -1,0 +1,174 @@
+"""What the curves of runs say: do their metrics move, hold up, and look possible?"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
+
+from ablate.audits.codes import finding
+from ablate.audits.findings import Finding
+from ablate.audits.recorded import Curve, RecordedRuns, arms_of, grouped, several, trials_of
+from ablate.spec import Direction
+from ablate.store import RunRecord
+
+_EPOCHS_DOWN = 3
+_FEWEST_EPOCHS = 3
+_FALL, _FALL_OF_PEAK = 0.5, 0.25
+_AT_ONCE = 0.01
+_SAME = 1e-6
+
+
+def check_curves(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Check the validation curves of all runs."""
+    for check in (_non_finite, _unmoving, _collapses, _too_good):
+        yield from check(recorded)
+
+
+def _curves(
+    recorded: RecordedRuns, runs: Iterable[RunRecord]
+) -> Iterator[tuple[str, RunRecord, Curve]]:
+    for metric in recorded.metrics:
+        for run in runs:
+            if curve := recorded.curves.get((run.id, metric)):
+                yield metric, run, curve
+
+
+def _non_finite(recorded: RecordedRuns) -> Iterator[Finding]:
+    seen: dict[str, list[tuple[RunRecord, str]]] = {}
+    for metric, run, curve in _curves(recorded, recorded.runs):
+        bad = [epoch for epoch, value in curve if not math.isfinite(value)]
+        if bad:
+            said = f"{len(bad)} of {len(curve)} from epoch {bad[0]}"
+            seen.setdefault(metric, []).append((run, said))
+    for metric, found in seen.items():
+        said = "; ".join(f"{run.arm} seed {run.seed}: {what}" for run, what in found[:4])
+        yield finding(
+            "non-finite",
+            arms_of(run for run, _ in found),
+            f"{metric} is not finite in {several(len(found), 'run')}: {said}",
+            trials_of(run for run, _ in found),
+            "find the batch that makes it so; nothing chosen by this metric can be trusted",
+        )
+
+
+def _unmoving(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find metrics that stay the same after the first epoch of a run that trains."""
+    for metric in recorded.metrics:
+        zero: list[RunRecord] = []
+        still: dict[float, list[RunRecord]] = {}
+        for name, run, curve in _curves(recorded, recorded.compared):
+            values = [value for _, value in curve]
+            if name != metric or not run.parameters or len(values) < _FEWEST_EPOCHS:
+                continue
+            if not any(values):
+                zero.append(run)
+            elif len(set(values[1:])) == 1 and math.isfinite(values[-1]):
+                still.setdefault(values[-1], []).append(run)
+        if zero:
+            yield finding(
+                "zero-metric",
+                arms_of(zero),
+                f"{metric} is exactly 0 in every epoch of {several(len(zero), 'run')}",
+                trials_of(zero),
+                "see that it is measured and not a default, and choose a metric that can move",
+            )
+        for value, runs in still.items():
+            yield from _constant(recorded, metric, value, runs)
+
+
+def _constant(
+    recorded: RecordedRuns, metric: str, value: float, runs: Sequence[RunRecord]
+) -> Iterator[Finding]:
+    """Word that a metric does not move; that of one seed alone may be a coarse metric's chance."""
+    arms = grouped(runs, lambda run: run.arm)
+    total = grouped(recorded.compared, lambda run: run.arm)
+    whole = [arm for arm, mine in arms.items() if len(mine) == len(total[arm])]
+    like = _like_floor(recorded, metric, value)
+    yield finding(
+        "constant-metric",
+        arms_of(runs),
+        f"{metric} is {value:.6g} in every epoch after the first of "
+        f"{several(len(runs), 'run')}{like}",
+        trials_of(runs),
+        "look at the predictions: does the arm answer the same to every question?",
+        severity=None if whole or like else "note",
+    )
+
+
+def _like_floor(recorded: RecordedRuns, metric: str, value: float) -> str:
+    same = [
+        row.arm
+        for row in recorded.results
+        if row.metric == metric and row.kind == "floor" and abs(row.mean - value) <= _SAME
+    ]
+    return f", as that of {' and '.join(same)}" if same else ""
+
+
+def _collapses(recorded: RecordedRuns) -> Iterator[Finding]:
+    for metric, run, curve in _curves(recorded, recorded.compared):
+        if recorded.metrics[metric].lower_is_better:
+            continue
+        epoch = collapse_epoch(curve)
+        if epoch is None:
+            continue
+        peak = max(value for _, value in curve if math.isfinite(value))
+        last = next(value for _, value in reversed(curve) if math.isfinite(value))
+        yield finding(
+            "collapse",
+            arms_of([run]),
+            f"{metric} of seed {run.seed} falls from {peak:.4g} at epoch {epoch} and stays down: "
+            f"{last:.4g} at the end",
+            trials_of([run]),
+            "look at the loss and the learning rate at this epoch; a best value from before says "
+            "nothing about the trained model",
+        )
+
+
+def collapse_epoch(curve: Curve) -> int | None:
+    """Return the epoch from which a metric that is to rise has fallen and stays down.
+
+    It has collapsed if it lies below its peak by more than half of its range, and by more than a
+    quarter of the peak, to the end and for three epochs at least.
+    """
+    finite = [(epoch, value) for epoch, value in curve if math.isfinite(value)]
+    if len(finite) <= _EPOCHS_DOWN:
+        return None
+    values = [value for _, value in finite]
+    peak = max(values)
+    line = peak - max(_FALL * (peak - min(values)), _FALL_OF_PEAK * abs(peak))
+    down = 0
+    while down < len(finite) and finite[-1 - down][1] < line:
+        down += 1
+    return finite[-down][0] if down >= _EPOCHS_DOWN else None
+
+
+def _too_good(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find arms that after one epoch are far better than all others after one."""
+    for metric, direction in recorded.metrics.items():
+        firsts: dict[str, list[float]] = {}
+        for name, run, curve in _curves(recorded, recorded.compared):
+            if name == metric and run.arm and run.parameters and math.isfinite(curve[0][1]):
+                firsts.setdefault(run.arm, []).append(curve[0][1])
+        means = {arm: median(values) for arm, values in firsts.items()}
+        for arm, value in means.items():
+            others = [other for name, other in means.items() if name != arm]
+            if others and too_good(value, others, direction):
+                yield finding(
+                    "too-good-too-soon",
+                    [arm],
+                    f"{metric} is {value:.4g} after the first epoch, and {median(others):.4g} in "
+                    "the median of the other arms",
+                    f"{metric} at the first epoch",
+                    "see that the arm does not see what it is to predict",
+                )
+
+
+def too_good(value: float, others: Sequence[float], direction: Direction) -> bool:
+    """Say whether a first value is out of all proportion to the first values of other arms.
+
+    For a metric to be minimised it is below a hundredth of their median; for one to be maximised,
+    which is taken for a share, it leaves less than a hundredth of what their median leaves to 1.
+    """
+    typical = median(others)
+    if direction.lower_is_better:
+        return 0 <= value < _AT_ONCE * typical
+    return value <= 1 and typical < 1 and 1 - value < _AT_ONCE * (1 - typical)

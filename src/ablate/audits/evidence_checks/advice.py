@@ -1,0 +1,48 @@
+"""What to do about each thing that evidence shows, and how severe its slight cases are."""
+
+from collections.abc import Iterable
+
+from ablate.audits.codes import finding
+from ablate.audits.findings import Finding, Severity
+
+ADVICE = {
+    "same-function": "compare them as replicates: their gap is noise, not an effect",
+    "dead-key": "remove the key, or make the module read it",
+    "sees-the-future": "mask later positions in every attention, and shift the targets",
+    "padding-matters": "mask the padding in attention, pooling and normalisation",
+    "neighbours-matter": "compute each example on its own: no statistics over the batch",
+    "metric-depends-on-batch": "average over examples or cells of the whole set, not over batches",
+    "train-val-overlap": "split by content, or drop the duplicates from one side",
+    "query-in-own-context": "choose the context among the other examples",
+    "context-from-validation": "choose the context among training examples",
+    "no-gradient": "use these parameters, freeze them, or remove them",
+    "initial-loss-far-from-chance": "start with outputs near zero: check initial values, scaling",
+    "unequal-initial-scale": "initialise the arms by one rule",
+    "unequal-dropout": "apply the same dropout in all arms, or make it the component",
+    "unequal-parameters": "match the sizes, or report them beside the effect",
+    "unequal-components": (
+        "match arms by the parts that are compared, not by the total, and report both"
+    ),
+    "nondeterministic": "seed every random number and set trainer.deterministic",
+    "seed-has-no-effect": "let seed_everything decide the initial values or the data order",
+    "property-violated": "correct the component, or name it for what it does",
+    "unequal-validation-examples": "score the same examples in all arms",
+    "unequal-train-examples": "train all arms on the same examples, or declare the data in the arm",
+    "unequal-lengths": "filter the data in all arms alike",
+    "floor-saturates-metric": "report a metric that a trivial predictor cannot reach",
+    "probe-not-run": "check by hand what the probe would have checked",
+}
+
+SLIGHT: dict[str, Severity] = {
+    "metric-depends-on-batch": "note",
+    "no-gradient": "note",
+    "train-val-overlap": "warning",
+}
+"""How severe a fault is that the probes call slight."""
+
+
+def advised(
+    code: str, arms: Iterable[str], what: str, where: str, severity: Severity | None = None
+) -> Finding:
+    """Make a finding with the advice of its code."""
+    return finding(code, tuple(arms), what, where, ADVICE[code], severity=severity)

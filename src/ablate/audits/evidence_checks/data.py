@@ -1,0 +1,67 @@
+"""Arms that are trained or scored on other examples."""
+
+from collections.abc import Iterator, Mapping
+
+from ablate.audits.evidence import Evidence, Split, learned
+from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.declared import Declared
+from ablate.audits.evidence_checks.grouping import by_arms, grouped
+from ablate.audits.findings import Finding, Severity
+
+LENGTH_SHARE = 0.01
+
+
+def check_data(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
+    """Compare the examples of both splits, their order and the lengths of their sequences."""
+    train = {arm: each.train for arm, each in learned(arms).items() if each.train.digest}
+    val = {arm: each.val for arm, each in arms.items() if each.val.digest}
+    yield from _validation_examples(val, declared)
+    yield from _training_examples(train, declared)
+    yield from _lengths("training", train, declared)
+    yield from _lengths("validation", val, declared)
+
+
+def _validation_examples(splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
+    if odd := _odd({arm: split.digest for arm, split in splits.items()}):
+        severity: Severity | None = "warning" if declared.all_change_data(odd) else None
+        what = _counts(splits)
+        yield advised("unequal-validation-examples", splits, what, "data", severity)
+
+
+def _training_examples(splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
+    code = "unequal-train-examples"
+    if odd := _odd({arm: split.digest for arm, split in splits.items()}):
+        severity: Severity | None = "note" if declared.all_change_data(odd) else None
+        yield advised(code, splits, _counts(splits), "data", severity)
+    elif _odd({arm: split.order for arm, split in splits.items()}):
+        what = "they see the same examples in another order, with the same seed"
+        yield advised(code, splits, what, "data", "note")
+
+
+def _lengths(name: str, splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
+    means = {arm: split.mean_length for arm, split in splits.items() if split.mean_length}
+    first = next(iter(means.values()), 1.0)
+    odd = [
+        arm for arm, mean in means.items() if max(mean, first) / min(mean, first) > 1 + LENGTH_SHARE
+    ]
+    if odd:
+        told = by_arms(
+            (f"mean {mean:.4g}, longest {splits[arm].longest}", arm) for arm, mean in means.items()
+        )
+        severity: Severity | None = "note" if declared.all_change_data(odd) else None
+        yield advised("unequal-lengths", means, f"{name}: {told}", "data", severity)
+
+
+def _odd(digests: Mapping[str, str | None]) -> list[str]:
+    """Name the arms that differ from the first in what they see."""
+    first = next(iter(digests.values()), None)
+    return [arm for arm, digest in digests.items() if digest != first]
+
+
+def _counts(splits: Mapping[str, Split]) -> str:
+    """Count the examples, apart for splits that differ, even if they are equally many."""
+    groups = grouped(((split.digest, split.examples), arm) for arm, split in splits.items())
+    return "; ".join(
+        f"{'unknown many' if count is None else count} examples in {', '.join(names)}"
+        for (_, count), names in groups.items()
+    )

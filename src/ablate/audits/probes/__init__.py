@@ -1,0 +1,5 @@
+"""Probes: the real module and data of an arm, run for a few steps in a worker and watched."""
+
+from ablate.audits.probes.examine import examine
+
+__all__ = ["examine"]

@@ -1,0 +1,197 @@
+"""The workbench: runs an arm's module for a few steps, each time from its beginning."""
+
+import contextlib
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.cli import LightningCLI
+
+from ablate.audits.probes.served import TRAIN_BATCHES, Data
+from ablate.audits.probes.trace import Values, numbers
+from ablate.run.lightning_cli import build
+from ablate.run.randomness import RandomState
+
+KEPT = (
+    "accelerator",
+    "benchmark",
+    "deterministic",
+    "gradient_clip_algorithm",
+    "gradient_clip_val",
+    "max_epochs",
+    "max_steps",
+    "plugins",
+    "use_distributed_sampler",
+)
+"""What a short run takes over from the configured trainer; all else of it is the probes' own."""
+
+
+class Validations(Enum):
+    """When a short training validates: behind its last step if wanted, or behind every step."""
+
+    LAST_STEP = "last step"
+    EVERY_STEP = "every step"
+
+    def settings(self, steps: int, *, wanted: bool) -> dict[str, int]:
+        """Return the trainer's settings for a training of so many steps, one per epoch."""
+        if self is Validations.EVERY_STEP:
+            return {"limit_val_batches": 1, "check_val_every_n_epoch": 1}
+        return {"limit_val_batches": int(wanted), "check_val_every_n_epoch": steps}
+
+
+class Bench:
+    """One configuration and its data; every run begins with the module as the seed makes it.
+
+    Runs are in full precision on one device, without the configured callbacks and loggers; what
+    the module writes goes below `directory`. A training run makes three optimizer steps, one per
+    epoch.
+    """
+
+    def __init__(self, config: dict[str, Any], directory: Path | None = None) -> None:
+        self.directory = directory
+        self._config = config
+        self._cli = build_short(config, directory)
+        self._random = RandomState.capture()
+        self.data = Data(self._cli.datamodule)
+        self._validations = Validations.LAST_STEP
+
+    @property
+    def model(self) -> LightningModule:
+        """The module as built, never run."""
+        model: LightningModule = self._cli.model
+        return model
+
+    @property
+    def order(self) -> str | None:
+        """The digest of the order in which the last training would have seen the data."""
+        return self.data.served.order if self.data.served else None
+
+    def fit(
+        self,
+        *callbacks: Callback,
+        config: dict[str, Any] | None = None,
+        steps: int = TRAIN_BATCHES,
+        validates: bool = False,
+    ) -> None:
+        """Train for some steps, the module of another config if one is given.
+
+        With `validates` the last step is followed by a small validation. A schedule may need a
+        metric in every epoch: if the training of this configuration fails, it is tried again with
+        a validation behind every step, and so are all later ones.
+        """
+        train = partial(self._train, callbacks, config, steps, validates)
+        if config is not None or self._validations is Validations.EVERY_STEP:
+            train()
+            return
+        try:
+            train()
+        except Exception:  # noqa: BLE001 - the second attempt raises what is not cured by it
+            self._validations = Validations.EVERY_STEP
+            train()
+
+    def _train(
+        self,
+        callbacks: Sequence[Callback],
+        config: dict[str, Any] | None,
+        steps: int,
+        validates: bool,
+    ) -> None:
+        # Its optimizer belongs to a module: a copy has none.
+        cli = build_short(self._config if config is None else config, self.directory)
+        settings = self._validations.settings(steps, wanted=validates)
+        self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
+
+    def validate(self, *callbacks: Callback, batches: list[list[Any]] | None = None) -> Values:
+        """Validate on the batches served, or on others, and return what was logged."""
+        trainer = _trainer(self._cli, callbacks, {})
+        self.data.validation = batches
+        try:
+            self._run(partial(trainer.validate, verbose=False), self._copy())
+        finally:
+            self.data.validation = None
+        return numbers(trainer.callback_metrics)
+
+    def _copy(self) -> LightningModule:
+        """Copy the module, and go back to the random numbers that followed its making."""
+        self._random.restore()
+        model: LightningModule = copy.deepcopy(self._cli.model)
+        return model
+
+    def _run(self, entry: Callable[..., Any], model: LightningModule) -> None:
+        self.data.attach(model)
+        with quiet():
+            entry(model, datamodule=self.data.module)
+
+
+def build_short(config: dict[str, Any], directory: Path | None = None) -> LightningCLI:
+    """Build the module and the data of a config, with a trainer for runs of a few steps."""
+    with quiet():
+        return build(
+            short(config),
+            directory,
+            [],
+            logger=False,
+            enable_checkpointing=False,
+            inference_mode=False,
+            num_sanity_val_steps=0,
+            limit_train_batches=1,
+        )
+
+
+def short(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a config whose trainer suits a run of a few steps."""
+    trainer = config.get("trainer") or {}
+    kept = {key: copy.deepcopy(trainer[key]) for key in KEPT if trainer.get(key) is not None}
+    for key in ("max_epochs", "max_steps"):
+        if kept.get(key, -1) != -1:
+            kept[key] = max(kept[key], TRAIN_BATCHES)
+    kept["devices"] = 1
+    if "plugins" not in kept:
+        kept["precision"] = "32-true"
+    return {**config, "trainer": kept}
+
+
+def _trainer(cli: LightningCLI, callbacks: Sequence[Callback], settings: dict[str, int]) -> Trainer:
+    with quiet():
+        trainer = cli.instantiate_trainer(**settings)
+    trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+    return trainer
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what Lightning says about short runs; compile nothing."""
+    names = ("pytorch", "fabric", "fabric.utilities.rank_zero", "fabric.utilities.seed")
+    loggers = [logging.getLogger(f"lightning.{name}") for name in names]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings(), torch.compiler.set_stance("force_eager"):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class _Stop(Callback):
+    """Ends a run after some batches, whatever its configured length."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._left = steps
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        self._left = self._steps
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self._left -= 1
+        trainer.should_stop = self._left <= 0

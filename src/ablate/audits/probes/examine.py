@@ -1,0 +1,197 @@
+"""Put one arm on the workbench and write down what it does."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningModule
+
+from ablate.audits.evidence import Evidence, Fault, Reading
+from ablate.audits.probe_request import ProbeRequest
+from ablate.audits.probes import keys, structure
+from ablate.audits.probes.beginning import Beginning
+from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.canonical import Canonical
+from ablate.audits.probes.determinism import nondeterministic, seedless, unstable
+from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.floors import floor_metrics
+from ablate.audits.probes.flops import Flops
+from ablate.audits.probes.hooks import reason
+from ablate.audits.probes.invariance import batch_invariance
+from ablate.audits.probes.leakage import context_faults, overlap
+from ablate.audits.probes.promises import Promises
+from ablate.audits.probes.signature import Signature, signature
+from ablate.audits.probes.trace import Trace, Values
+from ablate.audits.probes.training import first_faults
+from ablate.spec import content_hash
+
+_OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
+
+
+def examine(config: dict[str, Any], request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Examine an arm by its resolved config: a `ProbeRequest` in, `Evidence` out, as plain data.
+
+    A probe that cannot run is named in the evidence, with the reason.
+    """
+    return _Examination(config, ProbeRequest.of(request or {})).evidence().as_dict()
+
+
+class _Examination:
+    """The probes of one arm, one after the other, and what they have found so far."""
+
+    def __init__(self, config: dict[str, Any], request: ProbeRequest) -> None:
+        seed = config.get("seed_everything")
+        self.seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
+        self.config = {**config, "seed_everything": self.seed}
+        self.request = request
+        self.found = Evidence(
+            config=self._digest("seed_everything"),
+            elsewhere=self._digest("seed_everything", "model"),
+        )
+        self.faults: list[Fault] = []
+        self.skipped: dict[str, str] = {}
+        self.model: LightningModule | None = None
+        self.first: Trace | None = None
+        self.order: str | None = None
+        self.unstable: frozenset[str] = frozenset()
+
+    def evidence(self) -> Evidence:
+        """Run every probe that suits the module."""
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
+            self.bench = Bench(self.config, Path(directory))
+            if structure.trainable(self.bench.model):
+                # Setting the data up may draw random numbers: only later runs are alike.
+                self.bench.fit(steps=1)
+                self._train()
+            else:
+                self.bench.validate()
+            self._probe()
+        return replace(
+            self.found,
+            faults=tuple(self.faults),
+            skipped=self.skipped,
+            seconds=time.monotonic() - started,
+        )
+
+    @contextmanager
+    def _probing(self, name: str) -> Iterator[None]:
+        """Note a probe that fails, and go on."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever the module does, it is noted
+            self.skipped[name] = reason(error)
+
+    def _digest(self, *without: str) -> str:
+        return content_hash({k: v for k, v in self.config.items() if k not in without})
+
+    def _probe(self) -> None:
+        with self._probing("structure"):
+            self._look_inside()
+        self._test_promises()
+        with self._probing("data"):
+            self._look_at_data()
+        if self.first is None:
+            with self._probing("floor"):
+                self.found = replace(self.found, metrics=floor_metrics(self.bench))
+            return
+        with self._probing("determinism"):
+            self._repeat(self.first)
+        with self._probing("canonical weights"):
+            self._sign()
+
+    def _train(self) -> None:
+        first, beginning = Trace(), Beginning()
+        self.bench.fit(first, beginning)
+        self.first, self.order, self.model = first, self.bench.order, beginning.model
+        self.found = replace(self.found, scales=beginning.scales)
+        self.faults += first_faults(first.steps, beginning)
+        self.skipped |= beginning.trouble
+
+    def _look_inside(self) -> None:
+        model = self.model or self.bench.model
+        self.found = replace(
+            self.found,
+            parameters=structure.count(model),
+            dropouts=structure.dropouts(model),
+            settings=model.extra_repr(),
+            shapes=structure.shapes(model),
+            submodules=structure.submodules(model, {}),
+        )
+        with self._probing("FLOPs"):
+            flops = Flops()
+            self.bench.validate(flops)
+            submodules = structure.submodules(model, flops.parts)
+            self.found = replace(self.found, flops=flops.total, submodules=submodules)
+
+    def _test_promises(self) -> None:
+        """Test batch invariance, and what the module declares while it sees the examples alone."""
+        promises = Promises(self.bench.data.module)
+        sources = self.bench.data.val
+        with self._probing("batch invariance"):
+            if sources and all(source.by_example for source in sources):
+                invariance = batch_invariance(self.bench, self.request.metrics, promises)
+                self.faults += invariance.faults
+                self.skipped |= invariance.skipped
+            else:
+                self.skipped["batch invariance"] = _OUT_OF_REACH
+                self.bench.validate(Canonical(), promises)
+        self.faults += promises.faults
+        self.skipped |= promises.skipped
+
+    def _look_at_data(self) -> None:
+        data = self.bench.data
+        train, val = look_at_examples(data)
+        train_sources = [data.train] if data.train else []
+        val_batches = [batch for batches in data.val_batches for batch in batches]
+        self.found = replace(
+            self.found,
+            train=describe(train, train_sources, data.train_batches, self.order),
+            val=describe(val, data.val, val_batches, None),
+        )
+        if train is not None and val is not None:
+            self.faults += overlap(train, val)
+        elif data.train is not None and data.val:
+            self.skipped["leakage"] = _OUT_OF_REACH
+        with self._probing("contexts"):
+            self.faults += context_faults(data, val)
+
+    def _repeat(self, first: Trace) -> None:
+        """Train again with the same seed, then with another."""
+        again = Trace()
+        self.bench.fit(again)
+        self.unstable = unstable(first.steps, again.steps)
+        self.faults += nondeterministic(self.unstable, self.seed)
+        if not {"loss", "weights"} & self.unstable:
+            other = {**self.config, "seed_everything": self.seed + 1}
+            self.faults += seedless(self.bench, first, self.order, other)
+
+    def _sign(self) -> None:
+        """Record what the module does with two sets of canonical weights, and which keys matter."""
+        first, second = (signature(self.bench, number) for number in (1, 2))
+        self.found = replace(
+            self.found,
+            trace=tuple(self._stable(step) for step in first.trace),
+            responses=(self._stable(first.response), self._stable(second.response)),
+        )
+        if self.request.keys is not None:
+            with self._probing("dead keys"):
+                self.found = replace(self.found, keys=self._read_keys(first, self.request.keys))
+
+    def _stable(self, values: Values) -> Values:
+        return {name: value for name, value in values.items() if name not in self.unstable}
+
+    def _read_keys(self, seen: Signature, declared: Mapping[str, list[Any]]) -> dict[str, Reading]:
+        if "weights" in self.unstable:
+            raise ValueError("equal runs differ, so unequal ones prove nothing")
+        wanted = keys.wanted(self.config, list(declared))
+        observer = keys.Observer(self.bench, self.config, seen, self.unstable)
+        until = time.monotonic() + self.request.seconds
+        readings, left = keys.read_keys(observer, wanted, declared, until)
+        if left:
+            self.skipped["dead keys"] = f"{left} of {len(wanted)} keys were not tried: out of time"
+        return readings

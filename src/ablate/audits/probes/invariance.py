@@ -1,0 +1,101 @@
+"""Whether metrics and losses stay the same in whatever batches the examples come."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from lightning.pytorch import Callback
+
+from ablate.audits.evidence import Fault
+from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
+from ablate.audits.probes.neighbours import dependent_examples
+from ablate.audits.probes.source import Source
+
+BySize = Mapping[int, Seen]
+"""What a validation showed, by the size of its batches."""
+
+RANDOM = "it is random: with other random numbers it changes in the same batches, too"
+
+
+@dataclass(frozen=True)
+class Invariance:
+    """What depends on the batch, and what could not be judged, with the reason."""
+
+    faults: list[Fault] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def batch_invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -> Invariance:
+    """Validate the same examples in batches of several sizes: nothing may change.
+
+    Other callbacks may watch the examples alone. Raises ValueError for fewer than two examples.
+    """
+    sources = bench.data.val
+    single, *larger = sizes(max(len(source.spread(EXAMPLES)) for source in sources))
+    if not larger:
+        raise ValueError("it takes two validation examples")
+    alone = validate_in_batches(bench, sources, single, *watches)
+    seen = {single: alone}
+    seen |= {size: validate_in_batches(bench, sources, size) for size in larger}
+    faults = dependent_examples(bench, sources, alone, seen[larger[-1]])
+    moved, random = _unsteady(bench, sources, seen)
+    faults += _metric_faults(moved, metrics, seen, examples_moved=bool(faults))
+    skipped = {f"batch invariance of {name}": RANDOM for name in random if name in metrics}
+    if alone.trouble:
+        skipped[HOOK] = alone.trouble
+    return Invariance(faults, skipped)
+
+
+def sizes(examples: int) -> list[int]:
+    """Return batch sizes to compare: one, one that leaves a short last batch, and all."""
+    ragged = [size for size in range(2, examples) if examples % size]
+    middle = [ragged[len(ragged) // 2]] if ragged else []
+    return sorted({1, *middle, examples})
+
+
+def _unsteady(bench: Bench, sources: Sequence[Source], seen: BySize) -> tuple[list[str], list[str]]:
+    """Name the metrics that change with the batch size, and those that change anyway.
+
+    What changes must do so with other weights, too: a single value may hang on a last digit.
+    """
+    suspects = [name for name in seen[1].metrics if not _steady(name, seen.values())]
+    if not suspects:
+        return [], []
+    again = [validate_in_batches(bench, sources, size, number=2) for size in seen]
+    largest = max(seen)
+    other_seed = validate_in_batches(bench, sources, largest, seed=1)
+    random = [name for name in suspects if not _steady(name, [seen[largest], other_seed])]
+    moved = [name for name in suspects if name not in random and not _steady(name, again)]
+    return moved, random
+
+
+def _steady(name: str, seen: Collection[Seen]) -> bool:
+    first, *others = (each.metrics.get(name, math.nan) for each in seen)
+    return all(close(first, other) for other in others)
+
+
+def _metric_faults(
+    moved: Sequence[str], reported: Collection[str], seen: BySize, *, examples_moved: bool
+) -> list[Fault]:
+    """Judge the metrics that change: those that the study does not report weigh less."""
+    faults = [_metric_fault(name, seen, examples_moved) for name in moved if name in reported]
+    if others := [name for name in moved if name not in reported]:
+        what = f"metrics that the study does not report depend on it too: {', '.join(others)}"
+        faults.append(Fault("metric-depends-on-batch", what, "other metrics", slight=True))
+    return faults
+
+
+def _metric_fault(name: str, seen: BySize, examples_moved: bool) -> Fault:
+    values = ", ".join(
+        f"{each.metrics.get(name, math.nan):.6g} in batches of {size}"
+        for size, each in seen.items()
+    )
+    if examples_moved:
+        why = "outputs depend on the batch"
+    elif seen[1].losses:
+        why = "each example's loss stays the same: the fault is in how values are averaged"
+    else:
+        why = "either the outputs or their average depend on the batch"
+    what = f"the same {max(seen)} examples score {values}; {why}"
+    return Fault("metric-depends-on-batch", what, f"metric {name}")

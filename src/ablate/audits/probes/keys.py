@@ -1,0 +1,146 @@
+"""Which keys of a configuration are read: each is given another value, and something must move."""
+
+import importlib
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from lightning.pytorch import LightningModule
+
+from ablate.audits.evidence import Reading
+from ablate.audits.probes.bench import Bench, build_short
+from ablate.audits.probes.signature import Signature, signature
+from ablate.audits.probes.structure import shapes, trainable, tree
+from ablate.audits.probes.trace import SCHEDULES, exact, norm
+from ablate.errors import AblateError
+from ablate.spec import paths
+
+SECTIONS = ("model", "optimizer", "lr_scheduler")
+TRIES = 3
+
+
+def wanted(config: Mapping[str, Any], declared: Sequence[str]) -> list[str]:
+    """List the keys to try: the declared ones, then every other argument of the model."""
+    sections = {section for section in SECTIONS if config.get(section)}
+    first = [p for p in declared if p.split(".")[0] in sections and paths.has(config, p)]
+    of_model = [
+        path
+        for path in paths.flatten({"model": config.get("model") or {}})
+        if "init_args" in path and not path.endswith("class_path")
+    ]
+    return list(dict.fromkeys([*first, *of_model]))
+
+
+def others(value: Any, annotation: Any = None) -> list[Any]:
+    """Propose other values of a key, those that change most first."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [0, 2 * value, value + 1] if value > 0 else [value + 1, value + 2]
+    if isinstance(value, float):
+        return [value / 2, value * 2] if value else [0.1, 1.0]
+    if isinstance(value, str):
+        return [other for other in _choices(annotation) if other != value]
+    if isinstance(value, list) and value and all(type(item) in {int, float} for item in value):
+        moved = [others(item)[0] for item in value]
+        return [[*moved[:1], *value[1:]], moved]
+    return []
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """List the strings that an annotation allows, if it names them."""
+    if get_origin(annotation) is Literal:
+        return [choice for choice in get_args(annotation) if isinstance(choice, str)]
+    if get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
+        return [choice for part in get_args(annotation) for choice in _choices(part)]
+    return []
+
+
+def annotation(config: Mapping[str, Any], path: str) -> Any:
+    """Return the annotation of the argument that a path leads to; None where it is not known."""
+    keys = paths.parse(path)
+    if len(keys) < 3 or keys[-2] != "init_args":
+        return None
+    owner = paths.get(config, paths.render(keys[:-2]))
+    module, _, name = str(owner.get("class_path", "")).rpartition(".")
+    try:
+        target = getattr(importlib.import_module(module), name)
+        return get_type_hints(target.__init__).get(str(keys[-1]))
+    except (ImportError, AttributeError, NameError, TypeError, ValueError):
+        return None
+
+
+class Observer:
+    """Watches one configuration, and says whether another value of a key makes a difference.
+
+    `seen` is what it does as it is; `unstable` names what differs between equal runs and
+    therefore proves nothing.
+    """
+
+    def __init__(
+        self, bench: Bench, config: dict[str, Any], seen: Signature, unstable: Collection[str]
+    ) -> None:
+        self._bench = bench
+        self._config = config
+        self._unstable = unstable
+        self._built = _structure(bench.model)
+        self._seen = self._exact(seen)
+        self._followed = any(name.startswith(SCHEDULES[0]) for name in seen.trace[-1])
+
+    def reading(self, path: str, alternatives: Sequence[Any]) -> Reading:
+        """Try other values of a key until one is legal; a refused value proves nothing.
+
+        Given alternatives are tried first, and one more value where they change nothing.
+        """
+        value = paths.get(self._config, path)
+        given = [other for other in alternatives if other != value][:TRIES]
+        proposed = others(value, annotation(self._config, path))[:TRIES]
+        wanted = 2 if given else 1
+        dead = 0
+        for other in [*given, *proposed]:
+            effect = self._effect(path, other)
+            if effect == "read":
+                return "read"
+            dead += effect == "dead"
+            if dead == wanted:
+                break
+        return "dead" if dead else "unknown"
+
+    def _effect(self, path: str, value: Any) -> Reading:
+        """Say what the configuration with another value of a key shows of it."""
+        config = paths.fresh(self._config)
+        paths.put(config, path, paths.fresh(value))
+        try:
+            if path.startswith("model") and _structure(build_short(config).model) != self._built:
+                return "read"
+            same = self._exact(signature(self._bench, config=config)) == self._seen
+        except AblateError:
+            return "unknown"
+        except Exception:  # noqa: BLE001 - it builds but does not run: the key is read
+            return "read"
+        if same and path.startswith("lr_scheduler") and not self._followed:
+            return "unknown"
+        return "dead" if same else "read"
+
+    def _exact(self, seen: Signature) -> list[dict[str, str]]:
+        return exact([*seen.trace, seen.response], self._unstable)
+
+
+def _structure(model: LightningModule) -> tuple[Any, ...]:
+    buffers = tuple(tuple(buffer.shape) for buffer in model.buffers())
+    return shapes(model), buffers, tree(model), trainable(model), norm(model).hex()
+
+
+def read_keys(
+    observer: Observer,
+    wanted: Sequence[str],
+    alternatives: Mapping[str, Sequence[Any]],
+    until: float,
+) -> tuple[dict[str, Reading], int]:
+    """Say of every key whether it is read; return also how many were left when time was up."""
+    readings: dict[str, Reading] = {}
+    for number, path in enumerate(wanted):
+        if time.monotonic() > until:
+            return readings, len(wanted) - number
+        readings[path] = observer.reading(path, alternatives.get(path, ()))
+    return readings, 0

@@ -1,0 +1,69 @@
+"""What is wrong with the first steps of a training: idle parameters, a first loss far off."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ablate.audits.evidence import Fault
+from ablate.audits.probes.beginning import Beginning, Gradient
+from ablate.audits.probes.trace import Values
+
+FACTOR = 3.0
+"""How many times chance the first loss may be, and how small a part of it."""
+
+SHOWN = 4
+
+
+def first_faults(steps: Sequence[Values], beginning: Beginning) -> list[Fault]:
+    """Judge the gradients and the first loss of a training."""
+    idle = _idle(beginning.gradients, beginning.untrained)
+    return [*idle, *_far_from_chance(steps, beginning.chance)]
+
+
+def _idle(gradients: Mapping[str, Gradient], untrained: Sequence[str]) -> list[Fault]:
+    """Name the parameters that are not trained; a bias may have to be, for gradients cancel.
+
+    Those that the module itself calls untrained weigh less, too.
+    """
+    idle = {name: gradient for name, gradient in gradients.items() if gradient != "some"}
+    owners = tuple(f"{owner}." for owner in untrained)
+    admitted = [name for name in idle if f"{name}.".startswith(owners)]
+    silent = {name: gradient for name, gradient in idle.items() if name not in admitted}
+    cancelled = [name for name, gradient in silent.items() if gradient == "zero vector"]
+    missing = [name for name in silent if name not in cancelled]
+    total = len(gradients)
+    return [
+        *_fault(missing, f"{len(missing)} of {total} parameters get no gradient"),
+        *_fault(
+            cancelled,
+            f"{len(cancelled)} of {total} parameters have a gradient of exactly zero",
+            slight=True,
+        ),
+        *_fault(
+            admitted,
+            f"as the module says, {len(admitted)} parameters get no gradient",
+            slight=True,
+        ),
+    ]
+
+
+def _fault(parameters: Sequence[str], what: str, *, slight: bool = False) -> list[Fault]:
+    """Say of some parameters what they lack, and which modules own them."""
+    if not parameters:
+        return []
+    owners = list(Counter(name.rpartition(".")[0] or name for name in parameters))
+    shown = ", ".join(owners[:SHOWN]) + (", ..." if len(owners) > SHOWN else "")
+    where = ", ".join(parameters[:SHOWN])
+    return [Fault("no-gradient", f"{what} in three steps: {shown}", where, slight=slight)]
+
+
+def _far_from_chance(steps: Sequence[Values], chance: float | None) -> list[Fault]:
+    loss = steps[0].get("loss") if steps else None
+    if loss is None:
+        return []
+    code, where = "initial-loss-far-from-chance", "training_step"
+    if not math.isfinite(loss):
+        return [Fault(code, f"the first loss is {loss}", where)]
+    if chance is None or math.isnan(chance) or chance / FACTOR <= loss <= chance * FACTOR:
+        return []
+    return [Fault(code, f"the first loss is {loss:.4g}; a uniform guess has {chance:.4g}", where)]

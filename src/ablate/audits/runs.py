@@ -1,0 +1,283 @@
+"""What can be read off the runs once they are made, before they are compared."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from ablate.audits.codes import finding
+from ablate.audits.curves import check_curves
+from ablate.audits.differences import flat, listed
+from ablate.audits.fairness import stopping_rules
+from ablate.audits.findings import Finding
+from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
+from ablate.run.environment import comparable
+from ablate.spec import Cause, canonical_json, paths
+from ablate.store import RunRecord
+
+_FIRST = "first "
+"""How the names of fingerprints begin that are of a run's first batches."""
+_ORDER = "first training batch"
+_SAME = 1e-6
+
+
+def check_runs(recorded: RecordedRuns) -> list[Finding]:
+    """Check the runs of an ablation: may they stand side by side, and do their curves hold up?"""
+    checks = (
+        _diverged,
+        _missing,
+        _mixed_configs,
+        _mixed_code,
+        _mixed_environments,
+        _data,
+        _lengths,
+        check_curves,
+        _floors,
+        _noise,
+    )
+    return list(chain.from_iterable(check(recorded) for check in checks))
+
+
+# --- which runs there are ----------------------------------------------------------------
+
+
+def _diverged(recorded: RecordedRuns) -> Iterator[Finding]:
+    bad = [run for run in recorded.compared if run.cause is Cause.DIVERGED]
+    if bad:
+        yield finding(
+            "diverged",
+            arms_of(bad),
+            f"{several(len(bad), 'run')} diverged: "
+            + "; ".join(f"seed {run.seed}, {run.reason}" for run in bad[:4]),
+            trials_of(bad),
+            "lower the learning rate or the precision's risk and run the arm again; its mean is "
+            "over the runs that survived",
+        )
+
+
+def _missing(recorded: RecordedRuns) -> Iterator[Finding]:
+    rows = [row for row in recorded.results if row.kind != "undeclared" and row.n < row.runs]
+    short = {row.arm: row for row in sorted(rows, key=lambda row: -row.n)}
+    if short:
+        said = ", ".join(f"{row.arm} {row.n} of {row.runs}" for row in short.values())
+        yield finding(
+            "missing-runs",
+            short,
+            f"fewer runs count than the design has: {said}",
+            "seeds",
+            "replay the study until every arm has every seed; a mean over the seeds that worked "
+            "flatters an arm that fails",
+        )
+
+
+def _mixed_configs(recorded: RecordedRuns) -> Iterator[Finding]:
+    by_arm: dict[str | None, list[RunRecord]] = {}
+    for run in recorded.runs:
+        if run.config is not None:
+            by_arm.setdefault(run.arm, []).append(run)
+    for arm, runs in by_arm.items():
+        leaves = [flat(run.config or {}) for run in runs]
+        names = dict.fromkeys(name for values in leaves for name in values)
+        differing = [n for n in names if any(v.get(n) != leaves[0].get(n) for v in leaves)]
+        if differing:
+            yield finding(
+                "mixed-configs",
+                [str(arm)],
+                "its runs have configurations that differ in more than the seed",
+                listed(differing),
+                "replay the study: only runs of equal configurations are replicates",
+            )
+
+
+def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
+    versions = grouped(recorded.runs, lambda run: run.code_version)
+    if len(versions) > 1:
+        yield finding(
+            "mixed-code",
+            arms_of(run for runs in versions.values() for run in runs),
+            "runs of different code stand side by side: "
+            + "; ".join(f"{name} in {named(runs)}" for name, runs in versions.items()),
+            "code version",
+            "run the older ones again with the code of the newer, or see that nothing they use "
+            "has changed",
+        )
+    loose = [name for name in versions if name.endswith("+dirty") or name == "unversioned"]
+    if loose:
+        yield finding(
+            "uncommitted-code",
+            (),
+            f"{several(sum(len(versions[name]) for name in loose), 'run')} used code that no "
+            "commit holds, so nobody can run them again",
+            "code version",
+            "commit before a run that is to be reported",
+        )
+
+
+def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
+    used = grouped(recorded.runs, lambda run: run.environment)
+    bodies = [paths.flatten(comparable(recorded.environments.get(name) or {})) for name in used]
+    names = dict.fromkeys(name for body in bodies for name in body)
+    differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
+    if differing:
+        yield finding(
+            "mixed-environments",
+            arms_of(run for run in recorded.runs),
+            "runs were made on: "
+            + "; ".join(
+                f"{name.rpartition('.')[2]} "
+                + " and ".join(dict.fromkeys(str(body.get(name)) for body in bodies))
+                for name in differing[:4]
+            ),
+            listed(differing),
+            "make all runs of a comparison on one kind of machine with one set of libraries",
+        )
+
+
+def _scored(name: str) -> bool:
+    """Say whether a fingerprint is of the examples that are scored."""
+    return "val" in name.lower() or "test" in name.lower()
+
+
+def _data(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Compare the fingerprints of arms with the same seed: a seed may draw its own data."""
+    prints = recorded.fingerprints
+    names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
+    own = [name for name in names if not name.startswith(_FIRST)]
+    batch = f"{_FIRST}validation batch"
+    for name in own if any(map(_scored, own)) else [*own, batch]:
+        scored = _scored(name)
+        runs = recorded.runs if scored else recorded.compared
+        apart = _apart(runs, prints, name)
+        if not apart:
+            yield from _by_seed(recorded, name)
+            continue
+        said = " and ".join(named(some) for some in apart)
+        by_name = f"the fingerprint {name!r} of the data differs between {said}"
+        if scored:
+            declared = len({_data_section(run) for some in apart for run in some}) > 1
+            yield finding(
+                "other-examples",
+                arms_of(run for some in apart for run in some),
+                f"{by_name} with the same seed",
+                "data",
+                "score every arm on the same examples: their metrics are of different questions",
+                severity="warning" if declared or name == batch else None,
+            )
+        else:
+            yield finding(
+                "other-training-data",
+                arms_of(run for some in apart for run in some),
+                f"{by_name} with the same seed",
+                "data",
+                "see that the difference in the data is what is ablated",
+            )
+    if (apart := _apart(recorded.compared, prints, _ORDER)) and not any(
+        _apart(recorded.compared, prints, name) for name in own
+    ):
+        yield finding(
+            "unpaired-order",
+            arms_of(run for some in apart for run in some),
+            "with the same seed they see the training data in another order",
+            _ORDER,
+            "draw the order from a generator of its own, seeded by the data, to pair the seeds",
+        )
+
+
+def _by_seed(recorded: RecordedRuns, name: str) -> Iterator[Finding]:
+    """Say that the arms agree on their data with each seed, but the seeds do not."""
+    values = {recorded.fingerprints.get(run.id, {}).get(name) for run in recorded.compared}
+    if len(values - {None}) > 1 and not name.startswith(_FIRST):
+        yield finding(
+            "data-of-its-own",
+            (),
+            f"the fingerprint {name!r} of the data differs from seed to seed",
+            "data",
+            "if no seed is meant to draw its own data, the data have changed between runs",
+        )
+
+
+def _apart(
+    runs: Iterable[RunRecord], prints: Mapping[int, Mapping[str, str]], name: str
+) -> list[list[RunRecord]]:
+    """Group the runs of the first seed whose arms differ in a fingerprint by its value."""
+    known = [run for run in runs if name in prints.get(run.id, {})]
+    for mine in grouped(known, lambda run: run.seed).values():
+        groups = grouped(mine, lambda run: prints[run.id][name])
+        if len(groups) > 1:
+            return list(groups.values())
+    return []
+
+
+def _data_section(run: RunRecord) -> str:
+    return canonical_json((run.config or {}).get("data"))
+
+
+def _lengths(recorded: RecordedRuns) -> Iterator[Finding]:
+    done = [run for run in recorded.compared if run.status == "complete" and run.epochs is not None]
+    lengths = grouped(done, lambda run: run.epochs)
+    if len(lengths) < 2:
+        return
+    rules = {canonical_json(_stopping(run)) for run in done}
+    same_rule = len(rules) == 1 and rules != {"[]"} and len({_budget(run) for run in done}) == 1
+    said = ", ".join(f"{n} epochs in {named(runs)}" for n, runs in sorted(lengths.items()))
+    yield finding(
+        "unequal-run-lengths",
+        arms_of(done),
+        said + (", by the same stopping rule" if same_rule else ""),
+        "epochs",
+        "compare at equal budget: the best of more epochs is better by luck alone",
+        severity="note" if same_rule else None,
+    )
+
+
+def _stopping(run: RunRecord) -> list[str]:
+    return stopping_rules(((run.config or {}).get("trainer") or {}).get("callbacks"))
+
+
+def _budget(run: RunRecord) -> str:
+    trainer = (run.config or {}).get("trainer") or {}
+    return canonical_json([trainer.get("max_epochs"), trainer.get("max_steps")])
+
+
+def _floors(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find arms of which some seed is no better than the best floor."""
+    for metric, direction in recorded.metrics.items():
+        rows = [row for row in recorded.results if row.metric == metric and row.n]
+        floors = [row for row in rows if row.kind == "floor"]
+        if not floors:
+            continue
+        best = max(floors, key=lambda row: direction.gain(row.mean, over=0.0))
+        behind = {
+            row.arm: f"{row.arm} in {worse} of {several(row.n, 'seed')}"
+            for row in rows
+            if row.kind == "arm"
+            and (
+                worse := sum(direction.gain(value, over=best.mean) <= _SAME for value in row.values)
+            )
+        }
+        if behind:
+            yield finding(
+                "ties-the-floor",
+                [*behind, best.arm],
+                f"{metric} is no better than that of the trivial predictor {best.arm} "
+                f"({best.mean:.4g}): {', '.join(behind.values())}",
+                metric,
+                "claim nothing for such an arm on this metric, or choose one that a trivial "
+                "predictor does not reach",
+            )
+
+
+def _noise(recorded: RecordedRuns) -> Iterator[Finding]:
+    for metric in recorded.metrics:
+        lost = [
+            row
+            for row in recorded.results
+            if row.metric == metric and row.kind == "arm" and abs(row.effect) <= row.noise
+        ]
+        if lost:
+            said = ", ".join(f"{row.arm} {row.effect:+.4g} (noise {row.noise:.4g})" for row in lost)
+            yield finding(
+                "below-noise-floor",
+                [row.arm for row in lost],
+                f"on {metric} these can't be told from the reference: {said}",
+                metric,
+                "report no effect, or add seeds until the noise is smaller than what you look for",
+            )

@@ -1,0 +1,296 @@
+"""What can be read off a study and its resolved configurations before anything runs."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from ablate.audits.codes import finding
+from ablate.audits.differences import comparisons, flat, listed, reference_of
+from ablate.audits.fairness import check_fairness
+from ablate.audits.findings import Finding, Severity
+from ablate.audits.values import is_rounded, is_secret, shown
+from ablate.spec import (
+    AblationStudy,
+    Choice,
+    Config,
+    SearchStudy,
+    Study,
+    canonical_json,
+    paths,
+)
+
+FEWEST_SEEDS = 3
+_PER_PARAMETER = 5
+_OWNERS = {
+    "lr": "lr",
+    "learning_rate": "lr",
+    "betas": "betas",
+    "momentum": "momentum",
+    "weight_decay": "weight_decay",
+    "batch_size": "batch_size",
+    "max_epochs": "max_epochs",
+    "num_epochs": "max_epochs",
+    "epochs": "max_epochs",
+    "max_steps": "max_steps",
+    "gradient_clip_val": "gradient_clip_val",
+    "grad_clip": "gradient_clip_val",
+    "precision": "precision",
+}
+"""Names under which a hyper-parameter is known -> its one name."""
+_SECTIONS = ("model.", "data.", "optimizer.", "trainer.")
+_SEED = re.compile(r"(?:^|_)seeds?(?:_everything)?$")
+_BATCHES = re.compile(r"^data\..*batch_size$")
+_MEASURING = re.compile(
+    r"^trainer\.(?:precision|limit_val_batches|val_check_interval|check_val_every_n_epoch)$"
+)
+
+
+def check_ablation(
+    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+) -> list[Finding]:
+    """Check the arms of an ablation by their resolved configurations, given by arm.
+
+    `recorded` holds configurations that the study names as the origin of its values, by where
+    they are recorded.
+    """
+    return [
+        *_secrets(study),
+        *check_fairness(comparisons(study, resolved)),
+        *_rounded(study, resolved, recorded),
+        *_two_owners(resolved),
+        *_same_configs(resolved),
+        *_tuned_for_one(study),
+        *_few_seeds(study),
+        *_no_floor(study),
+        *_best_on_reported(study),
+    ]
+
+
+def check_search(
+    study: SearchStudy, resolved: Config, *, batches_matter: bool = True
+) -> list[Finding]:
+    """Check a search by its space, its budget and the resolved base configuration.
+
+    `batches_matter` says that the batch size may change how the objective is measured.
+    """
+    return [
+        *_secrets(study),
+        *_searched_seeds(study),
+        *_repeated_choices(study),
+        *_small_budget(study),
+        *_measured_by_searched(study, batches_matter=batches_matter),
+        *_two_owners({"": resolved}),
+        *_best_on_reported(study),
+    ]
+
+
+def _secrets(study: Study) -> Iterator[Finding]:
+    leaves = paths.flatten(study.definition.as_plain())
+    found = [path for path, value in leaves.items() if is_secret(path, value)]
+    if found:
+        yield finding(
+            "secret",
+            (),
+            f"{len(found)} of its values look like passwords, tokens or keys (not shown here)",
+            listed(found),
+            "refer to a secret by an environment variable, and change this one: it has been read",
+        )
+
+
+def _rounded(
+    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+) -> Iterator[Finding]:
+    origins = {**recorded, "the config": study.definition.config}
+    reference = reference_of(study)
+    origins[f"the arm {reference}"] = resolved[reference]
+    leaves = {name: flat(config) for name, config in origins.items()}
+    seen: dict[tuple[str, float], list[str]] = {}
+    where: dict[tuple[str, float], tuple[str, float]] = {}
+    for arm, config in resolved.items():
+        for leaf, value in flat(config).items():
+            for origin, values in leaves.items():
+                if is_rounded(value, values.get(leaf)):
+                    seen.setdefault((leaf, value), []).append(arm)
+                    where[leaf, value] = origin, values[leaf]
+                    break
+    for (leaf, value), arms in seen.items():
+        origin, original = where[leaf, value]
+        yield finding(
+            "rounded-value",
+            arms,
+            f"{leaf.rpartition('.')[2]} is {value!r}, and {original!r} in {origin}: "
+            "the same value, rounded",
+            leaf,
+            "leave the key out of the arm, or freeze the trial: values are never retyped",
+        )
+
+
+def _two_owners(resolved: Mapping[str, Config]) -> Iterator[Finding]:
+    seen: dict[tuple[str, str], list[str]] = {}
+    for arm, config in resolved.items():
+        owners: dict[str, dict[str, Any]] = {}
+        for leaf, value in flat(config).items():
+            name, bracket, place = leaf.rpartition(".")[2].partition("[")
+            if name in _OWNERS and value is not None and leaf.startswith(_SECTIONS):
+                owners.setdefault(_OWNERS[name] + bracket + place, {})[leaf] = value
+        for name, values in owners.items():
+            if len({canonical_json(value) for value in values.values()}) > 1:
+                said = " and ".join(f"{leaf} is {shown(leaf, v)}" for leaf, v in values.items())
+                seen.setdefault((name, said), []).append(arm)
+    for (name, said), arms in seen.items():
+        yield finding(
+            "two-owners",
+            filter(None, arms),
+            f"{said}: which {name} holds can't be read off the config",
+            name,
+            "keep one key for it, and let the module read the other from there",
+        )
+
+
+def _same_configs(resolved: Mapping[str, Config]) -> Iterator[Finding]:
+    groups: dict[str, list[str]] = {}
+    for arm, config in resolved.items():
+        groups.setdefault(canonical_json(flat(config)), []).append(arm)
+    for arms in groups.values():
+        if len(arms) > 1:
+            yield finding(
+                "same-config",
+                arms,
+                "they resolve to the same configuration: replicates, which differ by nothing "
+                "but chance",
+                "arms",
+                "read their difference as the noise floor, or drop one of them",
+            )
+
+
+def _tuned_for_one(study: AblationStudy) -> Iterator[Finding]:
+    definition = study.definition
+    arms = [arm.name for arm in definition.trained]
+    tuned_for = definition.provenance.tuned_for
+    if tuned_for in arms and len(arms) > 1 and not definition.tune:
+        yield finding(
+            "tuned-for-one-arm",
+            [arm for arm in arms if arm != tuned_for],
+            f"the hyper-parameters were tuned for {tuned_for} only; the other arms inherit them",
+            "provenance.tuned_for",
+            "tune every arm with the same budget, or say that the others are not tuned",
+        )
+
+
+def _few_seeds(study: Study) -> Iterator[Finding]:
+    amount = len(study.seeds)
+    if amount < FEWEST_SEEDS:
+        yield finding(
+            "few-seeds",
+            (),
+            f"{amount} seed{'' if amount == 1 else 's'}: "
+            + ("no spread can be measured" if amount == 1 else "the spread is a guess"),
+            "seeds",
+            f"give at least {FEWEST_SEEDS} seeds, more for small effects",
+        )
+
+
+def _no_floor(study: AblationStudy) -> Iterator[Finding]:
+    if not study.definition.floors:
+        yield finding(
+            "no-floor",
+            (),
+            "no arm shows what a trivial predictor reaches on these metrics",
+            "floor",
+            "add floors: modules without parameters that answer with a constant or a copy",
+        )
+
+
+def _best_on_reported(study: Study) -> Iterator[Finding]:
+    objective = study.objective
+    if objective.at == "best":
+        yield finding(
+            "best-on-reported-set",
+            (),
+            f"each run is read at its best {objective.metric} of all validations, "
+            "and that value is reported",
+            "objective.at",
+            "set objective.at to last, or report on data that chose nothing",
+        )
+
+
+def _searched_seeds(study: SearchStudy) -> Iterator[Finding]:
+    found = [path for path in study.space if _SEED.search(_last(path))]
+    if found:
+        yield finding(
+            "searched-seed",
+            (),
+            "the search would pick the luckiest seed",
+            listed(f"space.{path}" for path in found),
+            "take it out of the space and give several seeds instead: the objective is their mean",
+        )
+
+
+def _repeated_choices(study: SearchStudy) -> Iterator[Finding]:
+    for path, parameter in study.space.items():
+        if not isinstance(parameter, Choice):
+            continue
+        for left, right in combinations(parameter.labels, 2):
+            if canonical_json(parameter.value(left)) != canonical_json(parameter.value(right)):
+                continue
+            if _tells_apart(study, path, left, right):
+                continue
+            yield finding(
+                "repeated-choice",
+                (),
+                f"the choices {left!r} and {right!r} are the same value",
+                f"space.{path}",
+                "write a value once: a copy is no prior, and the sampler learns each one anew",
+            )
+
+
+def _tells_apart(study: SearchStudy, path: str, left: Any, right: Any) -> bool:
+    """Say whether a condition of another parameter holds for one of two choices only."""
+    conditions = [other.when.get(path) for other in study.space.values()]
+    return any(said and (left in said) != (right in said) for said in conditions)
+
+
+def _small_budget(study: SearchStudy) -> Iterator[Finding]:
+    trials, size = study.definition.budget.trials, len(study.space)
+    if trials is None or trials >= _PER_PARAMETER * size:
+        return
+    severity: Severity = "warning" if trials < 2 * size else "note"
+    yield finding(
+        "small-budget",
+        (),
+        f"{trials} trials for {size} parameters: "
+        f"fewer than {2 if severity == 'warning' else _PER_PARAMETER} per parameter",
+        "budget.trials",
+        "raise the budget or search fewer parameters",
+        severity=severity,
+    )
+
+
+def _measured_by_searched(study: SearchStudy, *, batches_matter: bool) -> Iterator[Finding]:
+    batches = [path for path in study.space if _BATCHES.search(path)]
+    measuring = [path for path in study.space if _MEASURING.search(path)]
+    other_data = [
+        path
+        for path in study.space
+        if path.split(".")[0] == "data" and path not in batches and not _SEED.search(_last(path))
+    ]
+    measuring = [*(batches if batches_matter else ()), *measuring]
+    advice = "measure the objective the same way in every trial"
+    kinds: tuple[tuple[list[str], Severity, str], ...] = (
+        (
+            measuring,
+            "warning",
+            "searched keys may change how the objective is taken",
+        ),
+        (other_data, "note", "searched keys of the data may change what is scored"),
+    )
+    for found, severity, what in kinds:
+        if found:
+            where = listed(f"space.{path}" for path in found)
+            code = "objective-depends-on-searched"
+            yield finding(code, (), what, where, advice, severity=severity)
+
+
+def _last(path: str) -> str:
+    return path.rpartition(".")[2].partition("[")[0]

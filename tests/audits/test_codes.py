@@ -1,0 +1,82 @@
+import inspect
+import re
+from pathlib import Path
+
+import ablate.audit
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.audits.codes import CODES, check_codes, finding
+from ablate.audits.findings import Finding, allow, blocking, ordered
+from ablate.errors import NotFoundError
+
+SOURCES = {
+    path: path.read_text()
+    for path in Path(inspect.getfile(ablate.audits)).parent.rglob("*.py")
+    if path.name != "codes.py"
+}
+severities = st.sampled_from(["error", "warning", "note"])
+findings = st.lists(
+    st.builds(
+        Finding, st.sampled_from(sorted(CODES)), severities, st.just(()), st.text(max_size=3),
+        st.just("w"), st.just("a"),
+    )
+)  # fmt: skip
+
+
+def test_codes_are_names_in_kebab_case_with_a_title():
+    for name, code in CODES.items():
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
+        assert code.title[:1].islower()
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_every_code_is_found_by_some_check(name):
+    assert any(f'"{name}"' in source for source in SOURCES.values())
+
+
+def test_a_finding_is_as_severe_as_its_code_unless_said_otherwise():
+    assert finding("secret", (), "", "", "").severity == "error"
+    assert finding("secret", (), "", "", "", severity="note").severity == "note"
+
+
+def test_an_unknown_code_names_the_nearest():
+    check_codes(["secret"])
+    with pytest.raises(NotFoundError, match="did you mean 'same-function'"):
+        check_codes(["secret", "same-fonction"])
+
+
+@given(findings)
+def test_the_worst_findings_come_first_and_none_is_lost_or_said_twice(found):
+    arranged = ordered(found)
+    ranks = [["error", "warning", "note"].index(item.severity) for item in arranged]
+    assert ranks == sorted(ranks)
+    assert set(arranged) == set(found)
+    assert len(arranged) == len(set(found))
+
+
+@given(findings, st.sets(st.sampled_from(sorted(CODES))))
+def test_allowed_errors_do_not_block(found, codes):
+    marked = allow(found, codes)
+    assert [item.code for item in marked] == [item.code for item in found]
+    assert {item.code for item in blocking(marked)} == {
+        item.code for item in found if item.severity == "error"
+    } - codes
+
+
+def test_what_a_study_allows_is_allowed_for_the_arms_it_names_only():
+    def leak(*arms):
+        return Finding("sees-the-future", "error", arms, "w", "model", "a")
+
+    declared = {"sees-the-future": ("shows", "tells")}
+    for arms, blocked in [
+        (("shows",), False),
+        (("shows", "tells"), False),
+        (("shows", "sound"), True),
+        (("sound",), True),
+        ((), True),
+    ]:
+        assert bool(blocking(allow([leak(*arms)], (), declared))) is blocked
+    other = Finding("train-val-overlap", "error", ("shows",), "w", "data", "a")
+    assert blocking(allow([other], (), declared)) == [other]

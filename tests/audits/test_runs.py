@@ -1,0 +1,347 @@
+"""Each fault is planted in what runs recorded; clean runs give no finding at all."""
+
+import math
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.audits.curves import collapse_epoch, too_good
+from ablate.audits.recorded import Recorded, Result
+from ablate.audits.runs import check_runs
+from ablate.audits.trials import check_trials, edge_of
+from ablate.spec import FloatRange, IntRange
+from ablate.store import RunRecord, TrialRecord
+from tests.audits.studies import SEARCH, STOPPING, codes
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+DEFINITION = {
+    "arms": {"full": {}, "narrow": {}},
+    "floor": {"zero": {}},
+    "reference": "full",
+    "seeds": [1, 2],
+    "metrics": {"acc": "maximize"},
+    "objective": {"metric": "loss", "direction": "minimize", "at": "last"},
+}
+ACC = {"full": [0.5, 0.6, 0.7, 0.8, 0.85], "narrow": [0.4, 0.5, 0.6, 0.7, 0.75], "zero": [0.3]}
+LOSS = {"full": [2.0, 1.5, 1.2, 1.0, 0.9], "narrow": [2.2, 1.7, 1.5, 1.3, 1.2], "zero": [2.5]}
+CONFIG = {"data": {"size": 10}, "trainer": {"max_epochs": 5, "callbacks": None}}
+
+
+def run(number, arm, seed, **changes):
+    known = RunRecord(
+        id=number, study="s", trial=number, arm=arm, seed=seed, attempt=0, definition_id=1,
+        status="complete", reason=None, config_hash="h", parameters=0 if arm == "zero" else 10,
+        profile="cpu", device="CPU", environment="e", code_version="abc", directory="d",
+        epochs=len(ACC[arm]), steps=50, created_at=NOW, finished_at=NOW,
+        config={**CONFIG, "seed_everything": seed},
+    )  # fmt: skip
+    return replace(known, **changes)
+
+
+RUNS = [
+    run(number, arm, seed)
+    for number, (arm, seed) in enumerate((a, s) for a in ("full", "narrow", "zero") for s in (1, 2))
+]
+RESULTS = [
+    Result("acc", "maximize", "full", "arm", 2, (0.85, 0.86), math.nan, math.nan),
+    Result("acc", "maximize", "narrow", "arm", 2, (0.75, 0.76), -0.1, 0.02),
+    Result("acc", "maximize", "zero", "floor", 2, (0.3, 0.3), -0.55, 0.02),
+]
+CLEAN = Recorded(
+    definition=DEFINITION,
+    runs=RUNS,
+    curves={
+        (one.id, name): list(enumerate(value + one.seed / 1000 for value in values[one.arm]))
+        for one in RUNS
+        for name, values in (("acc", ACC), ("loss", LOSS))
+    },
+    fingerprints={
+        one.id: {
+            "train": "t",
+            "val": "v",
+            "first training batch": f"b{one.seed}",
+            "first validation batch": "c",
+        }
+        for one in RUNS
+    },
+    environments={"e": {"python": "3.12", "libraries": {"torch": "2.9"}}},
+    results=RESULTS,
+)
+
+
+def with_run(number, **changes):
+    runs = [replace(one, **changes) if one.id == number else one for one in RUNS]
+    return replace(CLEAN, runs=runs)
+
+
+def with_curve(number, metric, values):
+    return replace(CLEAN, curves={**CLEAN.curves, (number, metric): list(enumerate(values))})
+
+
+def with_result(arm, **changes):
+    results = [row._replace(**changes) if row.arm == arm else row for row in RESULTS]
+    return replace(CLEAN, results=results)
+
+
+def with_fingerprints(name, by_run, *, drop=()):
+    prints = {
+        run_id: {key: value for key, value in known.items() if key not in drop}
+        | ({name: by_run[run_id]} if run_id in by_run else {})
+        for run_id, known in CLEAN.fingerprints.items()
+    }
+    return replace(CLEAN, fingerprints=prints)
+
+
+def test_clean_runs_give_no_finding():
+    assert check_runs(CLEAN) == []
+
+
+NAN = math.nan
+OTHER_DATA = {**CONFIG, "data": {"size": 5}}
+DIRTY = [replace(one, code_version="a+dirty") for one in RUNS]
+PLANTED = [
+    ("diverged", "warning", with_run(2, status="failed", reason="diverged: the loss is nan")),
+    ("missing-runs", "warning", with_result("narrow", values=(0.75,))),
+    ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
+    ("mixed-code", "warning", with_run(2, code_version="def")),
+    ("uncommitted-code", "note", replace(CLEAN, runs=DIRTY)),
+    ("other-examples", "error", with_fingerprints("val", {2: "w", 3: "w"})),
+    ("other-training-data", "warning", with_fingerprints("train", {2: "u"})),
+    ("unpaired-order", "note", with_fingerprints("first training batch", {2: "x"})),
+    ("unequal-run-lengths", "warning", with_run(2, epochs=9)),
+    ("non-finite", "warning", with_curve(2, "acc", [NAN, 0.5, 0.6, 0.7, 0.75])),
+    ("constant-metric", "note", with_curve(2, "acc", [0.4, 0.5, 0.5, 0.5, 0.5])),
+    ("zero-metric", "note", with_curve(2, "acc", [0.0] * 5)),
+    ("collapse", "warning", with_curve(2, "acc", [0.4, 0.7, 0.2, 0.1, 0.15])),
+    ("too-good-too-soon", "warning", with_curve(2, "loss", [1e-5, 1e-5, 2e-5])),
+    ("ties-the-floor", "warning", with_result("narrow", values=(0.75, 0.3))),
+    ("below-noise-floor", "note", with_result("narrow", effect=-0.01)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "severity", "recorded"), PLANTED, ids=[p[0] for p in PLANTED])
+def test_a_planted_fault_is_found_and_nothing_else(code, severity, recorded):
+    if code == "too-good-too-soon":  # both seeds, as the middle of an arm's seeds counts
+        recorded = replace(recorded, curves={**recorded.curves, (3, "loss"): [(0, 1e-5)]})
+    findings = check_runs(recorded)
+    assert codes(findings) == {code: severity}
+    (item,) = findings
+    assert item.what
+    assert item.where
+    assert item.advice
+    if code != "uncommitted-code":
+        assert "narrow" in item.arms
+
+
+def test_environments_are_told_apart_by_what_differs():
+    other = {"python": "3.12", "libraries": {"torch": "2.8"}}
+    mixed = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": other})
+    (item,) = check_runs(mixed)
+    assert item.code == "mixed-environments"
+    assert item.where == "libraries.torch"
+    assert "torch 2.9 and 2.8" in item.what
+
+
+def test_hosts_alone_are_no_different_environments():
+    twin = {**CLEAN.environments["e"], "host": "second"}
+    spread = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": twin})
+    assert not list(check_runs(spread))
+
+
+def test_other_examples_are_a_warning_where_the_data_is_what_differs():
+    runs = [replace(r, config=OTHER_DATA) if r.arm == "narrow" else r for r in RUNS]
+    recorded = replace(with_fingerprints("val", {2: "w", 3: "w"}), runs=runs)
+    assert codes(check_runs(recorded)) == {"other-examples": "warning"}
+
+
+def test_the_first_batch_speaks_where_the_data_names_no_scored_examples():
+    other = with_fingerprints("first validation batch", {2: "x", 3: "x"}, drop={"val"})
+    assert [item.code for item in check_runs(other)] == ["other-examples"]
+
+
+def test_without_fingerprints_of_the_data_the_first_batches_speak():
+    own = ("train", "val")
+    assert check_runs(with_fingerprints("", {}, drop=own)) == []
+    other = with_fingerprints("first validation batch", {2: "x", 3: "x"}, drop=own)
+    assert codes(check_runs(other)) == {"other-examples": "warning"}
+
+
+def test_data_drawn_by_the_seed_is_the_same_for_every_arm():
+    (item,) = check_runs(with_fingerprints("val", {r.id: f"v{r.seed}" for r in RUNS}))
+    assert (item.code, item.severity, item.arms) == ("data-of-its-own", "note", ())
+    assert "'val'" in item.what
+
+
+def test_lengths_that_one_stopping_rule_made_are_a_note():
+    trainer = {"max_epochs": 9, "callbacks": [STOPPING]}
+    runs = [replace(r, config={**(r.config or {}), "trainer": trainer}) for r in RUNS]
+    recorded = replace(CLEAN, runs=[replace(r, epochs=9) if r.id == 2 else r for r in runs])
+    assert codes(check_runs(recorded)) == {"unequal-run-lengths": "note"}
+
+
+def test_a_constant_equal_to_a_floor_names_it():
+    (item,) = check_runs(with_curve(2, "acc", [0.35, 0.3, 0.3, 0.3, 0.3]))
+    assert item.severity == "warning"
+    assert "as that of zero" in item.what
+
+
+def test_a_metric_that_moves_in_no_run_of_an_arm_is_a_warning():
+    still = {(number, "acc"): [(0, 0.4), (1, 0.5), (2, 0.5)] for number in (2, 3)}
+    (item,) = check_runs(replace(CLEAN, curves={**CLEAN.curves, **still}))
+    assert (item.code, item.severity, item.arms) == ("constant-metric", "warning", ("narrow",))
+
+
+@pytest.mark.parametrize(("number", "parameters"), [(4, 10), (2, 0)])
+def test_what_is_a_floor_or_does_not_train_is_no_constant_predictor(number, parameters):
+    curves = {**CLEAN.curves, (number, "acc"): [(epoch, 0.5) for epoch in range(9)]}
+    runs = [replace(r, parameters=parameters) if r.id == number else r for r in RUNS]
+    assert check_runs(replace(CLEAN, curves=curves, runs=runs)) == []
+
+
+def test_an_arm_behind_the_floor_is_found_in_either_direction():
+    (item,) = check_runs(with_result("narrow", values=(0.1, 0.4)))
+    assert "narrow in 1 of 2 seeds" in item.what
+    down = [row._replace(values=tuple(1 - value for value in row.values)) for row in RESULTS]
+    lower = {**DEFINITION, "metrics": {"acc": "minimize"}}
+    recorded = replace(CLEAN, definition=lower, results=down)
+    assert "ties-the-floor" not in codes(check_runs(recorded))
+
+
+def test_a_collapse_names_its_epoch():
+    (item,) = check_runs(with_curve(2, "acc", [0.4, 0.7, 0.6, 0.2, 0.1, 0.15]))
+    assert "from 0.7" in item.what
+    assert "epoch 3" in item.what
+
+
+@pytest.mark.parametrize(
+    ("values", "epoch"),
+    [
+        ([0.67, 0.13, 0.13, 0.13], 1),
+        ([0.4, 0.7, 0.2, 0.1, 0.6], None),  # it recovers
+        ([0.4, 0.7, 0.8, 0.2, 0.1], None),  # too short to say
+        ([0.281, 0.284, 0.2815, 0.281, 0.281], None),  # a wobble, all of its range
+        ([0.7, 0.1], None),
+        ([], None),
+        ([0.6, 0.7, NAN, 0.1, 0.1, 0.1, NAN], 3),
+    ],
+)
+def test_a_collapse_is_deep_and_lasts(values, epoch):
+    assert collapse_epoch(list(enumerate(values))) == epoch
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=12))
+def test_a_metric_that_only_rises_never_collapses(values):
+    assert collapse_epoch(list(enumerate(sorted(values)))) is None
+
+
+@given(st.floats(0.01, 10), st.lists(st.floats(0.1, 10), min_size=1))
+def test_a_loss_of_the_size_of_the_others_is_not_too_good(value, others):
+    assert not too_good(max(value, min(others) / 10), [*others, *others], "minimize") or (
+        value < min(others)
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "others", "direction", "suspicious"),
+    [
+        (1e-5, [0.9, 1.1], "minimize", True),
+        (0.5, [0.9, 1.1], "minimize", False),
+        (-3.0, [0.9, 1.1], "minimize", False),
+        (0.9999, [0.6, 0.7], "maximize", True),
+        (0.9, [0.6, 0.7], "maximize", False),
+        (1.0, [1.0, 1.0], "maximize", False),
+        (30.0, [20.0], "maximize", False),
+        (1.5, [0.9], "maximize", False),
+    ],
+)
+def test_too_good_is_out_of_all_proportion(value, others, direction, suspicious):
+    assert too_good(value, others, direction) is suspicious
+
+
+# --- trials ------------------------------------------------------------------------------
+
+BRANCHED = {
+    **SEARCH["space"],
+    "model.init_args.rate": {"float": [0.0, 1.0], "when": {"model.init_args.kind": ["b"]}},
+}
+SPACE = {**SEARCH, "space": BRANCHED, "objective": {"metric": "l", "direction": "minimize"}}
+
+
+def trials(count=20, **changes):
+    """Imagine trials whose first is the best, inside its ranges."""
+    found = []
+    for number in range(count):
+        params = {
+            "optimizer.init_args.lr": 10 ** -(2 + number / 20),
+            "model.init_args.width": 20 + number,
+            "model.init_args.kind": "ab"[number % 2],
+        }
+        params |= changes if number == 0 else {}
+        found.append(TrialRecord(number, "complete", 0.1 + number / 7, params, {}, NOW, NOW))
+    return found
+
+
+def test_a_sound_search_gives_no_finding():
+    assert check_trials(SPACE, trials()) == []
+    assert check_trials(SPACE, []) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "edge"),
+    [
+        ("optimizer.init_args.lr", 0.0985, "upper"),
+        ("optimizer.init_args.lr", 1.1e-5, "lower"),
+        ("model.init_args.width", 64, "upper"),
+        ("model.init_args.width", 8, "lower"),
+    ],
+)
+def test_a_best_value_at_the_edge_of_its_range_is_found(path, value, edge):
+    (item,) = check_trials(SPACE, trials(**{path: value}))
+    assert item.code == "at-the-edge"
+    assert item.where == f"space.{path}"
+    assert edge in item.what
+    assert check_trials(SPACE, trials(3, **{path: value})) == []
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        (FloatRange(float=(0.0, 0.4)), 0.001),
+        (FloatRange(float=(0.0, 1.0)), 0.999),
+        (IntRange(int=(1, 6)), 1),
+        (IntRange(int=(2, 3)), 3),
+        (FloatRange(float=(1e-5, 1e-1), log=True), 0.05),
+    ],
+)
+def test_an_end_that_can_not_be_passed_is_no_edge(parameter, value):
+    assert edge_of(parameter, value) == ""
+
+
+@given(st.floats(1e-6, 1), st.floats(1.5, 1e6), st.floats(0.05, 0.95), st.booleans())
+def test_what_lies_well_inside_is_at_no_edge(low, factor, share, log):
+    high = low * factor
+    value = low * (high / low) ** share if log else low + share * (high - low)
+    assert edge_of(FloatRange(float=(low, high), log=log), value) == ""
+
+
+def test_a_branch_that_was_hardly_tried_is_found():
+    rare = [replace(t, params={**t.params, "model.init_args.kind": "a"}) for t in trials()]
+    rare[3].params["model.init_args.kind"] = "b"
+    (item,) = check_trials(SPACE, rare)
+    assert (item.code, item.where) == ("thin-branch", "space.model.init_args.kind")
+    assert "b 1" in item.what
+    assert check_trials({**SPACE, "space": SEARCH["space"]}, rare) == []
+
+
+def test_different_points_with_one_value_are_found():
+    tied = [replace(t, value=0.28) if t.number in (4, 7, 9) else t for t in trials()]
+    (item,) = check_trials(SPACE, tied)
+    assert item.code == "tied-trials"
+    assert "4, 7, 9" in item.what
+    assert (
+        check_trials(SPACE, [replace(t, value=0.28) if t.number in (4, 7) else t for t in trials()])
+        == []
+    )

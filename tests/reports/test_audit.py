@@ -1,0 +1,85 @@
+"""What the audit found stands in the report, allowed or not."""
+
+import csv
+
+import pytest
+
+from ablate.store import FindingRow
+from tests.reports import conftest
+from tests.reports.conftest import an_ablation
+
+ERROR = FindingRow(
+    "unequal-epochs", "error", ("late", "champion"), "max_epochs is 3 in late, 6 in champion",
+    "trainer.max_epochs", "train alike", True, "static",
+)  # fmt: skip
+SAME = FindingRow(
+    "same-function", "warning", ("champion", "no_attention"), "equal outputs", "model",
+    "read it as noise", False, "probe",
+)  # fmt: skip
+AFTER = FindingRow("collapse", "warning", ("late",), "it fell", "trials 3", "look", False, "runs")
+
+
+@pytest.fixture
+def definition(store, ablation):
+    return store.study(ablation).definition_id
+
+
+def report(store, out, study, found=()):
+    return conftest.report(store, study, out, found).markdown.read_text()
+
+
+def test_a_study_that_was_not_audited_says_so(store, tmp_path, ablation):
+    page = report(store, tmp_path, ablation)
+    assert "**Audit**: the study was not audited before it ran; `ablate audit ladder`" in page
+    assert "## Audit" not in page
+
+
+def test_an_audit_that_found_nothing_says_so(store, tmp_path, ablation, definition):
+    store.record_audit(definition, ())
+    assert "**Audit**: nothing was found." in report(store, tmp_path, ablation)
+
+
+def test_findings_are_listed_the_worst_first_and_allowed_ones_marked(
+    store, tmp_path, ablation, definition
+):
+    store.record_audit(definition, (SAME, ERROR))
+    page = report(store, tmp_path, ablation, (AFTER,))
+    assert "**Audit**: 1 error (1 allowed) and 2 warnings." in page
+    rows = [line for line in page.splitlines() if "`unequal-epochs`" in line or "| warning" in line]
+    assert rows == [
+        "| **error (allowed)** | `unequal-epochs` | late, champion | max_epochs is 3 in late, "
+        "6 in champion | trainer.max_epochs | train alike |",
+        "| warning | `same-function` | champion, no_attention | equal outputs | model | "
+        "read it as noise |",
+        "| warning | `collapse` | late | it fell | trials 3 | look |",
+    ]
+
+
+def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablation, definition):
+    store.record_audit(definition, (ERROR,))
+    store.define(ablation, an_ablation(seeds=(307,)))
+    assert "unequal-epochs" not in report(store, tmp_path, ablation)
+
+
+def test_arms_of_the_same_function_enter_the_noise_floor(store, tmp_path, ablation, definition):
+    def floors():
+        conftest.report(store, ablation, tmp_path)
+        with (tmp_path / "arms.csv").open(newline="") as file:
+            return [float(row["noise_floor"] or "nan") for row in csv.DictReader(file)]
+
+    before = floors()
+    store.record_audit(definition, (SAME,))
+    after = floors()
+    assert after[1] > 2 * before[1]
+    assert "those of `champion`, `no_attention`;" in report(store, tmp_path, ablation)
+
+
+def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search):
+    assert "Audit" not in report(store, tmp_path, search)
+    assert "## Audit" in report(store, tmp_path, search, (AFTER,))
+
+
+def test_a_study_without_a_reference_has_no_effects(store, tmp_path, ablation):
+    store.define(ablation, an_ablation(reference=None))
+    page = report(store, tmp_path, ablation)
+    assert "noise floor" not in page.lower()
