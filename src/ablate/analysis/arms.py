@@ -111,10 +111,7 @@ def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.Data
     rows = table[(table["metric"] == metric) & table["kind"].isin(kinds) & (table["n"] > 0)]
     if rows.empty:
         return rows
-    highest = rows["direction"].iloc[0] == "maximize"
-    best: pd.DataFrame = rows[
-        rows["mean"] == (rows["mean"].max() if highest else rows["mean"].min())
-    ]
+    best: pd.DataFrame = rows[rows["mean"] == rows["direction"].iloc[0].best(rows["mean"])]
     return best
 
 

@@ -50,6 +50,11 @@ class ReplayResult(Result):
     counts: Mapping[Status, int]
     already_done: bool
 
+    @property
+    def complete(self) -> bool:
+        """Whether every run is complete."""
+        return all(run.state is Status.COMPLETE for run in self.runs)
+
     def frame(self) -> pd.DataFrame:
         """Return a row per run, with a column per metric.
 
