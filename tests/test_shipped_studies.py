@@ -17,4 +17,4 @@ def test_every_study_prepares_under_every_profile(
 ) -> None:
     monkeypatch.chdir(ROOT)
     study = read_study(name).prepare(profile)
-    assert study.config["model"]["class_path"].startswith("ablate.systems.")
+    assert study.definition.config["model"]["class_path"].startswith("ablate.systems.")

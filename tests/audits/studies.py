@@ -4,7 +4,15 @@ import copy
 from typing import Any
 
 from ablate.audits.static import check_ablation, check_search
-from ablate.spec import AblationSpec, SearchSpec, Study, paths
+from ablate.spec import (
+    Ablation,
+    AblationStudy,
+    Search,
+    SearchStudy,
+    Study,
+    paths,
+    written_in_python,
+)
 
 STOPPING = {
     "class_path": "lightning.pytorch.callbacks.EarlyStopping",
@@ -73,21 +81,27 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
     return {"lr_scheduler": None, **full}
 
 
-def ablation(written: dict[str, Any] | None = None, **changes: Any) -> Study:
-    return Study("s", AblationSpec(**{**ABLATION, **changes}), written or WRITTEN, "cpu")
+def ablation(written: dict[str, Any] | None = None, **changes: Any) -> AblationStudy:
+    spec = Ablation(**{**ABLATION, "name": "s", "config": written or WRITTEN, **changes})
+    study = written_in_python(spec).prepare("cpu")
+    assert isinstance(study, AblationStudy)
+    return study
 
 
-def search(written: dict[str, Any] | None = None, **changes: Any) -> Study:
-    return Study("s", SearchSpec(**{**SEARCH, **changes}), written or WRITTEN, "cpu")
+def search(written: dict[str, Any] | None = None, **changes: Any) -> SearchStudy:
+    spec = Search(**{**SEARCH, "name": "s", "config": written or WRITTEN, **changes})
+    study = written_in_python(spec).prepare("cpu")
+    assert isinstance(study, SearchStudy)
+    return study
 
 
-def arms_of(study: Study) -> dict[str, dict[str, Any]]:
+def arms_of(study: AblationStudy) -> dict[str, dict[str, Any]]:
     return {arm.name: resolve(study.configured(arm.changes, 1)) for arm in study.arms}
 
 
 def found(study: Study, recorded: dict[str, Any] | None = None, **resolved: Any) -> list[Any]:
     """Audit a study statically; `resolved` replaces the configurations of arms by name."""
-    if isinstance(study.spec, SearchSpec):
+    if isinstance(study, SearchStudy):
         return check_search(study, resolve(study.configured({}, 1)))
     return check_ablation(study, {**arms_of(study), **resolved}, recorded or {})
 

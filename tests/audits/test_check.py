@@ -1,22 +1,21 @@
 """The whole audit of small projects: configurations resolved, arms built and examined."""
 
-import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ablate.cli.findings import origins
 
 from ablate.audits.check import audit, declared
 from ablate.audits.codes import as_rows
 from ablate.errors import SpecError
 from ablate.run import InProcessLauncher, LocalLauncher
 from ablate.spec import Study, read_study
-from ablate.study import search
+from ablate.workflow.audited import audit_study
 from tests.audits.studies import SEARCH as PLAN
 from tests.audits.studies import ablation, codes
 from tests.audits.studies import search as planned
-from tests.study.conftest import ABLATION, SEARCH, STORAGE, Project
+from tests.study.conftest import ABLATION, SEARCH, Project, project, search
+
+__all__ = ["project"]
 
 SEEDS = [1, 2, 3]
 DEADLY = """
@@ -27,14 +26,6 @@ class Deadly(Toy):
     def training_step(self, batch, index):
         os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    shutil.copy(Path(__file__).parents[1] / "toy.py", tmp_path / "toy.py")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return Project(tmp_path)
 
 
 def prepared(project: Project, base: dict[str, Any], **changes: Any) -> Study:
@@ -66,7 +57,9 @@ def test_without_probes_nothing_is_built(project: Project) -> None:
 def test_a_configuration_that_does_not_resolve_is_named(project: Project) -> None:
     study = prepared(project, ABLATION, arms={"full": {}, "typo": {"model.init_args.widht": 2}},
                      reference=None)  # fmt: skip
-    with pytest.raises(SpecError, match=r"x: typo: model\.init_args\.widht.*did you mean 'width'"):
+    with pytest.raises(
+        SpecError, match=r"x: arms\.typo: model\.init_args\.widht.*did you mean 'width'"
+    ):
         audited(study, probes=False)
 
 
@@ -106,18 +99,20 @@ def test_the_recorded_trial_that_a_study_names_is_compared_with(project: Project
     point = {"optimizer.init_args.lr": exact, "model.init_args.width": 8}
     project.study("s", SEARCH, budget={"trials": 1}, enqueue=[point])
     search("s", project.request())
-    study = prepared(
-        project, ABLATION, seeds=SEEDS, provenance={"study": "s", "trial": 0},
-        arms={"full": {"optimizer.init_args.lr": 0.0123}}, reference=None,
-    )  # fmt: skip
-    recorded = origins(STORAGE, study)
-    found = audited(study, probes=False, recorded=recorded)
-    (item,) = [item for item in found if item.code == "rounded-value"]
+
+    def rounded(**provenance: Any) -> list[Any]:
+        study = prepared(
+            project, ABLATION, seeds=SEEDS, provenance=provenance,
+            arms={"full": {"optimizer.init_args.lr": 0.0123}}, reference=None,
+        )  # fmt: skip
+        found = audit_study(study, InProcessLauncher(), project.request(), (), probes=False)
+        return [item for item in found if item.code == "rounded-value"]
+
+    (item,) = rounded(study="s", trial=0)
     assert "trial s/0" in item.what
     assert repr(exact) in item.what
     for provenance in ({}, {"study": "s", "trial": 9}, {"study": "zzz", "trial": 0}):
-        other = prepared(project, ABLATION, provenance=provenance)
-        assert origins(STORAGE, other) == {}
+        assert rounded(**provenance) == []
 
 
 def test_what_a_study_declares_is_given_to_the_comparison() -> None:

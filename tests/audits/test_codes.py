@@ -2,11 +2,11 @@ import inspect
 import re
 from pathlib import Path
 
-import ablate.audit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import ablate.audits
 from ablate.audits.codes import CODES, check_codes, finding
 from ablate.audits.findings import Finding, allow, blocking, ordered
 from ablate.errors import NotFoundError

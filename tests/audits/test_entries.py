@@ -11,7 +11,6 @@ from typing import Any
 
 import optuna
 import pytest
-from ablate.cli.findings import after_runs
 
 from ablate import analysis
 from ablate.audits.check import audit
@@ -20,15 +19,24 @@ from ablate.audits.evidence import Evidence, Submodule
 from ablate.audits.evidence_checks import Declared, compare_evidence
 from ablate.audits.evidence_checks.submodules import check_submodules
 from ablate.errors import RequestError
-from ablate.reports import build
 from ablate.run import InProcessLauncher, WorkerFacts
 from ablate.run.lightning_cli import resolve
-from ablate.spec import Direction, content_hash, paths, read_study, read_yaml
+from ablate.spec import Direction, Objective, content_hash, paths, read_study, read_yaml
 from ablate.store import Store
-from ablate.study import replay, search
+from ablate.workflow.audited import audit_runs
 from tests.analysis import frames_of
 from tests.audits.examined import changed, examined
-from tests.study.conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, project
+from tests.study.conftest import (
+    ABLATION,
+    CONFIG,
+    SEARCH,
+    STORAGE,
+    Project,
+    build,
+    project,
+    replay,
+    search,
+)
 
 __all__ = ["project"]
 
@@ -273,7 +281,7 @@ def test_only_arms_of_one_size_are_compared_by_their_parts(other: Evidence, foun
 
 def found_after(store: Store, study: str) -> dict[str, Any]:
     """Check what a study has run; return the findings by code."""
-    return {item.code: item for item in after_runs(store, analysis.load(store, study))}
+    return {item.code: item for item in audit_runs(store, analysis.load(store, study))}
 
 
 def with_data(project: Project, name: str, **changes: Any) -> None:
@@ -347,7 +355,7 @@ def test_a_trial_is_stored_with_the_space_that_made_it(project: Project) -> None
         record = store.study("s")
         configs = [run.config or {} for run in store.runs("s", with_config=True)]
     assert record is not None
-    assert record.definition["space"].keys() == SEARCH["space"].keys()
+    assert record.definition.space.keys() == SEARCH["space"].keys()
     trials = optuna.load_study(study_name="s", storage=STORAGE).trials
     low, high = SEARCH["space"]["optimizer.init_args.lr"]["float"]
     for trial, made in zip(trials, configs, strict=True):
@@ -389,9 +397,9 @@ def test_every_stored_value_was_logged_by_a_validation_that_took_place(project: 
     with project.store() as store:
         rows = [row for row in store.metrics("a") if row.phase == "val"]
     for number, run in runs.items():
-        mine = [(row.name, row.step) for row in rows if row.run_id == number]
+        logged = [(row.name, row.step) for row in rows if row.run_id == number]
         steps = [0] if run.arm == "mean" else [4, 8, 12]
-        assert sorted(mine) == [(n, s) for n in ("val_error", "val_loss") for s in steps]
+        assert sorted(logged) == [(n, s) for n in ("val_error", "val_loss") for s in steps]
     assert all(row.value > 0 for row in rows)
 
 
@@ -410,8 +418,8 @@ def test_the_hardware_of_every_run_is_recorded_and_other_hardware_is_found(
         runs, environments = store.runs("a"), store.environments("a")
         found = found_after(store, "a")
     for run in runs:
-        assert environments[run.environment]["device"] == run.device
-        assert environments[run.environment]["libraries"]["torch"]
+        assert environments[run.environment].facts["device"] == run.device
+        assert environments[run.environment].facts["libraries"]["torch"]
     assert [run.device == "another processor" for run in runs] == [False, False, True, True]
     assert found["mixed-environments"].where == "device"
 
@@ -445,7 +453,7 @@ def test_pruned_and_failed_trials_are_reported_and_the_best_is_read_from_all(
 
 # --- numbers that are compared -----------------------------------------------------------
 
-OBJECTIVE = {"metric": "loss", "direction": "minimize", "at": "last"}
+OBJECTIVE = Objective(metric="loss", at="last")
 LAST = {("b", 1): 1.0, ("b", 2): 2.0, ("a", 1): 1.5, ("a", 2): 4.5}
 
 
@@ -457,7 +465,8 @@ def effects(epochs: int) -> Any:
         for n, last in enumerate(LAST.values())
         for name in ("loss", "acc")
     }
-    table = analysis.arms_table(frames_of.frames(runs, curves), {"loss": "minimize"}, OBJECTIVE)
+    frames = frames_of.frames(runs, curves, frames_of.definition(objective=OBJECTIVE))
+    table = analysis.arms_table(frames, {"loss": Direction.MINIMIZE})
     return analysis.with_effects(table, {"b"})
 
 

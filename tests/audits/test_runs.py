@@ -9,22 +9,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.audits.curves import collapse_epoch, too_good
-from ablate.audits.recorded import Recorded, Result
+from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.runs import check_runs
 from ablate.audits.trials import check_trials, edge_of
-from ablate.spec import FloatRange, IntRange
-from ablate.store import RunRecord, TrialRecord
+from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
+from ablate.store import Environment, RunRecord, TrialRecord
 from tests.audits.studies import SEARCH, STOPPING, codes
+from tests.definitions import ablation, search
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-DEFINITION = {
-    "arms": {"full": {}, "narrow": {}},
-    "floor": {"zero": {}},
-    "reference": "full",
-    "seeds": [1, 2],
-    "metrics": {"acc": "maximize"},
-    "objective": {"metric": "loss", "direction": "minimize", "at": "last"},
-}
+OBJECTIVE = Objective(metric="loss", at="last")
+
+
+def definition(direction):
+    return ablation(
+        arms={"full": {}, "narrow": {}},
+        floor={"zero": {}},
+        reference="full",
+        seeds=(1, 2),
+        metrics={"acc": direction},
+        objective=OBJECTIVE,
+    )
+
+
 ACC = {"full": [0.5, 0.6, 0.7, 0.8, 0.85], "narrow": [0.4, 0.5, 0.6, 0.7, 0.75], "zero": [0.3]}
 LOSS = {"full": [2.0, 1.5, 1.2, 1.0, 0.9], "narrow": [2.2, 1.7, 1.5, 1.3, 1.2], "zero": [2.5]}
 CONFIG = {"data": {"size": 10}, "trainer": {"max_epochs": 5, "callbacks": None}}
@@ -33,10 +40,10 @@ CONFIG = {"data": {"size": 10}, "trainer": {"max_epochs": 5, "callbacks": None}}
 def run(number, arm, seed, **changes):
     known = RunRecord(
         id=number, study="s", trial=number, arm=arm, seed=seed, attempt=0, definition_id=1,
-        status="complete", reason=None, config_hash="h", parameters=0 if arm == "zero" else 10,
-        profile="cpu", device="CPU", environment="e", code_version="abc", directory="d",
-        epochs=len(ACC[arm]), steps=50, created_at=NOW, finished_at=NOW,
-        config={**CONFIG, "seed_everything": seed},
+        status=Status.COMPLETE, cause=None, reason=None, config_hash="h",
+        parameters=0 if arm == "zero" else 10, profile="cpu", device="CPU", environment="e",
+        code_version="abc", directory="d", epochs=len(ACC[arm]), steps=50, created_at=NOW,
+        finished_at=NOW, config={**CONFIG, "seed_everything": seed},
     )  # fmt: skip
     return replace(known, **changes)
 
@@ -46,34 +53,34 @@ RUNS = [
     for number, (arm, seed) in enumerate((a, s) for a in ("full", "narrow", "zero") for s in (1, 2))
 ]
 RESULTS = [
-    Result("acc", "maximize", "full", "arm", 2, (0.85, 0.86), math.nan, math.nan),
-    Result("acc", "maximize", "narrow", "arm", 2, (0.75, 0.76), -0.1, 0.02),
-    Result("acc", "maximize", "zero", "floor", 2, (0.3, 0.3), -0.55, 0.02),
+    Result("acc", Direction.MAXIMIZE, "full", "arm", 2, (0.85, 0.86), math.nan, math.nan),
+    Result("acc", Direction.MAXIMIZE, "narrow", "arm", 2, (0.75, 0.76), -0.1, 0.02),
+    Result("acc", Direction.MAXIMIZE, "zero", "floor", 2, (0.3, 0.3), -0.55, 0.02),
 ]
-CLEAN = Recorded(
-    definition=DEFINITION,
+CLEAN = RecordedRuns(
+    definition=definition(Direction.MAXIMIZE),
     runs=RUNS,
     curves={
-        (one.id, name): list(enumerate(value + one.seed / 1000 for value in values[one.arm]))
-        for one in RUNS
+        (made.id, name): list(enumerate(value + made.seed / 1000 for value in values[made.arm]))
+        for made in RUNS
         for name, values in (("acc", ACC), ("loss", LOSS))
     },
     fingerprints={
-        one.id: {
+        made.id: {
             "train": "t",
             "val": "v",
-            "first training batch": f"b{one.seed}",
+            "first training batch": f"b{made.seed}",
             "first validation batch": "c",
         }
-        for one in RUNS
+        for made in RUNS
     },
-    environments={"e": {"python": "3.12", "libraries": {"torch": "2.9"}}},
+    environments={"e": Environment({"python": "3.12", "libraries": {"torch": "2.9"}})},
     results=RESULTS,
 )
 
 
 def with_run(number, **changes):
-    runs = [replace(one, **changes) if one.id == number else one for one in RUNS]
+    runs = [replace(made, **changes) if made.id == number else made for made in RUNS]
     return replace(CLEAN, runs=runs)
 
 
@@ -101,9 +108,10 @@ def test_clean_runs_give_no_finding():
 
 NAN = math.nan
 OTHER_DATA = {**CONFIG, "data": {"size": 5}}
-DIRTY = [replace(one, code_version="a+dirty") for one in RUNS]
+DIRTY = [replace(made, code_version="a+dirty") for made in RUNS]
+DIVERGED = {"status": Status.FAILED, "cause": Cause.DIVERGED, "reason": "the loss is nan"}
 PLANTED = [
-    ("diverged", "warning", with_run(2, status="failed", reason="diverged: the loss is nan")),
+    ("diverged", "warning", with_run(2, **DIVERGED)),
     ("missing-runs", "warning", with_result("narrow", values=(0.75,))),
     ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
     ("mixed-code", "warning", with_run(2, code_version="def")),
@@ -137,7 +145,7 @@ def test_a_planted_fault_is_found_and_nothing_else(code, severity, recorded):
 
 
 def test_environments_are_told_apart_by_what_differs():
-    other = {"python": "3.12", "libraries": {"torch": "2.8"}}
+    other = Environment({"python": "3.12", "libraries": {"torch": "2.8"}})
     mixed = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": other})
     (item,) = check_runs(mixed)
     assert item.code == "mixed-environments"
@@ -146,7 +154,7 @@ def test_environments_are_told_apart_by_what_differs():
 
 
 def test_hosts_alone_are_no_different_environments():
-    twin = {**CLEAN.environments["e"], "host": "second"}
+    twin = Environment({**CLEAN.environments["e"].facts, "host": "second"})
     spread = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": twin})
     assert not list(check_runs(spread))
 
@@ -205,8 +213,7 @@ def test_an_arm_behind_the_floor_is_found_in_either_direction():
     (item,) = check_runs(with_result("narrow", values=(0.1, 0.4)))
     assert "narrow in 1 of 2 seeds" in item.what
     down = [row._replace(values=tuple(1 - value for value in row.values)) for row in RESULTS]
-    lower = {**DEFINITION, "metrics": {"acc": "minimize"}}
-    recorded = replace(CLEAN, definition=lower, results=down)
+    recorded = replace(CLEAN, definition=definition(Direction.MINIMIZE), results=down)
     assert "ties-the-floor" not in codes(check_runs(recorded))
 
 
@@ -239,7 +246,7 @@ def test_a_metric_that_only_rises_never_collapses(values):
 
 @given(st.floats(0.01, 10), st.lists(st.floats(0.1, 10), min_size=1))
 def test_a_loss_of_the_size_of_the_others_is_not_too_good(value, others):
-    assert not too_good(max(value, min(others) / 10), [*others, *others], "minimize") or (
+    assert not too_good(max(value, min(others) / 10), [*others, *others], Direction.MINIMIZE) or (
         value < min(others)
     )
 
@@ -247,14 +254,14 @@ def test_a_loss_of_the_size_of_the_others_is_not_too_good(value, others):
 @pytest.mark.parametrize(
     ("value", "others", "direction", "suspicious"),
     [
-        (1e-5, [0.9, 1.1], "minimize", True),
-        (0.5, [0.9, 1.1], "minimize", False),
-        (-3.0, [0.9, 1.1], "minimize", False),
-        (0.9999, [0.6, 0.7], "maximize", True),
-        (0.9, [0.6, 0.7], "maximize", False),
-        (1.0, [1.0, 1.0], "maximize", False),
-        (30.0, [20.0], "maximize", False),
-        (1.5, [0.9], "maximize", False),
+        (1e-5, [0.9, 1.1], Direction.MINIMIZE, True),
+        (0.5, [0.9, 1.1], Direction.MINIMIZE, False),
+        (-3.0, [0.9, 1.1], Direction.MINIMIZE, False),
+        (0.9999, [0.6, 0.7], Direction.MAXIMIZE, True),
+        (0.9, [0.6, 0.7], Direction.MAXIMIZE, False),
+        (1.0, [1.0, 1.0], Direction.MAXIMIZE, False),
+        (30.0, [20.0], Direction.MAXIMIZE, False),
+        (1.5, [0.9], Direction.MAXIMIZE, False),
     ],
 )
 def test_too_good_is_out_of_all_proportion(value, others, direction, suspicious):
@@ -267,7 +274,7 @@ BRANCHED = {
     **SEARCH["space"],
     "model.init_args.rate": {"float": [0.0, 1.0], "when": {"model.init_args.kind": ["b"]}},
 }
-SPACE = {**SEARCH, "space": BRANCHED, "objective": {"metric": "l", "direction": "minimize"}}
+OF_BRANCHES = search(space=BRANCHED, objective=Objective(metric="l"))
 
 
 def trials(count=20, **changes):
@@ -280,13 +287,13 @@ def trials(count=20, **changes):
             "model.init_args.kind": "ab"[number % 2],
         }
         params |= changes if number == 0 else {}
-        found.append(TrialRecord(number, "complete", 0.1 + number / 7, params, {}, NOW, NOW))
+        found.append(TrialRecord(number, Status.COMPLETE, 0.1 + number / 7, params, {}, NOW, NOW))
     return found
 
 
 def test_a_sound_search_gives_no_finding():
-    assert check_trials(SPACE, trials()) == []
-    assert check_trials(SPACE, []) == []
+    assert check_trials(OF_BRANCHES, trials()) == []
+    assert check_trials(OF_BRANCHES, []) == []
 
 
 @pytest.mark.parametrize(
@@ -299,11 +306,11 @@ def test_a_sound_search_gives_no_finding():
     ],
 )
 def test_a_best_value_at_the_edge_of_its_range_is_found(path, value, edge):
-    (item,) = check_trials(SPACE, trials(**{path: value}))
+    (item,) = check_trials(OF_BRANCHES, trials(**{path: value}))
     assert item.code == "at-the-edge"
     assert item.where == f"space.{path}"
     assert edge in item.what
-    assert check_trials(SPACE, trials(3, **{path: value})) == []
+    assert check_trials(OF_BRANCHES, trials(3, **{path: value})) == []
 
 
 @pytest.mark.parametrize(
@@ -330,18 +337,20 @@ def test_what_lies_well_inside_is_at_no_edge(low, factor, share, log):
 def test_a_branch_that_was_hardly_tried_is_found():
     rare = [replace(t, params={**t.params, "model.init_args.kind": "a"}) for t in trials()]
     rare[3].params["model.init_args.kind"] = "b"
-    (item,) = check_trials(SPACE, rare)
+    (item,) = check_trials(OF_BRANCHES, rare)
     assert (item.code, item.where) == ("thin-branch", "space.model.init_args.kind")
     assert "b 1" in item.what
-    assert check_trials({**SPACE, "space": SEARCH["space"]}, rare) == []
+    assert check_trials(search(space=SEARCH["space"]), rare) == []
 
 
 def test_different_points_with_one_value_are_found():
     tied = [replace(t, value=0.28) if t.number in (4, 7, 9) else t for t in trials()]
-    (item,) = check_trials(SPACE, tied)
+    (item,) = check_trials(OF_BRANCHES, tied)
     assert item.code == "tied-trials"
     assert "4, 7, 9" in item.what
     assert (
-        check_trials(SPACE, [replace(t, value=0.28) if t.number in (4, 7) else t for t in trials()])
+        check_trials(
+            OF_BRANCHES, [replace(t, value=0.28) if t.number in (4, 7) else t for t in trials()]
+        )
         == []
     )

@@ -257,7 +257,9 @@ def test_a_secret_is_found_and_never_shown(path, value):
     written = changed(WRITTEN, {path: value}) if path.startswith("data") else WRITTEN
     study = ablation(written, arms={"full": {path: value}, "narrow": NARROW})
     findings = found(study)
-    assert of(findings, "secret").severity == "error"
+    item = of(findings, "secret")
+    assert item.severity == "error"
+    assert f"arms.full.{path}" in item.where
     assert value not in repr(findings)
 
 

@@ -10,9 +10,9 @@ from ablate.audits.evidence_checks import Declared, compare_evidence
 from ablate.audits.findings import Finding, ordered
 from ablate.audits.probe_request import ProbeRequest
 from ablate.audits.static import check_ablation, check_search
-from ablate.errors import RunError, SpecError
-from ablate.run import Answered, Call, Event, Finished, Launcher, Lost, Resolve, Resolved
+from ablate.run import Answered, Call, Event, Finished, Launcher, Lost
 from ablate.run.jobs import do_all
+from ablate.run.resolving import resolve_arms, resolve_base
 from ablate.spec import AblationStudy, Choice, Config, Study
 
 _EXAMINE = "ablate.audits.probes:examine"
@@ -70,19 +70,9 @@ def declared(study: Study) -> Declared:
 
 def _resolve(study: Study, launcher: Launcher) -> dict[str, Config]:
     """Fill in every default of each arm's configuration; of the config itself for a search."""
-    seed = study.seeds[0]
     if isinstance(study, AblationStudy):
-        wanted = {arm.name: study.configured(arm.changes, seed) for arm in study.arms}
-    else:
-        wanted = {study.name: study.configured({}, seed)}
-    jobs = [Resolve(number, config) for number, config in enumerate(wanted.values())]
-    resolved: dict[str, Config] = {}
-    for name, events in zip(wanted, do_all(launcher, jobs), strict=True):
-        answer = next((event for event in events if isinstance(event, Resolved)), None)
-        if answer is None:
-            raise SpecError(f"{study.name}: {name}: {_reason(events[-1])}")
-        resolved[name] = answer.config
-    return resolved
+        return dict(resolve_arms(study, study.arms, launcher))
+    return {study.name: resolve_base(study, launcher)}
 
 
 def _examine(
@@ -94,8 +84,10 @@ def _examine(
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
-    said = declared(study)
-    request = ProbeRequest(keys=_values(study, configs), metrics=tuple(said.metrics)).as_dict()
+    declaration = declared(study)
+    request = ProbeRequest(
+        keys=_values(study, configs), metrics=tuple(declaration.metrics)
+    ).as_dict()
     jobs = [
         Call(number, dict(config), _EXAMINE, {"request": request})
         for number, config in enumerate(configs.values())
@@ -108,7 +100,7 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
-    return evidence, [*compare_evidence(evidence, said), *found]
+    return evidence, [*compare_evidence(evidence, declaration), *found]
 
 
 def _not_examined(arm: str, last: Event) -> Finding:
@@ -132,11 +124,11 @@ def _values(study: Study, configs: Mapping[str, Config]) -> dict[str, list[Any]]
         }
     leaves = [flat(config) for config in configs.values()]
     values: dict[str, list[Any]] = {}
-    for leaf in dict.fromkeys(leaf for mine in leaves for leaf in mine):
+    for leaf in dict.fromkeys(leaf for arm_leaves in leaves for leaf in arm_leaves):
         taken: list[Any] = []
-        for mine in leaves:
-            if leaf in mine and mine[leaf] not in taken:
-                taken.append(mine[leaf])
+        for arm_leaves in leaves:
+            if leaf in arm_leaves and arm_leaves[leaf] not in taken:
+                taken.append(arm_leaves[leaf])
         if len(taken) > 1:
             values[leaf] = taken
     return values
@@ -149,12 +141,6 @@ def _batches_matter(evidence: Mapping[str, Evidence]) -> bool:
         or any(fault.code == "metric-depends-on-batch" for fault in seen.faults)
         for seen in evidence.values()
     )
-
-
-def _reason(last: Event) -> str:
-    if isinstance(last, Lost):
-        raise RunError(f"a worker died while trying a configuration: {last.reason}")
-    return _last_words(last)
 
 
 def _last_words(last: Event) -> str:

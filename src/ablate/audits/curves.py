@@ -37,14 +37,14 @@ def _non_finite(recorded: RecordedRuns) -> Iterator[Finding]:
     for metric, run, curve in _curves(recorded, recorded.runs):
         bad = [epoch for epoch, value in curve if not math.isfinite(value)]
         if bad:
-            said = f"{len(bad)} of {len(curve)} from epoch {bad[0]}"
-            seen.setdefault(metric, []).append((run, said))
+            text = f"{len(bad)} of {len(curve)} from epoch {bad[0]}"
+            seen.setdefault(metric, []).append((run, text))
     for metric, found in seen.items():
-        said = "; ".join(f"{run.arm} seed {run.seed}: {what}" for run, what in found[:4])
+        text = "; ".join(f"{run.arm} seed {run.seed}: {what}" for run, what in found[:4])
         yield finding(
             "non-finite",
             arms_of(run for run, _ in found),
-            f"{metric} is not finite in {several(len(found), 'run')}: {said}",
+            f"{metric} is not finite in {several(len(found), 'run')}: {text}",
             trials_of(run for run, _ in found),
             "find the batch that makes it so; nothing chosen by this metric can be trusted",
         )
@@ -81,7 +81,7 @@ def _constant(
     """Word that a metric does not move; that of one seed alone may be a coarse metric's chance."""
     arms = grouped(runs, lambda run: run.arm)
     total = grouped(recorded.compared, lambda run: run.arm)
-    whole = [arm for arm, mine in arms.items() if len(mine) == len(total[arm])]
+    whole = [arm for arm, of_arm in arms.items() if len(of_arm) == len(total[arm])]
     like = _like_floor(recorded, metric, value)
     yield finding(
         "constant-metric",

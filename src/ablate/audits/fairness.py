@@ -100,7 +100,7 @@ _Value = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _Observation:
     """What is found in one comparison, to be joined with the same of others."""
 
     code: str
@@ -118,20 +118,20 @@ def check_fairness(compared: Sequence[Comparison]) -> list[Finding]:
     ablated; a warning if it is declared beside others; an error if nothing declares it.
     """
     alone = _shown_alone(compared)
-    seen = [
-        found
+    observations = [
+        observation
         for pair in compared
-        for found in (*_unequal(pair, alone), *_undeclared(pair), *_confounded(pair, alone))
+        for observation in (*_unequal(pair, alone), *_undeclared(pair), *_confounded(pair, alone))
     ]
-    return _joined(seen)
+    return _joined(observations)
 
 
 def stopping_rules(callbacks: Any) -> list[str]:
     """Return the callbacks that may end a run early, as text in a fixed order."""
-    several = callbacks if isinstance(callbacks, list) else [callbacks]
+    listing = callbacks if isinstance(callbacks, list) else [callbacks]
     return sorted(
         f"{name}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
-        for item in several
+        for item in listing
         if isinstance(item, dict)
         and (name := str(item.get("class_path", "")).rpartition(".")[2]).endswith(_STOPPING)
         and isinstance(arguments := item.get("init_args") or {}, dict)
@@ -147,7 +147,7 @@ def _rule(pair: Comparison, leaf: str) -> _Rule | None:
     return next((rule for rule in _RULES if rule.covers(leaf)), None)
 
 
-def _unequal(pair: Comparison, alone: set[_Value]) -> Iterator[_Seen]:
+def _unequal(pair: Comparison, alone: set[_Value]) -> Iterator[_Observation]:
     broken: dict[_Rule, list[str]] = {}
     for leaf in pair.values:
         rule = _rule(pair, leaf)
@@ -162,20 +162,20 @@ def _unequal(pair: Comparison, alone: set[_Value]) -> Iterator[_Seen]:
             severity, says = "note", "which is what is ablated"
         else:
             severity, says = "warning", "beside other changes"
-        yield _Seen(rule.code, severity, tuple(stray or leaves), pair, says, rule.advice)
+        yield _Observation(rule.code, severity, tuple(stray or leaves), pair, says, rule.advice)
 
 
-def _undeclared(pair: Comparison) -> Iterator[_Seen]:
+def _undeclared(pair: Comparison) -> Iterator[_Observation]:
     if pair.floor:
         return
     free = {leaf: pair.kind(leaf) for leaf in pair.values if _rule(pair, leaf) is None}
     for kind, code, severity, says, advice in _UNDECLARED:
         leaves = tuple(leaf for leaf, is_kind in free.items() if is_kind == kind)
         if leaves:
-            yield _Seen(code, severity, leaves, pair, says, advice)
+            yield _Observation(code, severity, leaves, pair, says, advice)
 
 
-def _confounded(pair: Comparison, alone: set[_Value]) -> Iterator[_Seen]:
+def _confounded(pair: Comparison, alone: set[_Value]) -> Iterator[_Observation]:
     """Find tuned numbers that change together with a part of the model."""
     if pair.floor:
         return
@@ -186,7 +186,7 @@ def _confounded(pair: Comparison, alone: set[_Value]) -> Iterator[_Seen]:
     parts = [leaf for leaf in named if leaf not in tuned]
     strange = tuple(leaf for leaf in tuned if _value(pair, leaf) not in alone)
     if parts and strange:
-        yield _Seen(
+        yield _Observation(
             "confounded",
             "warning",
             strange,
@@ -226,21 +226,22 @@ def _value(pair: Comparison, leaf: str) -> _Value:
     return leaf, repr(pair.values[leaf])
 
 
-def _joined(seen: Sequence[_Seen]) -> list[Finding]:
+def _joined(observations: Sequence[_Observation]) -> list[Finding]:
     """Say once what is seen of several arms about the same keys."""
-    groups: dict[tuple[str, ...], list[_Seen]] = {}
-    for one in seen:
-        groups.setdefault((one.code, one.severity, one.says, *one.leaves), []).append(one)
+    groups: dict[tuple[str, ...], list[_Observation]] = {}
+    for observation in observations:
+        key = (observation.code, observation.severity, observation.says, *observation.leaves)
+        groups.setdefault(key, []).append(observation)
     return [_finding(group) for group in groups.values()]
 
 
-def _finding(group: Sequence[_Seen]) -> Finding:
+def _finding(group: Sequence[_Observation]) -> Finding:
     first = group[0]
     values = [_values(leaf, group) for leaf in first.leaves[:_SHOWN]]
     if more := len(first.leaves) - len(values):
         values.append(f"and {more} more")
-    arms = dict.fromkeys(one.pair.names[1] for one in group)
-    others = dict.fromkeys(one.pair.names[0] for one in group)
+    arms = dict.fromkeys(observation.pair.names[1] for observation in group)
+    others = dict.fromkeys(observation.pair.names[0] for observation in group)
     return finding(
         first.code,
         (*arms, *(name for name in others if name not in arms)),
@@ -251,14 +252,14 @@ def _finding(group: Sequence[_Seen]) -> Finding:
     )
 
 
-def _values(leaf: str, group: Sequence[_Seen]) -> str:
+def _values(leaf: str, group: Sequence[_Observation]) -> str:
     """Write a leaf's values with the arms that have them."""
     by_value: dict[str, dict[str, None]] = {}
-    for one in group:
-        for name, value in zip(one.pair.names, one.pair.values[leaf], strict=True):
+    for observation in group:
+        for name, value in zip(observation.pair.names, observation.pair.values[leaf], strict=True):
             by_value.setdefault(_shown(leaf, value), {})[name] = None
-    said = ", ".join(f"{value} in {' and '.join(names)}" for value, names in by_value.items())
-    return f"{leaf.rpartition('.')[2]} is {said}"
+    text = ", ".join(f"{value} in {' and '.join(names)}" for value, names in by_value.items())
+    return f"{leaf.rpartition('.')[2]} is {text}"
 
 
 def _shown(leaf: str, value: Any) -> str:

@@ -9,9 +9,8 @@ from ablate.audits.differences import flat, listed
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
-from ablate.run.environment import comparable
-from ablate.spec import Cause, canonical_json, paths
-from ablate.store import RunRecord
+from ablate.spec import Cause, canonical_json
+from ablate.store import Environment, RunRecord
 
 _FIRST = "first "
 """How the names of fingerprints begin that are of a run's first batches."""
@@ -57,11 +56,11 @@ def _missing(recorded: RecordedRuns) -> Iterator[Finding]:
     rows = [row for row in recorded.results if row.kind != "undeclared" and row.n < row.runs]
     short = {row.arm: row for row in sorted(rows, key=lambda row: -row.n)}
     if short:
-        said = ", ".join(f"{row.arm} {row.n} of {row.runs}" for row in short.values())
+        text = ", ".join(f"{row.arm} {row.n} of {row.runs}" for row in short.values())
         yield finding(
             "missing-runs",
             short,
-            f"fewer runs count than the design has: {said}",
+            f"fewer runs count than the design has: {text}",
             "seeds",
             "replay the study until every arm has every seed; a mean over the seeds that worked "
             "flatters an arm that fails",
@@ -113,7 +112,7 @@ def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
 
 def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     used = grouped(recorded.runs, lambda run: run.environment)
-    bodies = [paths.flatten(comparable(recorded.environments.get(name) or {})) for name in used]
+    bodies = [recorded.environments.get(name, Environment()).compared() for name in used]
     names = dict.fromkeys(name for body in bodies for name in body)
     differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
     if differing:
@@ -140,22 +139,22 @@ def _data(recorded: RecordedRuns) -> Iterator[Finding]:
     """Compare the fingerprints of arms with the same seed: a seed may draw its own data."""
     prints = recorded.fingerprints
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
-    own = [name for name in names if not name.startswith(_FIRST)]
+    data_names = [name for name in names if not name.startswith(_FIRST)]
     batch = f"{_FIRST}validation batch"
-    for name in own if any(map(_scored, own)) else [*own, batch]:
+    for name in data_names if any(map(_scored, data_names)) else [*data_names, batch]:
         scored = _scored(name)
         runs = recorded.runs if scored else recorded.compared
         apart = _apart(runs, prints, name)
         if not apart:
             yield from _by_seed(recorded, name)
             continue
-        said = " and ".join(named(some) for some in apart)
-        by_name = f"the fingerprint {name!r} of the data differs between {said}"
+        text = " and ".join(named(group) for group in apart)
+        by_name = f"the fingerprint {name!r} of the data differs between {text}"
         if scored:
-            declared = len({_data_section(run) for some in apart for run in some}) > 1
+            declared = len({_data_section(run) for group in apart for run in group}) > 1
             yield finding(
                 "other-examples",
-                arms_of(run for some in apart for run in some),
+                arms_of(run for group in apart for run in group),
                 f"{by_name} with the same seed",
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
@@ -164,17 +163,17 @@ def _data(recorded: RecordedRuns) -> Iterator[Finding]:
         else:
             yield finding(
                 "other-training-data",
-                arms_of(run for some in apart for run in some),
+                arms_of(run for group in apart for run in group),
                 f"{by_name} with the same seed",
                 "data",
                 "see that the difference in the data is what is ablated",
             )
     if (apart := _apart(recorded.compared, prints, _ORDER)) and not any(
-        _apart(recorded.compared, prints, name) for name in own
+        _apart(recorded.compared, prints, name) for name in data_names
     ):
         yield finding(
             "unpaired-order",
-            arms_of(run for some in apart for run in some),
+            arms_of(run for group in apart for run in group),
             "with the same seed they see the training data in another order",
             _ORDER,
             "draw the order from a generator of its own, seeded by the data, to pair the seeds",
@@ -199,8 +198,8 @@ def _apart(
 ) -> list[list[RunRecord]]:
     """Group the runs of the first seed whose arms differ in a fingerprint by its value."""
     known = [run for run in runs if name in prints.get(run.id, {})]
-    for mine in grouped(known, lambda run: run.seed).values():
-        groups = grouped(mine, lambda run: prints[run.id][name])
+    for of_seed in grouped(known, lambda run: run.seed).values():
+        groups = grouped(of_seed, lambda run: prints[run.id][name])
         if len(groups) > 1:
             return list(groups.values())
     return []
@@ -217,11 +216,11 @@ def _lengths(recorded: RecordedRuns) -> Iterator[Finding]:
         return
     rules = {canonical_json(_stopping(run)) for run in done}
     same_rule = len(rules) == 1 and rules != {"[]"} and len({_budget(run) for run in done}) == 1
-    said = ", ".join(f"{n} epochs in {named(runs)}" for n, runs in sorted(lengths.items()))
+    text = ", ".join(f"{n} epochs in {named(runs)}" for n, runs in sorted(lengths.items()))
     yield finding(
         "unequal-run-lengths",
         arms_of(done),
-        said + (", by the same stopping rule" if same_rule else ""),
+        text + (", by the same stopping rule" if same_rule else ""),
         "epochs",
         "compare at equal budget: the best of more epochs is better by luck alone",
         severity="note" if same_rule else None,
@@ -273,11 +272,11 @@ def _noise(recorded: RecordedRuns) -> Iterator[Finding]:
             if row.metric == metric and row.kind == "arm" and abs(row.effect) <= row.noise
         ]
         if lost:
-            said = ", ".join(f"{row.arm} {row.effect:+.4g} (noise {row.noise:.4g})" for row in lost)
+            text = ", ".join(f"{row.arm} {row.effect:+.4g} (noise {row.noise:.4g})" for row in lost)
             yield finding(
                 "below-noise-floor",
                 [row.arm for row in lost],
-                f"on {metric} these can't be told from the reference: {said}",
+                f"on {metric} these can't be told from the reference: {text}",
                 metric,
                 "report no effect, or add seeds until the noise is smaller than what you look for",
             )

@@ -86,7 +86,10 @@ def check_search(
 
 
 def _secrets(study: Study) -> Iterator[Finding]:
-    leaves = paths.flatten(study.definition.as_plain())
+    body = study.definition.as_plain()
+    if isinstance(study, AblationStudy):
+        body["arms"] = {arm.name: dict(arm.changes) for arm in study.arms}
+    leaves = paths.flatten(body)
     found = [path for path, value in leaves.items() if is_secret(path, value)]
     if found:
         yield finding(
@@ -136,13 +139,13 @@ def _two_owners(resolved: Mapping[str, Config]) -> Iterator[Finding]:
                 owners.setdefault(_OWNERS[name] + bracket + place, {})[leaf] = value
         for name, values in owners.items():
             if len({canonical_json(value) for value in values.values()}) > 1:
-                said = " and ".join(f"{leaf} is {shown(leaf, v)}" for leaf, v in values.items())
-                seen.setdefault((name, said), []).append(arm)
-    for (name, said), arms in seen.items():
+                text = " and ".join(f"{leaf} is {shown(leaf, v)}" for leaf, v in values.items())
+                seen.setdefault((name, text), []).append(arm)
+    for (name, text), arms in seen.items():
         yield finding(
             "two-owners",
             filter(None, arms),
-            f"{said}: which {name} holds can't be read off the config",
+            f"{text}: which {name} holds can't be read off the config",
             name,
             "keep one key for it, and let the module read the other from there",
         )
@@ -248,7 +251,7 @@ def _repeated_choices(study: SearchStudy) -> Iterator[Finding]:
 def _tells_apart(study: SearchStudy, path: str, left: Any, right: Any) -> bool:
     """Say whether a condition of another parameter holds for one of two choices only."""
     conditions = [other.when.get(path) for other in study.space.values()]
-    return any(said and (left in said) != (right in said) for said in conditions)
+    return any(labels and (left in labels) != (right in labels) for labels in conditions)
 
 
 def _small_budget(study: SearchStudy) -> Iterator[Finding]:

@@ -46,14 +46,14 @@ def _at_the_edge(
         if path in space and (edge := edge_of(space[path], value))
     }
     if found:
-        said = ", ".join(
+        text = ", ".join(
             f"{path.rpartition('.')[2]} {best.params[path]!r} is at the {edge} end"
             for path, edge in found.items()
         )
         yield finding(
             "at-the-edge",
             (),
-            f"of the best trial, {best.number}: {said}",
+            f"of the best trial, {best.number}: {text}",
             listed(f"space.{path}" for path in found),
             "widen the range at this end: the best may lie outside",
         )
@@ -91,11 +91,11 @@ def _thin_branches(space: Space, done: Sequence[TrialRecord]) -> Iterator[Findin
             continue
         counts = {label: tried.count(label) for label in parameter.labels}
         if thin := {label: n for label, n in counts.items() if n < _FEW_OF_BRANCH}:
-            said = ", ".join(f"{label} {n}" for label, n in thin.items())
+            text = ", ".join(f"{label} {n}" for label, n in thin.items())
             yield finding(
                 "thin-branch",
                 (),
-                f"of {len(tried)} trials that chose {path}: {said}",
+                f"of {len(tried)} trials that chose {path}: {text}",
                 f"space.{path}",
                 "do not call a branch worse that was tried so rarely; enqueue points in it",
             )

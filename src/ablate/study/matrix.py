@@ -7,10 +7,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from ablate.run.resolving import resolve_arms
 from ablate.spec import AblationStudy, Arm, Status, content_hash, designs
 from ablate.spec.tuning import tuned_name
 from ablate.store import RunRecord, Store
-from ablate.study.preflight import resolved_arms
 from ablate.study.replay import Subject, ended_as, known_trials, wanted_runs
 from ablate.study.setup import Request, stored_study
 from ablate.study.tune import ArmSearch, arm_searches, tuned_configs, with_tuned
@@ -103,7 +103,7 @@ def matrix(subject: Subject, request: Request) -> Matrix:
     """
     with request.launched() as launcher:
         study = subject.prepare(request, launcher)
-        configs = resolved_arms(study, study.arms, launcher)
+        configs = resolve_arms(study, study.arms, launcher)
         searches = arm_searches(study, configs)
         names = [search.study.name for search in searches if search.study]
         stored = _stored(request, [study.name, *names])

@@ -1,13 +1,14 @@
 """Try every configuration before anything is written or any budget burnt."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import RunError, SpecError, nearest
-from ablate.run import Event, Finished, Launcher, Lost, Probed, Resolve, Resolved, messages
+from ablate.errors import SpecError, nearest
+from ablate.run import Launcher, Probed, messages
 from ablate.run.jobs import do_all
-from ablate.spec import AblationStudy, Arm, SearchStudy, Study, paths
+from ablate.run.resolving import refusal, resolve_all, resolve_arms, resolve_base
+from ablate.spec import AblationStudy, SearchStudy, paths
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     seed = study.seeds[0]
     points = list(study.space.covering_points())
     progress(f"checking {len(points)} points of the space")
-    base = resolved_base(study, launcher)
+    base = resolve_base(study, launcher)
     resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
@@ -58,8 +59,8 @@ def check_ablation(
     """
     names = [arm.name for arm in study.arms]
     progress(f"trying {len(names)} arms on one batch; missing data is prepared first")
-    resolved_base(study, launcher)
-    arms = resolved_arms(study, study.arms, launcher)
+    resolve_base(study, launcher)
+    arms = resolve_arms(study, study.arms, launcher)
     places = {f"{study.name}: arms.{name}": config for name, config in arms.items()}
     probes = _probe(launcher, places, study.objective.metric)
     for metric in study.definition.metrics:
@@ -83,41 +84,6 @@ def check_ablation(
     return by_name
 
 
-def resolved_base(study: Study, launcher: Launcher) -> dict[str, Any]:
-    """Resolve the config of a study without any change; raise SpecError if it does not hold."""
-    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])])
-    if isinstance(base, SpecError):
-        raise SpecError(f"{study.source}: {base}")
-    return base
-
-
-def resolved_arms(
-    study: AblationStudy, arms: Sequence[Arm], launcher: Launcher
-) -> dict[str, dict[str, Any]]:
-    """Resolve the configs of arms, by name; raise SpecError if one does not hold."""
-    seed = study.seeds[0]
-    outcomes = resolve_all(launcher, [study.configured(arm.changes, seed) for arm in arms])
-    resolved = {}
-    for arm, outcome in zip(arms, outcomes, strict=True):
-        if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: arms.{arm.name}: {outcome}")
-        resolved[arm.name] = outcome
-    return resolved
-
-
-def resolve_all(
-    launcher: Launcher, configs: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any] | SpecError]:
-    """Resolve configs on the launcher's workers, in order; a refused one gives its error."""
-    jobs = [Resolve(number, dict(config)) for number, config in enumerate(configs)]
-    outcomes = do_all(launcher, jobs)
-    return [
-        next((event.config for event in events if isinstance(event, Resolved)), None)
-        or SpecError(_reason(events))
-        for events in outcomes
-    ]
-
-
 def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: str) -> list[Probe]:
     jobs = [
         messages.Probe(number, config, metric) for number, config in enumerate(configs.values())
@@ -126,16 +92,8 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
     for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
-            raise SpecError(f"{where}: {_reason(events)}")
+            raise SpecError(f"{where}: {refusal(events)}")
         probes.append(
             Probe(job.config, probed.parameters, tuple(probed.metrics), probed.max_epochs)
         )
     return probes
-
-
-def _reason(events: Sequence[Event]) -> str:
-    last = events[-1]
-    if isinstance(last, Lost):
-        raise RunError(f"a worker died while trying a configuration: {last.reason}")
-    assert isinstance(last, Finished)  # noqa: S101
-    return last.outcome.reason or "it does not resolve"

@@ -6,10 +6,10 @@ from typing import Any
 
 from ablate.errors import SpecError, nearest
 from ablate.run import Launcher
+from ablate.run.resolving import resolve_arms
 from ablate.spec import AblationStudy, Arm, SearchStudy, Space, Status, Tuned, paths
 from ablate.spec.tuning import ABSENT, for_arm, tuned_name, tuning_study
 from ablate.store import Store, best_trial, count_states
-from ablate.study.preflight import resolved_arms
 from ablate.study.search import check, finished, run
 from ablate.study.setup import Request, refuse_changed, stored_study
 
@@ -127,7 +127,7 @@ def _found(search: ArmSearch, store: Store) -> Tuned:
 def tuned_configs(study: AblationStudy, launcher: Launcher) -> dict[str, dict[str, Any]]:
     """Resolve the tuned arms of a study; raise SpecError if one does not hold."""
     names = {found.arm for found in study.definition.tuned.values()}
-    return resolved_arms(study, [arm for arm in study.arms if arm.name in names], launcher)
+    return resolve_arms(study, [arm for arm in study.arms if arm.name in names], launcher)
 
 
 def _tell_left_out(searches: Iterable[ArmSearch], say: Callable[[str], None]) -> None:

@@ -143,7 +143,9 @@ def audited(name: str, left_out: tuple[str, ...] = ()) -> dict[tuple[str, str], 
     for arm, changes in arms.items():
         keys = {path: [paths.get(base, path)] for path in changes}
         config = resolve(study.configured(changes, 307))
-        seen[arm] = examined(config, keys=keys, metrics=tuple(study.spec.metrics), seconds=120)
+        seen[arm] = examined(
+            config, keys=keys, metrics=tuple(study.definition.metrics), seconds=120
+        )
     found: dict[tuple[str, str], list] = {}
     for item in compare_evidence(seen, declared(study)):
         found.setdefault((item.code, item.where), []).append(item)

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ablate.run.execute import execute
 from ablate.spec import read_yaml
-from tests.run.jobs import Record, run
+from tests.run.jobs import Record, execute, run
 
 TRIAL_69 = Path(__file__).parents[3] / "configs" / "trial-69.yaml"
 MONITOR = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ablate.spec import paths, read_study, read_yaml
-from ablate.spec.study import merged
+from ablate.spec.configs import merged
 
 ROOT = Path(__file__).parents[3]
 
@@ -14,8 +14,9 @@ def test_the_ladder_ends_in_the_production_recipe_but_for_logging_and_validation
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(ROOT)
-    study = read_study("worldmodel-ladder").prepare("cuda")
-    (arm,) = [arm for arm in study.arms if arm.name == study.spec.full]
+    written = read_study("worldmodel-ladder")
+    study = written.prepare("cuda")
+    (arm,) = [arm for arm in study.arms if arm.name == written.spec.full]
     folder = ROOT / "configs" / "worldmodel"
     recipe = merged([read_yaml(folder / f"{name}.yaml") for name in ("development", "production")])
     reached, published = (
