@@ -65,16 +65,19 @@ class Test{number}(ModuleSuite):
 """
 
 
+MEAN = {
+    "model": {"class_path": "ablate.testing.toy.Mean"},
+    "data": {"class_path": "ablate.testing.toy.Points"},
+    "trainer": {"accelerator": "cpu"},
+}
+
+
 class TestAllHooks(ModuleSuite):
     config = talkative.config()
 
 
 class TestNoHooks(ModuleSuite):
-    config = {
-        "model": {"class_path": "ablate.testing.toy.Mean"},
-        "data": {"class_path": "ablate.testing.toy.Points"},
-        "trainer": {"accelerator": "cpu"},
-    }
+    config = MEAN
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

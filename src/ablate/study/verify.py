@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.run.environment import comparable
-from ablate.spec import Status, paths
-from ablate.store import RunRecord, Store
+from ablate.spec import Config, Status, configs
+from ablate.store import Environment, RunRecord, Store
 from ablate.study.recorded import recorded_trial
 from ablate.study.replay import Subject, replay_trial
 from ablate.study.setup import Request
@@ -143,19 +142,17 @@ def _differences(
     fingerprints = {**store.fingerprints(before), **store.fingerprints(after)}
     found: dict[str, Difference] = {}
     for old, new in pairs:
-        sides = [
+        sides: list[dict[str, Config]] = [
             {
-                "config": paths.flatten(run.config),
-                "environment": paths.flatten(comparable(environments.get(run.environment, {}))),
+                "config": run.config or {},
+                "environment": environments.get(run.environment, Environment()).compared(),
                 "data": fingerprints.get(run.id, {}),
                 "code": {"version": run.code_version},
             }
             for run in (old, new)
         ]
         for topic in sides[0]:
-            left, right = sides[0][topic], sides[1][topic]
-            for key in sorted(left.keys() | right.keys()):
-                if left.get(key) != right.get(key):
-                    what = f"{topic} {key}"
-                    found[what] = Difference(what, left.get(key), right.get(key))
+            for path, recorded, now in configs.differing(sides[0][topic], sides[1][topic]):
+                what = f"{topic} {path}"
+                found[what] = Difference(what, recorded, now)
     return list(found.values())

@@ -13,7 +13,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.spec import Cause, Direction, Outcome, Status
-from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, Store, TrialEnd
 from ablate.testing.definitions import search
 
 SPACE: dict[str, BaseDistribution] = {
@@ -51,7 +51,7 @@ def new_run(definition: int, key: RunKey = KEY, **changes: Any) -> NewRun:
         "config_hash": "abc",
         "profile": "cpu",
         "device": "CPU",
-        "environment": {"python": "3.11"},
+        "environment": Environment({"python": "3.11"}),
         "code_version": "c0ffee",
         "directory": "results/s/0-abc",
     }

@@ -40,7 +40,7 @@ def test_a_run_that_is_killed_continues_and_gives_the_same_numbers(tmp_path):
         "trainer.max_epochs": 3,
     }
     whole = do(tmp_path / "whole", changes)
-    assert whole.finished().reason is None
+    assert whole.outcome().reason is None
     killed(tmp_path / "broken", 2, changes)
     record = resumed(tmp_path / "broken", changes)
     assert resumed_epoch(record) == 2
