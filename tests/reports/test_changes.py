@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.spec import Budget, ClassConfig, Objective, Published, Status, Tuned, Tuning, designs
-from tests.report.conftest import an_ablation, report
+from tests.reports.conftest import an_ablation, report
 
 ARMS = {
     "start": {},

@@ -10,8 +10,8 @@ from lightning.pytorch.cli import LightningCLI
 from ablate.errors import SpecError
 from ablate.run.lightning_cli import build, resolve
 from ablate.spec import paths
-from ablate.spec.files import read_yaml
 from ablate.spec.configs import merged
+from ablate.spec.files import read_yaml
 
 FOLDER = Path(__file__).parents[3] / "configs" / "motion"
 SIZES = ("nano", "tiny", "micro", "small", "medium", "large")

@@ -10,8 +10,8 @@ from lightning.pytorch.cli import LightningCLI
 
 from ablate.run.lightning_cli import build, resolve
 from ablate.spec import paths
-from ablate.spec.files import read_yaml
 from ablate.spec.configs import merged
+from ablate.spec.files import read_yaml
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning"),
