@@ -418,8 +418,8 @@ def test_the_hardware_of_every_run_is_recorded_and_other_hardware_is_found(
         runs, environments = store.runs("a"), store.environments("a")
         found = found_after(store, "a")
     for run in runs:
-        assert environments[run.environment]["device"] == run.device
-        assert environments[run.environment]["libraries"]["torch"]
+        assert environments[run.environment].facts["device"] == run.device
+        assert environments[run.environment].facts["libraries"]["torch"]
     assert [run.device == "another processor" for run in runs] == [False, False, True, True]
     assert found["mixed-environments"].where == "device"
 

@@ -13,7 +13,7 @@ from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.runs import check_runs
 from ablate.audits.trials import check_trials, edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
-from ablate.store import RunRecord, TrialRecord
+from ablate.store import Environment, RunRecord, TrialRecord
 from tests.audits.studies import SEARCH, STOPPING, codes
 from tests.definitions import ablation, search
 
@@ -74,7 +74,7 @@ CLEAN = RecordedRuns(
         }
         for made in RUNS
     },
-    environments={"e": {"python": "3.12", "libraries": {"torch": "2.9"}}},
+    environments={"e": Environment({"python": "3.12", "libraries": {"torch": "2.9"}})},
     results=RESULTS,
 )
 
@@ -145,7 +145,7 @@ def test_a_planted_fault_is_found_and_nothing_else(code, severity, recorded):
 
 
 def test_environments_are_told_apart_by_what_differs():
-    other = {"python": "3.12", "libraries": {"torch": "2.8"}}
+    other = Environment({"python": "3.12", "libraries": {"torch": "2.8"}})
     mixed = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": other})
     (item,) = check_runs(mixed)
     assert item.code == "mixed-environments"
@@ -154,7 +154,7 @@ def test_environments_are_told_apart_by_what_differs():
 
 
 def test_hosts_alone_are_no_different_environments():
-    twin = {**CLEAN.environments["e"], "host": "second"}
+    twin = Environment({**CLEAN.environments["e"].facts, "host": "second"})
     spread = replace(with_run(2, environment="f"), environments={**CLEAN.environments, "f": twin})
     assert not list(check_runs(spread))
 

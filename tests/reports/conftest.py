@@ -20,13 +20,13 @@ from ablate.spec import (
     ProfileChange,
     Status,
 )
-from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, database
+from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, Store, database
 from tests import definitions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 CONFIG = {"model": {"class_path": "m.Model", "init_args": {"width": 64}}, "trainer": {"epochs": 6}}
-ENVIRONMENT = {"python": "3.11", "libraries": {"torch": "2.9", "lightning": "2.6"}}
+ENVIRONMENT = Environment({"python": "3.11", "libraries": {"torch": "2.9", "lightning": "2.6"}})
 HOME = "results"
 
 OBJECTIVE = Objective(metric="val_loss", direction=Direction.MINIMIZE, at="best")

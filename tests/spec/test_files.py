@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ablate.errors import NotFoundError, SpecError
 from ablate.spec import dump_yaml, parse_yaml, read_yaml
-from ablate.spec.files import beside, find
+from ablate.spec.files import beside, find, replacing
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 numberlike = st.from_regex(r"[-+]?[0-9._]{0,3}[eE]?[-+]?[0-9]{0,3}", fullmatch=True)
@@ -185,3 +185,24 @@ def test_a_detour_through_a_symbolic_link_is_kept(project):
     (project.root / "linked").symlink_to(outside)
     for name in ("../configs/other.yaml", str(project.root / "shared" / "configs" / "other.yaml")):
         assert read_yaml(beside(project.root / "linked", name)) == {"a": 1}
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "kept.txt"
+    with replacing(path) as part:
+        part.write_text("first")
+        assert not path.exists()
+
+    def write_half():
+        with replacing(path) as part:
+            part.write_text("sec")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
+    assert path.read_text() == "first"
+    with replacing(path) as part:
+        part.write_text("second")
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [
+        ("kept.txt", "second")
+    ]

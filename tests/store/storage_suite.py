@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
-from ablate.store import Batch, MetricRow, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import Batch, Environment, MetricRow, RunEnd, RunKey, Store, TrialEnd
 from tests.definitions import ablation, search
 from tests.store import batches, crash
 from tests.store.batches import (
@@ -327,7 +327,7 @@ class StorageSuite:
         assert store.run_config(run.id) == run.config
         assert store.runs("s")[0].config is None
         assert before <= run.created_at <= run.finished_at <= datetime.now(UTC)
-        assert store.environments("s") == {run.environment: {"python": "3.11"}}
+        assert store.environments("s") == {run.environment: Environment({"python": "3.11"})}
         assert len(store.metrics("s")) == 80
         assert store.metrics("s")[5] == MetricRow(run.id, "val", "m1", 1, 1, 5.0)
         assert store.fingerprints("s")[run.id] == {"train": "1", "val": "2"}

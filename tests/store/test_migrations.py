@@ -9,7 +9,7 @@ from sqlalchemy import MetaData, create_engine, select, text
 from sqlalchemy.pool import NullPool
 
 from ablate.spec import Cause, Outcome, Status
-from ablate.store import Batch, FindingRow, MetricRow, RunEnd, RunKey, Store
+from ablate.store import Batch, Environment, FindingRow, MetricRow, RunEnd, RunKey, Store
 from tests.definitions import ablation
 from tests.store.batches import new_run
 from tests.store.test_definitions import built, stored
@@ -209,7 +209,7 @@ def test_a_database_of_version_1_is_read_as_it_is(old, tmp_path):
         assert (runs[0].arm, runs[0].config, runs[0].steps) == ("narrow", {"z": 1, "a": None}, 30)
         assert store.metrics("s") == [MetricRow(runs[0].id, "val", "loss", 9, 0, 0.5)]
         assert store.fingerprints("s") == {runs[0].id: {"train": "f00d"}}
-        assert store.environments("s") == {"e1": {"python": "3.11"}}
+        assert store.environments("s") == {"e1": Environment({"python": "3.11"})}
         assert store.active_seconds("s") == 90
         assert store.audit(1).findings == (
             FindingRow(

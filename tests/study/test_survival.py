@@ -217,7 +217,7 @@ def test_a_run_is_recorded_with_what_its_own_worker_stands_on(project: Project) 
     search("s", project.request(launcher=lambda _: Moving()))
     with project.store() as store:
         (run,) = store.runs("s")
-        environment = store.environments("s")[run.environment]
+        environment = store.environments("s")[run.environment].facts
     assert run.device == "D2"
     assert (environment["device"], environment["host"]) == ("D2", "second")
 
@@ -256,7 +256,7 @@ def test_another_host_is_no_difference(project: Project) -> None:
     assert verdict.differences == ()
     with project.store() as store:
         (again,) = store.environments("s-0").values()
-    assert again["host"] == "another name"
+    assert again.facts["host"] == "another name"
 
 
 class Counting(InProcessLauncher):

@@ -15,9 +15,11 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
-from ablate.analysis.noise import noise_floor, replicates_of, with_effects
+from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
 from ablate.analysis.points import at_best, at_last, scores
+from ablate.analysis.published import published_table
 from ablate.analysis.search import best_so_far, best_trial, trials_table
+from ablate.analysis.tuned import tuned_table
 
 __all__ = [
     "AblationFrames",
@@ -30,6 +32,7 @@ __all__ = [
     "at_last",
     "best_so_far",
     "best_trial",
+    "compared_arms",
     "confirmed_table",
     "contenders",
     "curves",
@@ -41,11 +44,13 @@ __all__ = [
     "metric_names",
     "metrics_frame",
     "noise_floor",
+    "published_table",
     "replicates_of",
     "run_list",
     "runs_frame",
     "scores",
     "trials_table",
     "tuned_arms",
+    "tuned_table",
     "with_effects",
 ]

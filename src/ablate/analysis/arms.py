@@ -81,10 +81,10 @@ def arms_table(
     rows = []
     for metric, direction in metrics.items():
         for arm, kind in arm_kinds(frames).items():
-            mine = table[(table["metric"] == metric) & (table["arm"] == arm)]
-            counted = mine[mine["why"] == COUNTED].sort_values(["seed", "trial"])
+            arm_rows = table[(table["metric"] == metric) & (table["arm"] == arm)]
+            counted = arm_rows[arm_rows["why"] == COUNTED].sort_values(["seed", "trial"])
             values = counted["value"].tolist()
-            cells = _cells(mine, () if kind == UNDECLARED else definition.seeds)
+            cells = _cells(arm_rows, () if kind == UNDECLARED else definition.seeds)
             rows.append(
                 {
                     "metric": metric,
@@ -121,8 +121,8 @@ def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.Data
     return best
 
 
-def _cells(mine: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
-    columns = (mine[name].tolist() for name in _CELL)
+def _cells(arm_rows: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
+    columns = (arm_rows[name].tolist() for name in _CELL)
     cells = [Cell(*row) for row in zip(*columns, strict=True)]
     missing = set(seeds) - {cell.seed for cell in cells}
     cells += [Cell(seed, None, math.nan, NOT_RUN) for seed in missing]

@@ -41,8 +41,8 @@ def confirmed_table(frames: AblationFrames) -> pd.DataFrame:
     found = scores(frames, [objective.metric] if confirms else [], objective)
     rows = []
     for place, (arm, confirmed) in enumerate(confirms.items(), start=1):
-        mine = found[found["arm"] == arm]
-        values = mine.loc[mine["why"] == COUNTED, "value"].tolist()
+        arm_rows = found[found["arm"] == arm]
+        values = arm_rows.loc[arm_rows["why"] == COUNTED, "value"].tolist()
         mean = fmean(values) if values else math.nan
         low, high = interval(values)
         rows.append(
@@ -51,7 +51,7 @@ def confirmed_table(frames: AblationFrames) -> pd.DataFrame:
                 "arm": arm,
                 "found": confirmed.value,
                 "found_seeds": confirmed.seeds,
-                "runs": len({*definition.seeds, *mine["seed"].tolist()}),
+                "runs": len({*definition.seeds, *arm_rows["seed"].tolist()}),
                 "n": len(values),
                 "mean": mean,
                 "sd": stdev(values) if len(values) > 1 else math.nan,
@@ -83,6 +83,6 @@ def contenders(table: pd.DataFrame) -> list[int]:
     return [int(row["trial"]) for row in [*rows, *unknown] if not _apart(row, rows[0])]
 
 
-def _apart(one: Mapping[Any, Any], other: Mapping[Any, Any]) -> bool:
+def _apart(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> bool:
     """Say whether two intervals share no value; an interval that is not known shares all."""
-    return bool(one["high"] < other["low"] or other["high"] < one["low"])
+    return bool(left["high"] < right["low"] or right["high"] < left["low"])

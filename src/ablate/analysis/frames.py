@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import pandas as pd
 
 from ablate.errors import NotFoundError
 from ablate.spec import AblationDefinition, Definition, SearchDefinition
-from ablate.store import FindingRow, MetricRow, RunRecord, Store, TrialRecord
+from ablate.store import Environment, FindingRow, MetricRow, RunRecord, Store, TrialRecord
 
 CURRENT = "current"
 EARLIER_ATTEMPT = "earlier attempt"
@@ -32,7 +32,7 @@ class _Frames:
     definition: Definition
     runs: pd.DataFrame
     metrics: pd.DataFrame
-    environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    environments: Mapping[str, Environment] = field(default_factory=dict)
 
     @property
     def current(self) -> pd.DataFrame:
@@ -117,12 +117,12 @@ def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: s
 
     They depend on the base config and on the changes of the arm.
     """
-    mine, theirs = definition.arm(arm), other.arm(arm)
+    here, there = definition.arm(arm), other.arm(arm)
     return (
         definition.config == other.config
-        and mine is not None
-        and theirs is not None
-        and dict(mine.changes) == dict(theirs.changes)
+        and here is not None
+        and there is not None
+        and dict(here.changes) == dict(there.changes)
     )
 
 

@@ -21,14 +21,14 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
     runs = frames.current
     rows = []
     for trial in frames.trials:
-        mine = runs[runs["trial"] == trial.number]
-        reasons = mine.loc[mine["status"] != Status.COMPLETE, "reason"].dropna()
+        trial_runs = runs[runs["trial"] == trial.number]
+        reasons = trial_runs.loc[trial_runs["status"] != Status.COMPLETE, "reason"].dropna()
         rows.append(
             {
                 "number": trial.number,
                 "state": trial.state,
                 "value": math.nan if trial.value is None else trial.value,
-                "seeds": tuple(map(int, mine["seed"])),
+                "seeds": tuple(map(int, trial_runs["seed"])),
                 "params": trial.params,
                 "seconds": _seconds(trial),
                 "reason": "; ".join(dict.fromkeys(map(str, reasons))),

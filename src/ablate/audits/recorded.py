@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ablate.audits.differences import listed
 from ablate.spec import AblationDefinition, Direction
-from ablate.store import RunRecord
+from ablate.store import Environment, RunRecord
 
 Curve = Sequence[tuple[int, float]]
 """The epochs and values of a metric in one run."""
@@ -53,7 +53,7 @@ class RecordedRuns:
     runs: Sequence[RunRecord]
     curves: Mapping[tuple[int, str], Curve]
     fingerprints: Mapping[int, Mapping[str, str]]
-    environments: Mapping[str, Mapping[str, Any]]
+    environments: Mapping[str, Environment]
     results: Sequence[Result]
 
     @property

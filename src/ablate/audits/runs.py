@@ -9,9 +9,8 @@ from ablate.audits.differences import flat, listed
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
-from ablate.run.environment import comparable
-from ablate.spec import Cause, canonical_json, paths
-from ablate.store import RunRecord
+from ablate.spec import Cause, canonical_json
+from ablate.store import Environment, RunRecord
 
 _FIRST = "first "
 """How the names of fingerprints begin that are of a run's first batches."""
@@ -113,7 +112,7 @@ def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
 
 def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     used = grouped(recorded.runs, lambda run: run.environment)
-    bodies = [paths.flatten(comparable(recorded.environments.get(name) or {})) for name in used]
+    bodies = [recorded.environments.get(name, Environment()).compared() for name in used]
     names = dict.fromkeys(name for body in bodies for name in body)
     differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
     if differing:

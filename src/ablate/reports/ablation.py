@@ -9,11 +9,11 @@ import pandas as pd
 from ablate.analysis import (
     AblationFrames,
     Cell,
-    arms_table,
+    compared_arms,
+    confirmed_table,
     curves,
     leaders,
     replicates_of,
-    with_effects,
 )
 from ablate.reports import audit, confirmed, figures, numbers, parts, published, tuned
 from ablate.reports.audit import Audit
@@ -33,21 +33,10 @@ from ablate.reports.blocks import (
     text,
 )
 from ablate.spec import AblationDefinition, Arm, Changes, designs
-from ablate.store import FindingRow
 
 ARMS = ("arm", "undeclared")
 FLOORS = ("floor",)
 GROUPS = {"arm": "", "undeclared": "No longer declared", "floor": "Floor: trivial predictors"}
-
-
-def compare(frames: AblationFrames, findings: Iterable[FindingRow] = ()) -> pd.DataFrame:
-    """Return the arms table of the study's metrics, with effects beside their noise floor.
-
-    Of `findings` those count that say which arms are the same function.
-    """
-    reference = frames.definition.reference
-    same = replicates_of(reference, findings) if reference else ()
-    return with_effects(arms_table(frames), same)
 
 
 def document(
@@ -57,7 +46,7 @@ def document(
     pictures: tuple[Section, ...] = (),
 ) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id."""
-    compared = compare(frames, audited.findings)
+    compared = compared_arms(frames, audited.findings)
     metrics = frames.definition.metrics
     sections = [
         *confirmed.sections(frames),
@@ -74,7 +63,7 @@ def document(
         _method_section(frames, replicates_of(frames.definition.reference or "", audited.findings)),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]
-    if audited.made or not confirmed.compare(frames).size:  # trials are no arms to be audited
+    if audited.made or not confirmed_table(frames).size:  # trials are no arms to be audited
         lead.append(audit.summary(audited, frames.name))
     if remark := _not_counted(compared):
         lead.append(remark)
@@ -148,7 +137,7 @@ def _named(rows: pd.DataFrame) -> tuple[Inline, ...]:
 
 def _basis(rows: pd.DataFrame) -> str:
     """Word on how many runs a mean stands, with the trials."""
-    cells = [cell for mine in rows["cells"] for cell in mine if cell.counted]
+    cells = [cell for of_arm in rows["cells"] for cell in of_arm if cell.counted]
     total = int(rows["runs"].sum())
     trials = numbers.listing(sorted({cell.trial for cell in cells}))
     noun = "trial" if len(cells) == 1 else "trials"
@@ -249,9 +238,11 @@ def _curves_figure(frames: AblationFrames, rows: pd.DataFrame, metric: str) -> F
     lines = []
     levels = []
     for row in rows.to_dict("records"):
-        mine = found[found["arm"] == row["arm"]]
-        if row["kind"] != "floor" and not mine.empty:
-            lines.append(_line(row["arm"], mine, [c.trial for c in row["cells"] if c.counted]))
+        arm_curves = found[found["arm"] == row["arm"]]
+        if row["kind"] != "floor" and not arm_curves.empty:
+            lines.append(
+                _line(row["arm"], arm_curves, [c.trial for c in row["cells"] if c.counted])
+            )
         if row["kind"] == "floor" and row["n"]:
             levels.append(figures.Level(row["arm"], float(row["mean"])))
     falls = all(direction.lower_is_better for direction in rows["direction"])
@@ -261,12 +252,12 @@ def _curves_figure(frames: AblationFrames, rows: pd.DataFrame, metric: str) -> F
     return Figure(f"curves-{figures.file_part(metric)}.svg", svg, caption)
 
 
-def _line(label: str, mine: pd.DataFrame, counted: list[int]) -> figures.Line:
+def _line(label: str, arm_curves: pd.DataFrame, counted: list[int]) -> figures.Line:
     """Draw every seed, and the mean of those that count where all of them have a value.
 
     A mean over fewer and fewer seeds would jump where one of them ends.
     """
-    wide = mine.pivot(index="epoch", columns="trial", values="value").astype(float)
+    wide = arm_curves.pivot(index="epoch", columns="trial", values="value").astype(float)
     averaged = wide[counted]
     complete = averaged[averaged.map(math.isfinite).all(axis=1)]
     mean = _pairs(complete.mean(axis=1)) if counted else []

@@ -60,10 +60,11 @@ def _row(row: FindingRow) -> tuple[Inline, ...]:
 def _counted(rows: Sequence[FindingRow]) -> str:
     words = []
     for severity in SEVERITIES:
-        mine = [row for row in rows if row.severity == severity]
-        allowed = sum(row.allowed for row in mine)
-        if mine:
+        of_severity = [row for row in rows if row.severity == severity]
+        allowed = sum(row.allowed for row in of_severity)
+        if of_severity:
             words.append(
-                numbers.plural(len(mine), severity) + (f" ({allowed} allowed)" if allowed else "")
+                numbers.plural(len(of_severity), severity)
+                + (f" ({allowed} allowed)" if allowed else "")
             )
     return numbers.listing(words)

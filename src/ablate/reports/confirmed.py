@@ -9,12 +9,6 @@ from ablate.reports import numbers
 from ablate.reports.blocks import Bullets, Code, Inline, Section, table, text
 
 
-def compare(frames: AblationFrames) -> pd.DataFrame:
-    """Return the table of confirmed trials with the seeds of the search as text, for a CSV."""
-    found = confirmed_table(frames)
-    return found.assign(found_seeds=[" ".join(map(str, seeds)) for seeds in found["found_seeds"]])
-
-
 def verdicts(found: pd.DataFrame) -> list[str]:
     """Say in computed sentences what fresh seeds make of the best, the order and the winner."""
     known = found[found["n"] > 0]

@@ -2,10 +2,7 @@
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,25 +13,27 @@ from ablate.analysis import (
     AblationFrames,
     Frames,
     SearchFrames,
+    compared_arms,
+    confirmed_table,
     curves,
     load,
     metric_names,
+    published_table,
     run_list,
     trials_table,
+    tuned_table,
 )
 from ablate.errors import RequestError
 from ablate.reports import (
     ablation,
-    confirmed,
     html,
     markdown,
     pictures,
-    published,
     search,
-    tuned,
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
+from ablate.spec.files import replacing
 from ablate.store import FindingRow, Store, mask
 
 
@@ -75,9 +74,9 @@ def write_report(
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for name, content in texts.items():
-            _replace(out_dir / name, mask(content).encode())
+            _write(out_dir / name, mask(content).encode())
         for picture in photos:
-            _replace(out_dir / picture.file, picture.content)
+            _write(out_dir / picture.file, picture.content)
     except OSError as error:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
@@ -143,7 +142,7 @@ def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -
 
 
 def _arms_csv(frames: AblationFrames, findings: Sequence[FindingRow]) -> str:
-    compared = ablation.compare(frames, findings)
+    compared = compared_arms(frames, findings)
     seeds = sorted({cell.seed for cells in compared["cells"] for cell in cells})
     rows: list[dict[str, Any]] = []
     for row in compared.to_dict("records"):
@@ -163,10 +162,16 @@ def _arms_csv(frames: AblationFrames, findings: Sequence[FindingRow]) -> str:
     return _csv(columns, ([row.get(name) for name in columns] for row in rows))
 
 
+def _confirmed(frames: AblationFrames) -> pd.DataFrame:
+    """Return the table of confirmed trials with the seeds of the search as text."""
+    found = confirmed_table(frames)
+    return found.assign(found_seeds=[" ".join(map(str, seeds)) for seeds in found["found_seeds"]])
+
+
 _COMPARED = {
-    "confirmed": confirmed.compare,
-    "published": published.compare,
-    "tuned": tuned.compare,
+    "confirmed": _confirmed,
+    "published": published_table,
+    "tuned": tuned_table,
 }
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
@@ -234,15 +239,6 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as part:
+        part.write_bytes(content)

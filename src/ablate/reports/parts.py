@@ -9,7 +9,7 @@ import pandas as pd
 from ablate.analysis import Frames, run_list
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
-from ablate.spec import Status, paths
+from ablate.spec import Status
 
 HASH_LENGTH = 8
 NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
@@ -103,8 +103,7 @@ def environment_section(frames: Frames) -> Section:
         Paragraph(("Code version: ", *_codes(versions), ". Device: ", *_codes(devices), ".")),
         text("Written by ", Code(f"ablate report {shlex.quote(frames.name)}"), "."),
     ]
-    bodies = {key[:HASH_LENGTH]: body for key, body in frames.environments.items()}
-    flat = {key: paths.flatten(dict(body)) for key, body in bodies.items()}
+    flat = {key[:HASH_LENGTH]: made.leaves() for key, made in frames.environments.items()}
     names = dict.fromkeys(name for values in flat.values() for name in values)
     rows: list[tuple[Inline, ...]] = []
     for name in names:

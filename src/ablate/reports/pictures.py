@@ -101,8 +101,8 @@ def _candidates(frames: Frames) -> list[_Candidates]:
     seeds = {seed: place for place, seed in enumerate(frames.definition.seeds)}
     listed: list[_Candidates] = []
     for arm in dict.fromkeys([*declared, *runs["arm"].tolist()]):
-        mine = runs[runs["arm"] == arm]
-        cells = zip(mine["seed"].tolist(), mine["trial"].tolist(), strict=True)
+        arm_runs = runs[runs["arm"] == arm]
+        cells = zip(arm_runs["seed"].tolist(), arm_runs["trial"].tolist(), strict=True)
         ranked = sorted(cells, key=lambda cell: (seeds.get(cell[0], len(seeds)), cell))
         group = [(trial, f", seed {seed} (trial {trial}):") for seed, trial in ranked]
         listed.append(((Code(arm),), group))

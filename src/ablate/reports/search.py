@@ -140,8 +140,8 @@ def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
     if found.empty or best is None:
         return None
     by_run = {
-        run: list(zip(mine["epoch"].tolist(), mine["value"].tolist(), strict=True))
-        for run, mine in found.groupby("run_id")
+        run: list(zip(curve["epoch"].tolist(), curve["value"].tolist(), strict=True))
+        for run, curve in found.groupby("run_id")
     }
     chosen = set(found.loc[found["trial"] == best.number, "run_id"])
     others = tuple(points for run, points in by_run.items() if run not in chosen)

@@ -42,11 +42,6 @@ class WorkerFacts:
         return asdict(self)
 
 
-def comparable(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what makes a recorded environment another one: all but the name of the host."""
-    return {name: value for name, value in record.items() if name != "host"}
-
-
 def worker_facts() -> WorkerFacts:
     """Describe this process's device and libraries; imports torch."""
     import torch  # noqa: PLC0415 - the coordinator reads code_version without torch

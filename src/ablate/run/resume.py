@@ -5,7 +5,6 @@ data module. Here the rest is added: the random number generators, the metrics t
 at, and every report sent so far. All of it is plain data; nothing is ever unpickled.
 """
 
-import os
 import signal
 import sys
 import time
@@ -23,6 +22,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from ablate.run.messages import Reported, Run
 from ablate.run.randomness import RandomState
 from ablate.run.watch import Watch
+from ablate.spec.files import replacing
 from ablate.spec.hashing import content_hash
 
 FILE = "resume.ckpt"
@@ -120,14 +120,12 @@ class Keeper(Callback):
         """Write the checkpoint if it is due."""
         if time.monotonic() - self._last < self._every and not self._watch.interrupted:
             return
-        part = self._path.with_name(self._path.name + ".part")
         self._writing = True
         try:
-            trainer.save_checkpoint(part, weights_only=False)
-            os.replace(part, self._path)  # noqa: PTH105
+            with replacing(self._path) as part:
+                trainer.save_checkpoint(part, weights_only=False)
         finally:
             self._writing = False
-            part.unlink(missing_ok=True)
         self._last = time.monotonic()
 
 
@@ -188,6 +186,8 @@ def _remove_leftovers(path: Path) -> None:
     for file in path.parent.rglob("*.ckpt"):
         if file.name != FILE and file.stat().st_mtime_ns > moment:
             file.unlink()
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        part.unlink()
 
 
 def _starts_afresh(path: Path, why: str) -> None:

@@ -44,14 +44,7 @@ class _Definition(Strict):
 
     def as_plain(self) -> dict[str, Any]:
         """Return the definition as plain data, to be stored."""
-        return {"version": VERSION, **_listed(self.model_dump(by_alias=True))}
-
-
-def _listed(value: Any) -> Any:
-    """Turn tuples into lists, which is what plain data has."""
-    if isinstance(value, dict):
-        return {key: _listed(item) for key, item in value.items()}
-    return [_listed(item) for item in value] if isinstance(value, (tuple, list)) else value
+        return {"version": VERSION, **self.model_dump(mode="json", by_alias=True)}
 
 
 class SearchDefinition(_Definition):
@@ -69,7 +62,7 @@ class SearchDefinition(_Definition):
     def identity(self) -> dict[str, Any]:
         """Return as plain data the part that the trials depend on, whatever is added later."""
         later = {"budget", "enqueue", "limits", "profile_changes"}
-        return self.model_dump(by_alias=True, exclude=later)
+        return self.model_dump(mode="json", by_alias=True, exclude=later)
 
 
 class Tuning(Strict):

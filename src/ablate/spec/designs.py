@@ -164,10 +164,10 @@ def expand(components: Components, designs: Sequence[str], base: str, full: str)
             _check_apart(components, design)
         for name, subset in _DESIGNS[design].subsets(names):
             if subset not in labels:
-                own = {BASE: base, FULL: full}.get(_role(subset, names), name)
-                if own in named:
-                    raise ValueError(f"the name {own!r} stands for two arms: rename a component")
-                named[own] = subset
+                arm = {BASE: base, FULL: full}.get(_role(subset, names), name)
+                if arm in named:
+                    raise ValueError(f"the name {arm!r} stands for two arms: rename a component")
+                named[arm] = subset
             labels.setdefault(subset, {})[_DESIGNS[design].label] = None
     return tuple(
         Arm(
@@ -204,12 +204,12 @@ def _check_components(components: Components, others: Sequence[str]) -> None:
 
 
 def _check_apart(components: Components, design: str) -> None:
-    for (one, mine), (other, theirs) in combinations(components.items(), 2):
-        for path in mine:
-            for second in theirs:
-                if paths.overlap(path, second):
+    for (first, changes), (second, more) in combinations(components.items(), 2):
+        for path in changes:
+            for other in more:
+                if paths.overlap(path, other):
                     raise ValueError(
-                        f"the components {one!r} and {other!r} both change {second}, so a "
+                        f"the components {first!r} and {second!r} both change {other}, so a "
                         f"{design} design can't tell them apart: make them one component"
                     )
 
@@ -263,8 +263,8 @@ def _differences(start: Any, end: Any, keys: Keys) -> Iterator[tuple[Keys, Any]]
         for key, value in end.items():
             yield from _differences(_ABSENT, value, (*keys, str(key)))
     elif _are_mappings(start) and _are_mappings(end) and len(start) == len(end):
-        for index, (one, other) in enumerate(zip(start, end, strict=True)):
-            yield from _differences(one, other, (*keys, index))
+        for index, (before, after) in enumerate(zip(start, end, strict=True)):
+            yield from _differences(before, after, (*keys, index))
     elif start is _ABSENT or start != end:
         yield keys, end
 

@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +123,20 @@ def _explain(error: yaml.YAMLError) -> str:
 def dump_yaml(data: Any) -> str:
     """Write plain data as YAML in its own key order, floats at full precision."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a path to write to; what is written takes the place of `path` whole, or not at all.
+
+    A process that is killed leaves a file `.NAME.PID.part`.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def beside(folder: Path, name: str) -> Path:

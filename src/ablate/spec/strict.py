@@ -11,7 +11,9 @@ from ablate.errors import SpecError, nearest
 class Strict(BaseModel):
     """A frozen model that refuses unknown keys and names the nearest valid one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, ser_json_inf_nan="constants"
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ablate.spec import Outcome
+from ablate.store.records import Environment
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, TrialState
@@ -29,7 +30,7 @@ class NewRun:
     config_hash: str
     profile: str
     device: str
-    environment: Mapping[str, Any]
+    environment: Environment
     code_version: str
     directory: str
 

@@ -50,6 +50,7 @@ from ablate.store.records import (
     ArtifactRecord,
     AuditRecord,
     DefinitionRecord,
+    Environment,
     FindingRow,
     MetricRow,
     RunRecord,
@@ -306,7 +307,7 @@ class Store:
         with self._reading() as connection:
             return read_fingerprints(connection, study)
 
-    def environments(self, study: str) -> dict[str, dict[str, Any]]:
+    def environments(self, study: str) -> dict[str, Environment]:
         """Return the environments in which runs of a study were made, by their SHA-256."""
         with self._reading() as connection:
             return read_environments(connection, study)

@@ -217,9 +217,9 @@ def _contents(connection: Connection, url: URL) -> Contents:
             )
     optuna = names >= tables.OPTUNA_TABLES
     if names and version is None and not optuna:
-        some = ", ".join(sorted(names)[:5])
+        first = ", ".join(sorted(names)[:5])
         raise StorageError(
-            f"the storage {show_url(url)} belongs to something else (its tables: {some}); "
+            f"the storage {show_url(url)} belongs to something else (its tables: {first}); "
             "name another database"
         )
     return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ablate.store import tables
-from ablate.store.records import MetricRow
+from ablate.store.records import Environment, MetricRow
 
 
 def read_study_names(connection: Connection) -> list[str]:
@@ -60,7 +60,7 @@ def read_fingerprints(connection: Connection, study: str) -> dict[int, dict[str,
     return found
 
 
-def read_environments(connection: Connection, study: str) -> dict[str, dict[str, Any]]:
+def read_environments(connection: Connection, study: str) -> dict[str, Environment]:
     """Read the environments in which runs of a study were made, by their SHA-256."""
     environments, runs = tables.environments, tables.runs
     used = select(runs.c.environment).where(runs.c.study == study)
@@ -69,4 +69,4 @@ def read_environments(connection: Connection, study: str) -> dict[str, dict[str,
         .where(environments.c.sha256.in_(used))
         .order_by(environments.c.sha256)
     )
-    return {row.sha256: row.body for row in rows}
+    return {row.sha256: Environment(row.body) for row in rows}

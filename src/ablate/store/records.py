@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ablate.spec import Cause, Definition, Direction, Status
+from ablate.spec import Cause, Definition, Direction, Status, paths
 from ablate.spec.definition import Kind
 
 
@@ -125,6 +125,21 @@ class AuditRecord:
     definition_id: int
     created_at: datetime
     findings: tuple[FindingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What runs stood on, as their worker told it; another version may have told more or less."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def leaves(self) -> dict[str, Any]:
+        """Return every fact by its dotted path."""
+        return paths.flatten(dict(self.facts))
+
+    def compared(self) -> dict[str, Any]:
+        """Return what makes an environment another one: all but the name of the host."""
+        return {path: fact for path, fact in self.leaves().items() if path != "host"}
 
 
 def count_states(trials: Iterable[TrialRecord]) -> dict[Status, int]:

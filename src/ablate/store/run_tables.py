@@ -98,8 +98,8 @@ class RunTables:
         return found
 
     def _add(self, connection: Connection, study: str, run: NewRun, now: datetime) -> int:
-        sha256 = content_hash(run.environment)
-        connection.execute(self._add_environment, {"sha256": sha256, "body": run.environment})
+        sha256 = content_hash(run.environment.facts)
+        connection.execute(self._add_environment, {"sha256": sha256, "body": run.environment.facts})
         result = connection.execute(
             tables.runs.insert(),
             {
@@ -179,7 +179,7 @@ def _facts(run: NewRun) -> Row:
         "config_hash": run.config_hash,
         "profile": run.profile,
         "device": storable(run.device),
-        "environment": content_hash(run.environment),
+        "environment": content_hash(run.environment.facts),
         "code_version": run.code_version,
         "directory": storable(run.directory),
     }

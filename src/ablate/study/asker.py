@@ -53,8 +53,8 @@ class SamplerFactory:
 
     def __call__(self, number: int) -> BaseSampler:
         """Build the sampler of trial `number`."""
-        own = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
-        return self.target(**{**self.arguments, **own})
+        seeding = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
+        return self.target(**{**self.arguments, **seeding})
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ class _View(InMemoryStorage):
     ) -> list[FrozenTrial]:
         if self.horizon is None:
             return super().get_all_trials(study_id, deepcopy, states)
-        last, own = self.horizon
+        last, current = self.horizon
         trials = super().get_all_trials(study_id, deepcopy=False)
-        seen = [*trials[: max(last + 1, 0)], trials[own]]
+        seen = [*trials[: max(last + 1, 0)], trials[current]]
         if states is not None:
             seen = [trial for trial in seen if trial.state in states]
         return copy.deepcopy(seen) if deepcopy else seen

@@ -154,13 +154,13 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     """
     found: dict[str, Any] = {}
 
-    def walk(one: Any, other: Any, keys: tuple[str, ...]) -> None:
-        both = isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys()
-        if both and all(_KEY.fullmatch(key) for key in other):
-            for key in other:
-                walk(one[key], other[key], (*keys, key))
-        elif content_hash(one) != content_hash(other):
-            found[paths.render(keys)] = other
+    def walk(old: Any, new: Any, keys: tuple[str, ...]) -> None:
+        both = isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys()
+        if both and all(_KEY.fullmatch(key) for key in new):
+            for key in new:
+                walk(old[key], new[key], (*keys, key))
+        elif content_hash(old) != content_hash(new):
+            found[paths.render(keys)] = new
 
     walk({**dict.fromkeys(after), **before}, {**dict.fromkeys(before), **after}, ())
     return found

@@ -30,7 +30,7 @@ from ablate.run import (
     WorkerFacts,
 )
 from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
-from ablate.store import NewRun, RunEnd, RunKey, TrialEnd
+from ablate.store import Environment, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.study.folders import RunFolders
 from ablate.study.known_runs import KnownRun
 from ablate.study.record import Recorder
@@ -325,7 +325,7 @@ class Coordinator:
             config_hash=config_hash,
             profile=context.study.profile,
             device=context.facts.device,
-            environment=context.facts.as_dict(),
+            environment=Environment(context.facts.as_dict()),
             code_version=context.code_version,
             directory=str(folder),
         )
@@ -353,7 +353,7 @@ class Coordinator:
         if state.recorded:
             return
         state.recorded = True
-        run = replace(state.run, device=facts.device, environment=facts.as_dict())
+        run = replace(state.run, device=facts.device, environment=Environment(facts.as_dict()))
         self._recorder.start_run(run)
         if why_not := irreproducible(dict(run.config), facts):
             self._recorder.trial_is_irreproducible(trial.number, why_not)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ablate.errors import RequestError
 from ablate.spec import dump_yaml
+from ablate.spec.files import replacing
 from ablate.store import Store
 from ablate.study.recorded import recorded_trial
 
@@ -24,5 +25,6 @@ def freeze_trial(trial: str, path: Path, storage: str) -> Path:
         f"# state {run.status}, code {run.code_version}, profile {run.profile}",
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n" + dump_yaml(recorded.config), encoding="utf-8")
+    with replacing(path) as part:
+        part.write_text("\n".join(lines) + "\n" + dump_yaml(recorded.config), encoding="utf-8")
     return path

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.run.environment import comparable
 from ablate.spec import Status, paths
-from ablate.store import RunRecord, Store
+from ablate.store import Environment, RunRecord, Store
 from ablate.study.recorded import recorded_trial
 from ablate.study.replay import Subject, replay_trial
 from ablate.study.setup import Request
@@ -146,7 +145,7 @@ def _differences(
         sides = [
             {
                 "config": paths.flatten(run.config),
-                "environment": paths.flatten(comparable(environments.get(run.environment, {}))),
+                "environment": environments.get(run.environment, Environment()).compared(),
                 "data": fingerprints.get(run.id, {}),
                 "code": {"version": run.code_version},
             }

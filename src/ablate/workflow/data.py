@@ -7,7 +7,6 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import as_rows
-from ablate.reports.ablation import compare
 from ablate.spec import Definition, paths
 from ablate.store import FindingRow, RunRecord, Store, TrialRecord
 from ablate.workflow.audited import audit_runs
@@ -67,7 +66,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
     found = as_rows(seen)
     if isinstance(frames, analysis.AblationFrames):
         found = [*(frames.audited or ()), *found]
-        arms, listed = compare(frames, found), _trials(trials)
+        arms, listed = analysis.compared_arms(frames, found), _trials(trials)
     else:
         arms, listed = pd.DataFrame(), trials_frame(frames)
     keys = frames.runs[["run_id", "trial", "arm", "seed"]]

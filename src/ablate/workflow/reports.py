@@ -8,7 +8,6 @@ import pandas as pd
 from ablate import analysis
 from ablate.audits.codes import as_rows
 from ablate.reports import Audit, ReportFiles, write_report
-from ablate.reports.ablation import compare
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
 from ablate.workflow.audited import audit_runs
@@ -52,7 +51,7 @@ def report(
         files = write_report(store, frames, audited, results / study / "report", results / FOLDER)
     if isinstance(frames, analysis.SearchFrames):
         return ReportResult(study, files, trials_frame(frames))
-    table = compare(frames, audited.findings).drop(columns="cells")
+    table = analysis.compared_arms(frames, audited.findings).drop(columns="cells")
     return ReportResult(study, files, table)
 
 

@@ -1,0 +1,1 @@
+"""Tests of `ablate.workflow`, the Python API."""

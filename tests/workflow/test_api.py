@@ -1,0 +1,287 @@
+"""Everything a command does can be done from Python in one line, with the same result."""
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import ablate
+from ablate.errors import AuditError, NotFoundError, RequestError, SpecError
+from ablate.spec import Cause, Status
+from tests.study.conftest import ABLATION, CONFIG, SEARCH
+
+TOY = Path(__file__).parents[1] / "toy.py"
+FAILING = {"bad": {"model.init_args.mishap": "raise"}, "good": {"model.init_args.width": 4}}
+
+
+def a_search(**changes: Any) -> ablate.Search:
+    return ablate.Search(**{**SEARCH, "name": "quest", "config": CONFIG, **changes})
+
+
+def an_ablation(**changes: Any) -> ablate.Ablation:
+    return ablate.Ablation(**{**ABLATION, "name": "arms", "config": CONFIG, **changes})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which a search and an ablation were run from Python, without a file of theirs."""
+    folder = tmp_path_factory.mktemp("api")
+    shutil.copy(TOY, folder / "toy.py")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("ABLATE_STORAGE", raising=False)
+        ablate.search(a_search(budget={"trials": 3}), workers=2, quiet=True)
+        ablate.replay(an_ablation(seeds=[1, 2, 3]), workers=2, quiet=True)
+    return folder
+
+
+@pytest.fixture
+def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("ABLATE_STORAGE", raising=False)
+    return folder
+
+
+def command(*words: str) -> Any:
+    """Run a command of the same name and read its JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ablate", *words, "--json"], capture_output=True, text=True,
+        check=False, timeout=300, env={**os.environ},
+    )  # fmt: skip
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_search_that_is_done_is_returned_with_its_trials(here: Path) -> None:
+    result = ablate.search(a_search(budget={"trials": 3}), workers=1, quiet=True)
+    assert result.already_done
+    assert result.counts == {Status.COMPLETE: 3}
+    trials = result.frame()
+    assert trials["number"].tolist() == [0, 1, 2]
+    assert set(SEARCH["space"]) <= set(trials.columns)
+    assert result.best is not None
+    assert trials["value"].min() == result.best.value
+    assert str(result.best.value) in result.summary()
+
+
+def test_a_replay_returns_a_row_per_run_as_the_command_does(here: Path) -> None:
+    result = ablate.replay(an_ablation(seeds=[1, 2, 3]), workers=1, quiet=True)
+    assert result.already_done
+    rows = result.frame()
+    assert rows[["arm", "seed"]].values.tolist() == [
+        [arm, seed] for arm in ("narrow", "wide", "mean") for seed in (1, 2, 3)
+    ]
+    best = {run.trial: run.best["val_loss"] for run in result.runs}
+    assert rows["val_loss"].tolist() == list(best.values())
+    assert rows["val_loss (last)"].notna().all()
+
+
+def test_a_report_from_python_holds_the_checks_of_the_runs(here: Path) -> None:
+    result = ablate.report("arms", results="elsewhere")
+    text = result.files.markdown.read_text()
+    assert "below-noise-floor" in text or "uncommitted-code" in text
+    stages = set(ablate.load("arms").findings["stage"])
+    assert "runs" in stages
+    assert stages & {"static", "probe"}
+    written = {path.name: path.read_bytes() for path in result.files.folder.iterdir()}
+    command("report", "arms", "--results", "again")
+    again = Path("again/arms/report")
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == written
+    assert set(result.frame()["arm"]) == {"narrow", "wide", "mean"}
+
+
+def test_a_verified_trial_matches(here: Path) -> None:
+    result = ablate.verify("quest/0", allow_import=["toy"], workers=1, quiet=True)
+    assert (result.verdict, result.exact) == ("MATCH", True)
+    assert result.frame().empty
+    assert result.summary().startswith("MATCH bit for bit: ")
+
+
+def test_the_best_trials_are_confirmed(here: Path) -> None:
+    result = ablate.confirm("quest", top=2, seeds=2, allow_import=["toy"], workers=2, quiet=True)
+    assert result.counts == {Status.COMPLETE: 4}
+    assert result.frame()["rank_found"].tolist() == [1, 2]
+    assert result.summary().splitlines()[:-1] == list(result.verdicts)
+
+
+def test_status_says_what_the_command_says(here: Path) -> None:
+    result = ablate.status()
+    said = {row["study"]: row for row in command("status")}
+    assert {status.study for status in result.studies} == said.keys()
+    for row in result.frame().to_dict("records"):
+        assert row["complete"] == said[row["study"]]["counts"]["complete"]
+        assert row["kind"] == said[row["study"]]["kind"]
+
+
+def test_an_audit_returns_the_findings_of_the_command(here: Path) -> None:
+    study = an_ablation(seeds=[1])
+    found = ablate.audit(study, static=True, quiet=True)
+    assert found.comparable
+    assert "few-seeds" in set(found.frame()["code"])
+    allowed = ablate.audit(study, static=True, allow=["few-seeds"], quiet=True).frame()
+    assert allowed.loc[allowed["code"] == "few-seeds", "allowed"].all()
+
+
+def test_a_frozen_trial_is_a_config(here: Path, tmp_path: Path) -> None:
+    result = ablate.freeze("quest/1", "best", folder=tmp_path)
+    assert result.path == tmp_path / "best.yaml"
+    leaves = dict(result.frame().itertuples(index=False))
+    trial = ablate.load("quest").trials.set_index("number").loc[1]
+    assert leaves["optimizer.init_args.lr"] == trial["optimizer.init_args.lr"]
+
+
+def test_a_matrix_runs_nothing(here: Path) -> None:
+    result = ablate.matrix(an_ablation(seeds=[1, 2, 3, 4]), workers=1, quiet=True)
+    assert (result.runs, result.to_run) == (12, 3)
+    states = result.frame().set_index(["arm", "seed"])["state"]
+    assert states["narrow", 3] == "complete"
+    assert states["narrow", 4] == "to run"
+    assert len(ablate.load("arms").trials) == 9
+
+
+def test_loaded_frames_have_their_documented_columns(here: Path) -> None:
+    data = ablate.load("arms")
+    documented = inspect.getdoc(type(data)) or ""
+    for name in ("runs", "trials", "metrics", "findings"):
+        frame = getattr(data, name)
+        assert not frame.empty, name
+        for column in frame.columns:
+            assert str(column) in documented, f"{name}.{column} is not documented"
+    assert data.definition.reference == "wide"
+    assert set(data.configs.index) == set(data.runs["run_id"])
+    assert set(data.configs["model.init_args.width"].dropna()) == {2, 16}
+    assert data.arms.loc[data.arms["arm"] == "narrow", "effect"].notna().all()
+    merged = data.metrics.merge(data.runs[["run_id", "status"]], on="run_id")
+    assert (merged["status"] == Status.COMPLETE).all()
+
+
+def test_a_failed_run_has_its_cause_beside_its_reason(here: Path) -> None:
+    storage = "sqlite:///failing.db"
+    result = ablate.replay(
+        an_ablation(arms=FAILING, reference="good", floor={}, seeds=[1]),
+        storage=storage,
+        workers=1,
+        quiet=True,
+    )
+    assert result.counts == {Status.FAILED: 1, Status.COMPLETE: 1}
+    bad = next(run for run in result.runs if run.arm == "bad")
+    assert (bad.state, bad.cause) == (Status.FAILED, Cause.RAISED)
+    assert bad.reason == "KeyError: 'the module raised'"
+    runs = ablate.load("arms", storage=storage).runs
+    assert Cause.RAISED in set(runs["cause"])
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: ablate.search("nowhere"), NotFoundError, "there is no 'nowhere' in studies/"),
+        (lambda: ablate.search(an_ablation()), SpecError, "the study 'arms' is an ablation"),
+        (lambda: ablate.replay(a_search()), SpecError, "the study 'quest' is a search"),
+        (lambda: ablate.search(3), SpecError, "not int"),
+        (lambda: ablate.search(a_search(name="")), SpecError, "needs a name"),
+        (lambda: ablate.search(a_search(), workers=0), RequestError, "at least 1, not 0"),
+        (lambda: ablate.replay(an_ablation(), allow=["fw-seeds"]), NotFoundError, "few-seeds"),
+        (lambda: ablate.load("nowhere"), NotFoundError, "there is no study 'nowhere'"),
+        (lambda: ablate.status(storage="sqlite:///none.db"), RequestError, "does not exist"),
+    ],
+)
+def test_a_wrong_request_raises_the_error_of_the_command(
+    here: Path, call: Any, error: Any, message: str
+) -> None:
+    before = {path for path in here.rglob("*") if "__pycache__" not in path.parts}
+    with pytest.raises(error, match=message):
+        call()
+    after = {path for path in here.rglob("*") if "__pycache__" not in path.parts}
+    assert {path for path in after ^ before if path.suffix not in {".db-wal", ".db-shm"}} == set()
+
+
+def test_arms_that_may_not_be_compared_are_not_run(here: Path) -> None:
+    token = {"model.init_args.mishap": "hf_" + "a" * 34}
+    study = an_ablation(name="unfair", arms={"wide": {}, "leak": token}, floor={})
+    with pytest.raises(AuditError, match=r"secret: (?s:.*)nothing was run"):
+        ablate.replay(study, workers=1, quiet=True)
+    assert "unfair" not in {status.study for status in ablate.status().studies}
+
+
+def test_results_show_in_a_notebook_with_their_text_escaped(here: Path) -> None:
+    shown = [
+        ablate.status()._repr_html_(),
+        ablate.load("arms")._repr_html_(),
+        ablate.audit(an_ablation(), static=True, quiet=True)._repr_html_(),
+    ]
+    for html in shown:
+        assert html.count("<table") == html.count("</table>") == 1
+    storage = "sqlite:///escaped.db"
+    study = an_ablation(
+        name="escaped", arms={"<b>arm</b>": {}}, floor={}, reference=None, seeds=[1]
+    )
+    html = ablate.replay(study, storage=storage, workers=1, quiet=True)._repr_html_()
+    assert "&lt;b&gt;arm&lt;/b&gt;" in html
+    assert "<b>arm" not in html
+
+
+def test_a_study_runs_from_a_thread_too(here: Path) -> None:
+    """Signals can be heeded in the main thread only, and notebooks may use others."""
+    found: list[Any] = []
+
+    def work() -> None:
+        study = a_search(name="threaded", budget={"trials": 1})
+        found.append(ablate.search(study, storage="sqlite:///thread.db", workers=1, quiet=True))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(timeout=240)
+    assert found[0].counts == {Status.COMPLETE: 1}
+
+
+def test_the_functions_take_the_options_of_their_commands() -> None:
+    import typer.main
+
+    from ablate.cli.app import app
+
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    shown = {"json", "verify", "dry_run", "set", "as"}
+    for name in ("search", "replay", "confirm", "audit", "report", "status"):
+        takes = set(inspect.signature(getattr(ablate, name)).parameters)
+        options = {
+            flag.removeprefix("--").replace("-", "_")
+            for parameter in commands[name].params
+            for flag in parameter.opts
+            if flag.startswith("--")
+        }
+        if name == "replay":
+            takes |= set(inspect.signature(ablate.verify).parameters)
+        assert options - shown - {"help"} <= takes, name
+        assert "set" not in options or "set" in takes
+
+
+def test_importing_ablate_is_light() -> None:
+    code = "import sys, ablate; print(*sorted({'torch', 'pandas', 'optuna'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in ablate.__all__:
+        value = getattr(ablate, name)
+        assert name == "__version__" or (inspect.getdoc(value) or "").strip(), name
+    assert set(ablate.__all__) == set(dir(ablate))
+    assert isinstance(ablate.load.__module__, str)
+    with pytest.raises(AttributeError, match="no attribute 'serach'"):
+        ablate.serach  # noqa: B018
+
+
+def test_frames_are_copies(here: Path) -> None:
+    data = ablate.load("arms")
+    copied = data.frame()
+    copied["status"] = "changed"
+    assert isinstance(data.runs, pd.DataFrame)
+    assert set(data.runs["status"]) == {Status.COMPLETE}
