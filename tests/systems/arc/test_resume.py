@@ -2,6 +2,7 @@
 
 import pytest
 
+from ablate.spec import Outcome, Status
 from tests.run.test_resume import ADAM, COSINE, do, killed, resumed, resumed_epoch
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -40,7 +41,7 @@ def test_a_run_that_is_killed_continues_and_gives_the_same_numbers(tmp_path):
         "trainer.max_epochs": 3,
     }
     whole = do(tmp_path / "whole", changes)
-    assert whole.outcome().reason is None
+    assert whole.outcome() == Outcome(Status.COMPLETE)
     killed(tmp_path / "broken", 2, changes)
     record = resumed(tmp_path / "broken", changes)
     assert resumed_epoch(record) == 2
