@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from ablate.audits.checks import compare_evidence
 from ablate.audits.evidence import Evidence
-from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.evidence_checks import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.probe_request import ProbeRequest
 from ablate.audits.probes import examine

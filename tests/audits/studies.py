@@ -3,7 +3,7 @@
 import copy
 from typing import Any
 
-from ablate.audits.static import check_ablation, check_search
+from ablate.audits.checks import check_ablation, check_search
 from ablate.spec import (
     Ablation,
     AblationStudy,

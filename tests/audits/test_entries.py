@@ -14,9 +14,10 @@ import pytest
 
 from ablate import analysis
 from ablate.audits.check import audit
+from ablate.audits.checks import compare_evidence
 from ablate.audits.codes import CODES
 from ablate.audits.evidence import Evidence, Submodule
-from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.evidence_checks import Declared
 from ablate.audits.evidence_checks.submodules import check_submodules
 from ablate.errors import RequestError
 from ablate.run import InProcessLauncher, WorkerFacts

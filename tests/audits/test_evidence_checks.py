@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.audits.checks import compare_evidence
 from ablate.audits.codes import CODES
 from ablate.audits.evidence import DropoutUse, Evidence, Fault, Scale, Split, Submodule
-from ablate.audits.evidence_checks import ADVICE, Declared, compare_evidence, same_function
+from ablate.audits.evidence_checks import ADVICE, Declared, same_function
 from ablate.spec import Direction
 
 NET = Evidence(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.curves import collapse_epoch, too_good
 from ablate.audits.recorded import RecordedRuns, Result
-from ablate.audits.runs import check_runs
-from ablate.audits.trials import check_trials, edge_of
+from ablate.audits.trials import edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
 from ablate.store import Environment, RunRecord, TrialRecord
 from ablate.testing.definitions import ablation, search

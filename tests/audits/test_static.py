@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ablate.audits.checks import check_search
 from ablate.audits.differences import comparisons
 from ablate.audits.findings import blocking
-from ablate.audits.static import check_search
 from ablate.audits.values import is_rounded, is_secret
 from tests.audits.studies import (
     ABLATION,

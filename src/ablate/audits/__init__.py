@@ -1,5 +1,61 @@
-"""May these arms be compared? Static checks, behavioural probes, and a look at what ran."""
+"""May these arms be compared? Static checks, behavioural probes, and a look at what ran.
+
+What is handed out here is what a check of your own needs.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from ablate.audits.findings import Finding, Severity
 
-__all__ = ["Finding", "Severity"]
+if TYPE_CHECKING:
+    from ablate.audits.checks import EVIDENCE, RUNS, STATIC_ABLATION, STATIC_SEARCH, TRIALS
+    from ablate.audits.codes import finding
+    from ablate.audits.configs import AblationConfigs, SearchConfigs
+    from ablate.audits.evidence import Evidence
+    from ablate.audits.evidence_checks import Declared
+    from ablate.audits.recorded import RecordedRuns, RecordedTrials
+    from ablate.audits.registry import Check, Code
+
+__all__ = [
+    "EVIDENCE",
+    "RUNS",
+    "STATIC_ABLATION",
+    "STATIC_SEARCH",
+    "TRIALS",
+    "AblationConfigs",
+    "Check",
+    "Code",
+    "Declared",
+    "Evidence",
+    "Finding",
+    "RecordedRuns",
+    "RecordedTrials",
+    "SearchConfigs",
+    "Severity",
+    "finding",
+]
+
+_HOMES = {
+    "EVIDENCE": "checks",
+    "RUNS": "checks",
+    "STATIC_ABLATION": "checks",
+    "STATIC_SEARCH": "checks",
+    "TRIALS": "checks",
+    "AblationConfigs": "configs",
+    "Check": "registry",
+    "Code": "registry",
+    "Declared": "evidence_checks",
+    "Evidence": "evidence",
+    "RecordedRuns": "recorded",
+    "RecordedTrials": "recorded",
+    "SearchConfigs": "configs",
+    "finding": "codes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what a check needs at first use: a worker that probes needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

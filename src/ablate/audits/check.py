@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ablate.audits.checks import check_ablation, check_search, compare_evidence
 from ablate.audits.codes import finding
 from ablate.audits.differences import declared_leaves, flat
 from ablate.audits.evidence import Evidence
-from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.evidence_checks import Declared
 from ablate.audits.findings import Finding, ordered
 from ablate.audits.probe_request import ProbeRequest
-from ablate.audits.static import check_ablation, check_search
 from ablate.run import Answered, Call, Event, Finished, Launcher, Lost
 from ablate.run.jobs import do_all
 from ablate.run.resolving import resolve_arms, resolve_base

@@ -1,24 +1,11 @@
 """Every fact that the audit can find, by its code."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from ablate.audits.findings import Finding, Severity
-from ablate.errors import NotFoundError, nearest
+from ablate.audits.registry import Code, installed_checks
+from ablate.errors import NotFoundError, RequestError, nearest
 from ablate.store import FindingRow
-
-Stage = Literal["static", "probe", "runs"]
-
-
-@dataclass(frozen=True)
-class Code:
-    """A kind of finding: how bad it is by default, what it says, and which stage finds it."""
-
-    severity: Severity
-    title: str
-    stage: Stage
-
 
 CODES: dict[str, Code] = {
     # Read off the resolved configurations and the study, before anything runs.
@@ -93,6 +80,22 @@ CODES: dict[str, Code] = {
 }
 
 
+def known_codes() -> dict[str, Code]:
+    """Return the codes of ablate and those of the checks that installed packages add.
+
+    Raises RequestError for a code that two packages mean differently.
+    """
+    codes = dict(CODES)
+    for check in installed_checks():
+        for name, code in check.codes.items():
+            if codes.setdefault(name, code) != code:
+                raise RequestError(
+                    f"an installed check of the stage {check.stage.name} gives the code {name!r} "
+                    "another meaning than it has already: let it choose another name"
+                )
+    return codes
+
+
 def finding(
     code: str,
     arms: Iterable[str],
@@ -103,11 +106,14 @@ def finding(
     severity: Severity | None = None,
 ) -> Finding:
     """Make a finding of a known code, as severe as its code says unless `severity` is given."""
-    return Finding(code, severity or CODES[code].severity, tuple(arms), what, where, advice)
+    if severity is None:
+        severity = (CODES[code] if code in CODES else known_codes()[code]).severity
+    return Finding(code, severity, tuple(arms), what, where, advice)
 
 
 def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
     """Return findings as they are stored and reported, with the stage that found them."""
+    codes = known_codes()
     return [
         FindingRow(
             code=item.code,
@@ -117,7 +123,7 @@ def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
             where=item.where,
             advice=item.advice,
             allowed=item.allowed,
-            stage=CODES[item.code].stage,
+            stage=codes[item.code].stage,
         )
         for item in findings
     ]
@@ -125,6 +131,7 @@ def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
 
 def check_codes(names: Iterable[str], where: str = "--allow ") -> None:
     """Raise NotFoundError with near names for a code that does not exist."""
+    codes = known_codes()
     for name in names:
-        if name not in CODES:
-            raise NotFoundError(f"{where}{name}: there is no such code: {nearest(name, CODES)}")
+        if name not in codes:
+            raise NotFoundError(f"{where}{name}: there is no such code: {nearest(name, codes)}")

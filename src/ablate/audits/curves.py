@@ -17,12 +17,6 @@ _AT_ONCE = 0.01
 _SAME = 1e-6
 
 
-def check_curves(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Check the validation curves of all runs."""
-    for check in (_non_finite, _unmoving, _collapses, _too_good):
-        yield from check(recorded)
-
-
 def _curves(
     recorded: RecordedRuns, runs: Iterable[RunRecord]
 ) -> Iterator[tuple[str, RunRecord, Curve]]:
@@ -32,7 +26,8 @@ def _curves(
                 yield metric, run, curve
 
 
-def _non_finite(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_finiteness(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find metrics that are no finite number."""
     seen: dict[str, list[tuple[RunRecord, str]]] = {}
     for metric, run, curve in _curves(recorded, recorded.runs):
         bad = [epoch for epoch, value in curve if not math.isfinite(value)]
@@ -50,7 +45,7 @@ def _non_finite(recorded: RecordedRuns) -> Iterator[Finding]:
         )
 
 
-def _unmoving(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_movement(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find metrics that stay the same after the first epoch of a run that trains."""
     for metric in recorded.metrics:
         zero: list[RunRecord] = []
@@ -103,7 +98,8 @@ def _like_floor(recorded: RecordedRuns, metric: str, value: float) -> str:
     return f", as that of {' and '.join(same)}" if same else ""
 
 
-def _collapses(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find metrics that fall and stay down."""
     for metric, run, curve in _curves(recorded, recorded.compared):
         if recorded.metrics[metric].lower_is_better:
             continue
@@ -141,7 +137,7 @@ def collapse_epoch(curve: Curve) -> int | None:
     return finite[-down][0] if down >= _EPOCHS_DOWN else None
 
 
-def _too_good(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_suspicion(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find arms that after one epoch are far better than all others after one."""
     for metric, direction in recorded.metrics.items():
         firsts: dict[str, list[float]] = {}

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.audits.codes import finding
-from ablate.audits.differences import ABSENT, CALLBACKS, Comparison, Kind, listed, stem
+from ablate.audits.configs import AblationConfigs
+from ablate.audits.differences import (
+    ABSENT,
+    CALLBACKS,
+    Comparison,
+    Kind,
+    comparisons,
+    listed,
+    stem,
+)
 from ablate.audits.findings import Finding, Severity
 from ablate.audits.values import shown
 
@@ -111,12 +120,13 @@ class _Observation:
     advice: str
 
 
-def check_fairness(compared: Sequence[Comparison]) -> list[Finding]:
+def check_fairness(configs: AblationConfigs) -> list[Finding]:
     """Find where arms differ in more than what they are there to show.
 
     A difference in treatment is a note if some comparison shows it alone, as then it is what is
     ablated; a warning if it is declared beside others; an error if nothing declares it.
     """
+    compared = comparisons(configs.study, configs.resolved)
     alone = _shown_alone(compared)
     observations = [
         observation

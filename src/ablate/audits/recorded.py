@@ -7,8 +7,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from ablate.audits.differences import listed
-from ablate.spec import AblationDefinition, Direction
-from ablate.store import Environment, RunRecord
+from ablate.spec import AblationDefinition, Direction, SearchDefinition, Space, Status
+from ablate.store import Environment, RunRecord, TrialRecord, best_trial
 
 Curve = Sequence[tuple[int, float]]
 """The epochs and values of a metric in one run."""
@@ -67,6 +67,29 @@ class RecordedRuns:
         """The runs that are no floors."""
         floors = {arm.name for arm in self.definition.floors}
         return [run for run in self.runs if run.arm not in floors]
+
+
+@dataclass(frozen=True)
+class RecordedTrials:
+    """The trials of a search, of whatever state."""
+
+    definition: SearchDefinition
+    trials: Sequence[TrialRecord]
+
+    @property
+    def space(self) -> Space:
+        """The space that was searched."""
+        return Space(self.definition.space)
+
+    @property
+    def done(self) -> list[TrialRecord]:
+        """The trials that have been tried: complete or pruned."""
+        return [trial for trial in self.trials if trial.state in {Status.COMPLETE, Status.PRUNED}]
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The trial with the best value."""
+        return best_trial(self.trials, self.definition.objective.direction)
 
 
 def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[Any]]:

@@ -1,10 +1,8 @@
 """What can be read off the runs once they are made, before they are compared."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 
 from ablate.audits.codes import finding
-from ablate.audits.curves import check_curves
 from ablate.audits.differences import flat, listed
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
@@ -18,27 +16,11 @@ _ORDER = "first training batch"
 _SAME = 1e-6
 
 
-def check_runs(recorded: RecordedRuns) -> list[Finding]:
-    """Check the runs of an ablation: may they stand side by side, and do their curves hold up?"""
-    checks = (
-        _diverged,
-        _missing,
-        _mixed_configs,
-        _mixed_code,
-        _mixed_environments,
-        _data,
-        _lengths,
-        check_curves,
-        _floors,
-        _noise,
-    )
-    return list(chain.from_iterable(check(recorded) for check in checks))
-
-
 # --- which runs there are ----------------------------------------------------------------
 
 
-def _diverged(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_divergence(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find runs that diverged."""
     bad = [run for run in recorded.compared if run.cause is Cause.DIVERGED]
     if bad:
         yield finding(
@@ -52,7 +34,8 @@ def _diverged(recorded: RecordedRuns) -> Iterator[Finding]:
         )
 
 
-def _missing(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_completeness(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find arms of which runs are missing."""
     rows = [row for row in recorded.results if row.kind != "undeclared" and row.n < row.runs]
     short = {row.arm: row for row in sorted(rows, key=lambda row: -row.n)}
     if short:
@@ -67,7 +50,8 @@ def _missing(recorded: RecordedRuns) -> Iterator[Finding]:
         )
 
 
-def _mixed_configs(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_configs(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find arms whose runs have different configurations."""
     by_arm: dict[str | None, list[RunRecord]] = {}
     for run in recorded.runs:
         if run.config is not None:
@@ -86,7 +70,8 @@ def _mixed_configs(recorded: RecordedRuns) -> Iterator[Finding]:
             )
 
 
-def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find runs of different code, and of code that no commit holds."""
     versions = grouped(recorded.runs, lambda run: run.code_version)
     if len(versions) > 1:
         yield finding(
@@ -110,7 +95,8 @@ def _mixed_code(recorded: RecordedRuns) -> Iterator[Finding]:
         )
 
 
-def _mixed_environments(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_environments(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find runs of different environments."""
     used = grouped(recorded.runs, lambda run: run.environment)
     bodies = [recorded.environments.get(name, Environment()).compared() for name in used]
     names = dict.fromkeys(name for body in bodies for name in body)
@@ -135,7 +121,7 @@ def _scored(name: str) -> bool:
     return "val" in name.lower() or "test" in name.lower()
 
 
-def _data(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
     """Compare the fingerprints of arms with the same seed: a seed may draw its own data."""
     prints = recorded.fingerprints
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
@@ -209,7 +195,8 @@ def _data_section(run: RunRecord) -> str:
     return canonical_json((run.config or {}).get("data"))
 
 
-def _lengths(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find compared runs of different lengths."""
     done = [
         run for run in recorded.compared if run.status is Status.COMPLETE and run.epochs is not None
     ]
@@ -238,7 +225,7 @@ def _budget(run: RunRecord) -> str:
     return canonical_json([trainer.get("max_epochs"), trainer.get("max_steps")])
 
 
-def _floors(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_floors(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find arms of which some seed is no better than the best floor."""
     for metric, direction in recorded.metrics.items():
         rows = [row for row in recorded.results if row.metric == metric and row.n]
@@ -266,7 +253,8 @@ def _floors(recorded: RecordedRuns) -> Iterator[Finding]:
             )
 
 
-def _noise(recorded: RecordedRuns) -> Iterator[Finding]:
+def check_noise(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find effects within the noise."""
     for metric in recorded.metrics:
         lost = [
             row

@@ -1,21 +1,19 @@
 """What can be read off a study and its resolved configurations before anything runs."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
 from ablate.audits.codes import finding
-from ablate.audits.differences import comparisons, flat, listed, reference_of
-from ablate.audits.fairness import check_fairness
+from ablate.audits.configs import AblationConfigs, SearchConfigs
+from ablate.audits.differences import flat, listed, reference_of
 from ablate.audits.findings import Finding, Severity
 from ablate.audits.values import is_rounded, is_secret, shown
 from ablate.spec import (
     AblationStudy,
     Choice,
-    Config,
     SearchStudy,
-    Study,
     canonical_json,
     paths,
 )
@@ -46,46 +44,9 @@ _MEASURING = re.compile(
 )
 
 
-def check_ablation(
-    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
-) -> list[Finding]:
-    """Check the arms of an ablation by their resolved configurations, given by arm.
-
-    `recorded` holds configurations that the study names as the origin of its values, by where
-    they are recorded.
-    """
-    return [
-        *_secrets(study),
-        *check_fairness(comparisons(study, resolved)),
-        *_rounded(study, resolved, recorded),
-        *_two_owners(resolved),
-        *_same_configs(resolved),
-        *_tuned_for_one(study),
-        *_few_seeds(study),
-        *_no_floor(study),
-        *_best_on_reported(study),
-    ]
-
-
-def check_search(
-    study: SearchStudy, resolved: Config, *, batches_matter: bool = True
-) -> list[Finding]:
-    """Check a search by its space, its budget and the resolved base configuration.
-
-    `batches_matter` says that the batch size may change how the objective is measured.
-    """
-    return [
-        *_secrets(study),
-        *_searched_seeds(study),
-        *_repeated_choices(study),
-        *_small_budget(study),
-        *_measured_by_searched(study, batches_matter=batches_matter),
-        *_two_owners({"": resolved}),
-        *_best_on_reported(study),
-    ]
-
-
-def _secrets(study: Study) -> Iterator[Finding]:
+def check_secrets(configs: AblationConfigs | SearchConfigs) -> Iterator[Finding]:
+    """Find values that look like passwords, tokens or keys."""
+    study = configs.study
     body = study.definition.as_plain()
     if isinstance(study, AblationStudy):
         body["arms"] = {arm.name: dict(arm.changes) for arm in study.arms}
@@ -101,10 +62,10 @@ def _secrets(study: Study) -> Iterator[Finding]:
         )
 
 
-def _rounded(
-    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
-) -> Iterator[Finding]:
-    origins = {**recorded, "the config": study.definition.config}
+def check_rounding(configs: AblationConfigs) -> Iterator[Finding]:
+    """Find values that are those of their origin, rounded."""
+    study, resolved = configs.study, configs.resolved
+    origins = {**configs.recorded, "the config": study.definition.config}
     reference = reference_of(study)
     origins[f"the arm {reference}"] = resolved[reference]
     leaves = {name: flat(config) for name, config in origins.items()}
@@ -129,9 +90,10 @@ def _rounded(
         )
 
 
-def _two_owners(resolved: Mapping[str, Config]) -> Iterator[Finding]:
+def check_owners(configs: AblationConfigs | SearchConfigs) -> Iterator[Finding]:
+    """Find hyper-parameters that have two values in one configuration."""
     seen: dict[tuple[str, str], list[str]] = {}
-    for arm, config in resolved.items():
+    for arm, config in configs.resolved.items():
         owners: dict[str, dict[str, Any]] = {}
         for leaf, value in flat(config).items():
             name, bracket, place = leaf.rpartition(".")[2].partition("[")
@@ -151,9 +113,10 @@ def _two_owners(resolved: Mapping[str, Config]) -> Iterator[Finding]:
         )
 
 
-def _same_configs(resolved: Mapping[str, Config]) -> Iterator[Finding]:
+def check_equal_configs(configs: AblationConfigs) -> Iterator[Finding]:
+    """Find arms that have one configuration."""
     groups: dict[str, list[str]] = {}
-    for arm, config in resolved.items():
+    for arm, config in configs.resolved.items():
         groups.setdefault(canonical_json(flat(config)), []).append(arm)
     for arms in groups.values():
         if len(arms) > 1:
@@ -167,8 +130,9 @@ def _same_configs(resolved: Mapping[str, Config]) -> Iterator[Finding]:
             )
 
 
-def _tuned_for_one(study: AblationStudy) -> Iterator[Finding]:
-    definition = study.definition
+def check_tuning(configs: AblationConfigs) -> Iterator[Finding]:
+    """Find out whether the hyper-parameters were tuned for one arm only."""
+    definition = configs.study.definition
     arms = [arm.name for arm in definition.trained]
     tuned_for = definition.provenance.tuned_for
     if tuned_for in arms and len(arms) > 1 and not definition.tune:
@@ -181,8 +145,9 @@ def _tuned_for_one(study: AblationStudy) -> Iterator[Finding]:
         )
 
 
-def _few_seeds(study: Study) -> Iterator[Finding]:
-    amount = len(study.seeds)
+def check_seeds(configs: AblationConfigs) -> Iterator[Finding]:
+    """Find out whether there are too few seeds."""
+    amount = len(configs.study.seeds)
     if amount < FEWEST_SEEDS:
         yield finding(
             "few-seeds",
@@ -194,8 +159,9 @@ def _few_seeds(study: Study) -> Iterator[Finding]:
         )
 
 
-def _no_floor(study: AblationStudy) -> Iterator[Finding]:
-    if not study.definition.floors:
+def check_floor(configs: AblationConfigs) -> Iterator[Finding]:
+    """Find out whether there is no floor."""
+    if not configs.study.definition.floors:
         yield finding(
             "no-floor",
             (),
@@ -205,8 +171,9 @@ def _no_floor(study: AblationStudy) -> Iterator[Finding]:
         )
 
 
-def _best_on_reported(study: Study) -> Iterator[Finding]:
-    objective = study.objective
+def check_objective(configs: AblationConfigs | SearchConfigs) -> Iterator[Finding]:
+    """Find out whether the best epoch is picked where it is reported."""
+    objective = configs.study.objective
     if objective.at == "best":
         yield finding(
             "best-on-reported-set",
@@ -218,8 +185,9 @@ def _best_on_reported(study: Study) -> Iterator[Finding]:
         )
 
 
-def _searched_seeds(study: SearchStudy) -> Iterator[Finding]:
-    found = [path for path in study.space if _SEED.search(_last(path))]
+def check_searched_seeds(configs: SearchConfigs) -> Iterator[Finding]:
+    """Find seeds in the space."""
+    found = [path for path in configs.study.space if _SEED.search(_last(path))]
     if found:
         yield finding(
             "searched-seed",
@@ -230,7 +198,9 @@ def _searched_seeds(study: SearchStudy) -> Iterator[Finding]:
         )
 
 
-def _repeated_choices(study: SearchStudy) -> Iterator[Finding]:
+def check_choices(configs: SearchConfigs) -> Iterator[Finding]:
+    """Find choices that are the same value."""
+    study = configs.study
     for path, parameter in study.space.items():
         if not isinstance(parameter, Choice):
             continue
@@ -254,7 +224,9 @@ def _tells_apart(study: SearchStudy, path: str, left: Any, right: Any) -> bool:
     return any(labels and (left in labels) != (right in labels) for labels in conditions)
 
 
-def _small_budget(study: SearchStudy) -> Iterator[Finding]:
+def check_budget(configs: SearchConfigs) -> Iterator[Finding]:
+    """Find out whether the budget is small for the space."""
+    study = configs.study
     trials, size = study.definition.budget.trials, len(study.space)
     if trials is None or trials >= _PER_PARAMETER * size:
         return
@@ -270,7 +242,9 @@ def _small_budget(study: SearchStudy) -> Iterator[Finding]:
     )
 
 
-def _measured_by_searched(study: SearchStudy, *, batches_matter: bool) -> Iterator[Finding]:
+def check_measuring(configs: SearchConfigs) -> Iterator[Finding]:
+    """Find searched keys that also change how the objective is measured."""
+    study = configs.study
     batches = [path for path in study.space if _BATCHES.search(path)]
     measuring = [path for path in study.space if _MEASURING.search(path)]
     other_data = [
@@ -278,7 +252,7 @@ def _measured_by_searched(study: SearchStudy, *, batches_matter: bool) -> Iterat
         for path in study.space
         if path.split(".")[0] == "data" and path not in batches and not _SEED.search(_last(path))
     ]
-    measuring = [*(batches if batches_matter else ()), *measuring]
+    measuring = [*(batches if configs.batches_matter else ()), *measuring]
     advice = "measure the objective the same way in every trial"
     kinds: tuple[tuple[list[str], Severity, str], ...] = (
         (

@@ -1,22 +1,21 @@
 """What can be read off the trials of a search: is the best inside, and was all of it tried?"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ablate.audits.codes import finding
 from ablate.audits.differences import listed
 from ablate.audits.findings import Finding
+from ablate.audits.recorded import RecordedTrials
 from ablate.spec import (
     Choice,
     FloatRange,
     IntRange,
-    SearchDefinition,
-    Space,
     Status,
     canonical_json,
 )
-from ablate.store import TrialRecord, best_trial
+from ablate.store import TrialRecord
 
 _EDGE = 0.02
 _FEWEST_TRIALS = 5
@@ -24,21 +23,10 @@ _FEW_OF_BRANCH = 5
 _TIED = 3
 
 
-def check_trials(definition: SearchDefinition, trials: Sequence[TrialRecord]) -> list[Finding]:
-    """Check the trials of a search: is the best inside the space, and was all of it tried?"""
-    space = Space(definition.space)
-    done = [trial for trial in trials if trial.state in {Status.COMPLETE, Status.PRUNED}]
-    return [
-        *_at_the_edge(space, best_trial(trials, definition.objective.direction), done),
-        *_thin_branches(space, done),
-        *_tied(done),
-    ]
-
-
-def _at_the_edge(
-    space: Space, best: TrialRecord | None, done: Sequence[TrialRecord]
-) -> Iterator[Finding]:
-    if best is None or len(done) < _FEWEST_TRIALS:
+def check_edges(recorded: RecordedTrials) -> Iterator[Finding]:
+    """Find parameters of which the best value lies at the end of its range."""
+    space, best = recorded.space, recorded.best
+    if best is None or len(recorded.done) < _FEWEST_TRIALS:
         return
     found = {
         path: edge
@@ -80,7 +68,9 @@ def edge_of(parameter: FloatRange | IntRange | Choice, value: Any) -> str:
     return "upper" if share >= 1 - _EDGE and high != 1 else ""
 
 
-def _thin_branches(space: Space, done: Sequence[TrialRecord]) -> Iterator[Finding]:
+def check_branches(recorded: RecordedTrials) -> Iterator[Finding]:
+    """Find branches of the space that were hardly tried."""
+    space, done = recorded.space, recorded.done
     branching = {parent for parameter in space.values() for parent in parameter.when}
     for path in space:
         parameter = space[path]
@@ -101,9 +91,12 @@ def _thin_branches(space: Space, done: Sequence[TrialRecord]) -> Iterator[Findin
             )
 
 
-def _tied(done: Sequence[TrialRecord]) -> Iterator[Finding]:
+def check_ties(recorded: RecordedTrials) -> Iterator[Finding]:
+    """Find different trials that have exactly the same value."""
     complete = [
-        trial for trial in done if trial.state is Status.COMPLETE and trial.value is not None
+        trial
+        for trial in recorded.done
+        if trial.state is Status.COMPLETE and trial.value is not None
     ]
     by_value: dict[float, list[TrialRecord]] = {}
     for trial in complete:

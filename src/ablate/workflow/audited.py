@@ -4,11 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ablate import analysis
 from ablate.audits import check
+from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import Finding, allow, blocking, ordered
 from ablate.audits.recorded import RecordedRuns, Result
-from ablate.audits.runs import check_runs
-from ablate.audits.trials import check_trials
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study

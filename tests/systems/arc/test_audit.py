@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ablate.audits.check import declared
-from ablate.audits.evidence_checks import compare_evidence
+from ablate.audits.checks import compare_evidence
 from ablate.audits.probes.causality import future_positions
 from ablate.run.lightning_cli import resolve
 from ablate.spec import paths, read_study

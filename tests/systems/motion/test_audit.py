@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.checks import compare_evidence
+from ablate.audits.evidence_checks import Declared
 from ablate.audits.probes import keys
 from ablate.audits.probes.beginning import Beginning
 from ablate.audits.probes.bench import Bench

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ablate.audits.evidence_checks import Declared, compare_evidence
+from ablate.audits.checks import compare_evidence
+from ablate.audits.evidence_checks import Declared
 from ablate.audits.probes.bench import build_short
 from ablate.audits.probes.causality import future_positions
 from ablate.audits.probes.structure import tree

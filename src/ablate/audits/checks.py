@@ -1,0 +1,167 @@
+"""Every check of the audit, by stage and in the order of its findings.
+
+A stage has one signature. A new check of ablate's own is a function and a row of `CHECKS`; its
+codes stand in `ablate.audits.codes`. Those of installed packages follow behind.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ablate.audits import curves, fairness, runs, static, trials
+from ablate.audits.codes import CODES
+from ablate.audits.configs import AblationConfigs, SearchConfigs
+from ablate.audits.evidence import Evidence
+from ablate.audits.evidence_checks import (
+    Declared,
+    data,
+    dead_keys,
+    dropout,
+    faults,
+    floors,
+    functions,
+    scales,
+    sizes,
+    submodules,
+)
+from ablate.audits.findings import Finding
+from ablate.audits.recorded import RecordedRuns, RecordedTrials
+from ablate.audits.registry import Check, Code, Stage, Subject, installed_checks
+from ablate.errors import RequestError
+from ablate.spec import AblationStudy, Config, SearchDefinition, SearchStudy
+from ablate.store import TrialRecord
+
+STATIC_ABLATION: Stage[[AblationConfigs]] = Stage("static-ablation")
+STATIC_SEARCH: Stage[[SearchConfigs]] = Stage("static-search")
+EVIDENCE: Stage[[Mapping[str, Evidence], Declared]] = Stage("evidence")
+RUNS: Stage[[RecordedRuns]] = Stage("runs")
+TRIALS: Stage[[RecordedTrials]] = Stage("trials")
+
+
+def _codes(*names: str) -> Mapping[str, Code]:
+    return {name: CODES[name] for name in names}
+
+
+OF_FAIRNESS = _codes(
+    "undeclared-difference",
+    "comes-along",
+    "confounded",
+    "unequal-stopping",
+    "unequal-epochs",
+    "unequal-precision",
+    "unequal-data",
+    "unequal-validation",
+)
+OF_SINGLE_ARMS = _codes(
+    "sees-the-future",
+    "padding-matters",
+    "neighbours-matter",
+    "metric-depends-on-batch",
+    "train-val-overlap",
+    "query-in-own-context",
+    "context-from-validation",
+    "no-gradient",
+    "initial-loss-far-from-chance",
+    "nondeterministic",
+    "seed-has-no-effect",
+    "property-violated",
+)
+OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
+OF_RECORDED_DATA = _codes(
+    "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
+)
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check(STATIC_ABLATION, static.check_secrets, _codes("secret")),
+    Check(STATIC_ABLATION, fairness.check_fairness, OF_FAIRNESS),
+    Check(STATIC_ABLATION, static.check_rounding, _codes("rounded-value")),
+    Check(STATIC_ABLATION, static.check_owners, _codes("two-owners")),
+    Check(STATIC_ABLATION, static.check_equal_configs, _codes("same-config")),
+    Check(STATIC_ABLATION, static.check_tuning, _codes("tuned-for-one-arm")),
+    Check(STATIC_ABLATION, static.check_seeds, _codes("few-seeds")),
+    Check(STATIC_ABLATION, static.check_floor, _codes("no-floor")),
+    Check(STATIC_ABLATION, static.check_objective, _codes("best-on-reported-set")),
+    Check(STATIC_SEARCH, static.check_secrets, _codes("secret")),
+    Check(STATIC_SEARCH, static.check_searched_seeds, _codes("searched-seed")),
+    Check(STATIC_SEARCH, static.check_choices, _codes("repeated-choice")),
+    Check(STATIC_SEARCH, static.check_budget, _codes("small-budget")),
+    Check(STATIC_SEARCH, static.check_measuring, _codes("objective-depends-on-searched")),
+    Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
+    Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
+    Check(EVIDENCE, faults.check_faults, OF_SINGLE_ARMS),
+    Check(EVIDENCE, functions.check_functions, _codes("same-function")),
+    Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
+    Check(EVIDENCE, scales.check_scales, _codes("unequal-initial-scale")),
+    Check(EVIDENCE, dropout.check_dropout, _codes("unequal-dropout")),
+    Check(EVIDENCE, sizes.check_sizes, _codes("unequal-parameters")),
+    Check(EVIDENCE, data.check_data, OF_DATA),
+    Check(EVIDENCE, floors.check_floors, _codes("floor-saturates-metric")),
+    Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
+    Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
+    Check(RUNS, runs.check_divergence, _codes("diverged")),
+    Check(RUNS, runs.check_completeness, _codes("missing-runs")),
+    Check(RUNS, runs.check_configs, _codes("mixed-configs")),
+    Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
+    Check(RUNS, runs.check_environments, _codes("mixed-environments")),
+    Check(RUNS, runs.check_data, OF_RECORDED_DATA),
+    Check(RUNS, runs.check_lengths, _codes("unequal-run-lengths")),
+    Check(RUNS, curves.check_finiteness, _codes("non-finite")),
+    Check(RUNS, curves.check_movement, _codes("constant-metric", "zero-metric")),
+    Check(RUNS, curves.check_collapse, _codes("collapse")),
+    Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
+    Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
+    Check(RUNS, runs.check_noise, _codes("below-noise-floor")),
+    Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
+    Check(TRIALS, trials.check_branches, _codes("thin-branch")),
+    Check(TRIALS, trials.check_ties, _codes("tied-trials")),
+)
+
+
+def check_ablation(
+    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+) -> list[Finding]:
+    """Check the arms of an ablation by their resolved configurations, given by arm.
+
+    `recorded` holds configurations that the study names as the origin of its values, by where
+    they are recorded.
+    """
+    return _found(STATIC_ABLATION, AblationConfigs(study, resolved, recorded))
+
+
+def check_search(
+    study: SearchStudy, resolved: Config, *, batches_matter: bool = True
+) -> list[Finding]:
+    """Check a search by its space, its budget and the resolved base configuration.
+
+    `batches_matter` says that the batch size may change how the objective is measured.
+    """
+    return _found(STATIC_SEARCH, SearchConfigs(study, resolved, batches_matter))
+
+
+def compare_evidence(arms: Mapping[str, Evidence], declared: Declared) -> list[Finding]:
+    """Return what the evidence of the arms of a study says against comparing them."""
+    return _found(EVIDENCE, arms, declared)
+
+
+def check_runs(recorded: RecordedRuns) -> list[Finding]:
+    """Check the runs of an ablation: may they stand side by side, and do their curves hold up?"""
+    return _found(RUNS, recorded)
+
+
+def check_trials(definition: SearchDefinition, tried: Sequence[TrialRecord]) -> list[Finding]:
+    """Check the trials of a search: is the best inside the space, and was all of it tried?"""
+    return _found(TRIALS, RecordedTrials(definition, tried))
+
+
+def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:
+    """Make all checks of a stage. Raises RequestError for a code that a check does not declare."""
+    findings: list[Finding] = []
+    for check in (*CHECKS, *installed_checks()):
+        if check.stage == stage:
+            for item in check.find(*args, **kwargs):
+                if item.code not in check.codes:
+                    raise RequestError(
+                        f"the check {check.find.__module__}.{check.find.__qualname__} finds "
+                        f"{item.code!r}, which is none of its codes: name it in its Check"
+                    )
+                findings.append(item)
+    return findings
