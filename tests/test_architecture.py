@@ -29,9 +29,9 @@ ARROWS = {
     "systems": set(),
     "__main__": {"cli"},
 }
-"""Package -> the packages it may import; itself, `ablate` and `ablate.errors` it always may."""
+"""Package -> the packages it may import; itself and those of EVERYONE it always may."""
 
-EVERYONE = {"", "errors"}
+EVERYONE = {"", "errors", "plugins"}
 HEAVY = {"torch", "lightning", "optuna", "pandas"}
 PACKAGES = sorted(
     ".".join(("ablate", *path.parent.relative_to(ROOT).parts)) for path in ROOT.rglob("__init__.py")

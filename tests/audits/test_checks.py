@@ -12,6 +12,7 @@ from ablate.audits.codes import CODES, as_rows, check_codes, finding
 from ablate.audits.registry import GROUP, installed_checks
 from ablate.errors import NotFoundError, RequestError
 from tests.audits.test_runs import CLEAN, OF_BRANCHES, trials
+from tests.installing import install
 
 MODULE = """
 from ablate.audits import RUNS, TRIALS, Check, Code, finding
@@ -34,20 +35,16 @@ Install = Callable[..., None]
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
+def installing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Install a package that adds the checks given as `name="module:object"`."""
 
-    def install(**checks: str) -> None:
+    def install_checks(**checks: str) -> None:
         (tmp_path / "other_checks.py").write_text(MODULE)
-        info = tmp_path / "other_checks-1.0.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other-checks\nVersion: 1.0\n")
-        lines = [f"{name} = {value}" for name, value in checks.items()]
-        (info / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines]))
+        install(tmp_path, "other-checks", {GROUP: checks})
         monkeypatch.syspath_prepend(str(tmp_path))
         installed_checks.cache_clear()
 
-    yield install
+    yield install_checks
     monkeypatch.undo()
     installed_checks.cache_clear()
 
@@ -68,8 +65,8 @@ def test_the_checks_of_a_stage_find_codes_of_that_stage() -> None:
     }
 
 
-def test_an_installed_check_follows_behind_those_of_its_stage(install: Install) -> None:
-    install(lonely="other_checks:runs", tried="other_checks:trials")
+def test_an_installed_check_follows_behind_those_of_its_stage(installing: Install) -> None:
+    installing(lonely="other_checks:runs", tried="other_checks:trials")
     bad = replace(CLEAN, runs=[*CLEAN.runs[1:], replace(CLEAN.runs[0], code_version="other")])
     assert [item.code for item in check_runs(bad)][-2:] == ["mixed-code", "lonely-run"]
     (item,) = check_trials(OF_BRANCHES, trials())
@@ -81,10 +78,10 @@ def test_an_installed_check_follows_behind_those_of_its_stage(install: Install) 
     assert as_rows([item])[0].stage == "runs"
 
 
-def test_the_codes_of_installed_checks_can_be_allowed(install: Install) -> None:
+def test_the_codes_of_installed_checks_can_be_allowed(installing: Install) -> None:
     with pytest.raises(NotFoundError, match="no such code"):
         check_codes(["lonely-run"])
-    install(lonely="other_checks:runs")
+    installing(lonely="other_checks:runs")
     check_codes(["lonely-run", "diverged"])
     with pytest.raises(NotFoundError, match="did you mean 'lonely-run'"):
         check_codes(["lonely-runs"])
@@ -100,16 +97,18 @@ def test_the_codes_of_installed_checks_can_be_allowed(install: Install) -> None:
     ],
 )
 def test_an_installed_check_that_does_not_hold_is_refused(
-    install: Install, value: str, use: Callable[[Any], object], message: str
+    installing: Install, value: str, use: Callable[[Any], object], message: str
 ) -> None:
-    install(mine=value)
+    installing(mine=value)
     with pytest.raises(RequestError, match=message):
         use(CLEAN)
 
 
-def test_a_check_finds_no_code_that_it_does_not_declare(install: Install) -> None:
-    install(mine="other_checks:undeclared", other="other_checks:runs")
-    with pytest.raises(RequestError, match=r"other_checks\.lonely finds 'lonely-run', which is none"):
+def test_a_check_finds_no_code_that_it_does_not_declare(installing: Install) -> None:
+    installing(mine="other_checks:undeclared", other="other_checks:runs")
+    with pytest.raises(
+        RequestError, match=r"other_checks\.lonely finds 'lonely-run', which is none"
+    ):
         check_runs(CLEAN)
 
 

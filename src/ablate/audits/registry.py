@@ -6,11 +6,10 @@ A package adds a check by an entry point of the group `ablate.checks` that names
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Literal, ParamSpec
 
 from ablate.audits.findings import Finding, Severity
-from ablate.errors import RequestError
+from ablate.plugins import installed
 
 GROUP = "ablate.checks"
 
@@ -47,26 +46,6 @@ class Check(Generic[Subject]):
 
 @cache
 def installed_checks() -> tuple[Check[Any], ...]:
-    """Load the checks of installed packages, in the order of their names.
-
-    Raises RequestError for an entry point that gives no check.
-    """
-    entries = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
-    return tuple(_loaded(entry) for entry in entries)
-
-
-def _loaded(entry: EntryPoint) -> Check[Any]:
-    try:
-        check = entry.load()
-    except Exception as error:
-        raise RequestError(_refusal(entry, f"can't be loaded: {error}")) from error
-    if not isinstance(check, Check):
-        raise RequestError(_refusal(entry, f"is no ablate.audits.Check but {check!r}"))
-    return check
-
-
-def _refusal(entry: EntryPoint, why: str) -> str:
-    owner = entry.dist.name if entry.dist else "its package"
-    return (
-        f"the check {entry.name!r} ({GROUP}: {entry.value}) {why}; correct {owner}, or uninstall it"
-    )
+    """Load the checks of installed packages. Raises RequestError for what is no check."""
+    checks = installed(GROUP, lambda found: isinstance(found, Check), "ablate.audits.Check")
+    return tuple(checks.values())

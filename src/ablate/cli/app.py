@@ -13,7 +13,10 @@ from ablate.cli.replay import replay
 from ablate.cli.report import report
 from ablate.cli.search import search
 from ablate.cli.status import status
-from ablate.errors import AblateError
+from ablate.errors import AblateError, RequestError
+from ablate.plugins import installed
+
+GROUP = "ablate.commands"
 
 app = typer.Typer(
     name="ablate",
@@ -40,15 +43,30 @@ def _root(
     """Every run is a trial, every difference is declared, every claim is computed."""
 
 
-for _command in (search, audit, replay, confirm, status, report, freeze, dashboard):
+COMMANDS = (search, audit, replay, confirm, status, report, freeze, dashboard)
+
+for _command in COMMANDS:
     app.command()(_command)
 
 
 def main() -> None:
     """Run the command line; an error ablate can explain ends in one message and its exit code."""
     try:
+        _add_installed()
         app()
     except AblateError as error:
         for line in f"error: {error}".splitlines():
             typer.echo(line, err=True)
         sys.exit(error.exit_code)
+
+
+def _add_installed() -> None:
+    """Add the commands of installed packages. Raises RequestError for a name that is taken."""
+    taken = {command.__name__ for command in COMMANDS}
+    for name, command in installed(GROUP, callable, "function").items():
+        if name in taken:
+            raise RequestError(
+                f"an installed package adds a command {name!r} ({GROUP}), which ablate has "
+                "already: let it choose another name, or uninstall it"
+            )
+        app.command(name)(command)

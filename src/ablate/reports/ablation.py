@@ -32,6 +32,7 @@ from ablate.reports.blocks import (
     table,
     text,
 )
+from ablate.reports.sections import added_sections
 from ablate.spec import AblationDefinition, Arm, Changes, designs
 
 ARMS = ("arm", "undeclared")
@@ -60,6 +61,7 @@ def document(
         parts.runs_section(frames, directories),
         parts.failures_section(frames),
         parts.environment_section(frames),
+        *added_sections(frames),
         _method_section(frames, replicates_of(frames.definition.reference or "", audited.findings)),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]

@@ -28,6 +28,7 @@ from ablate.reports.blocks import (
     table,
     text,
 )
+from ablate.reports.sections import added_sections
 from ablate.spec import Status
 from ablate.store import TrialRecord
 
@@ -63,6 +64,7 @@ def document(
         parts.runs_section(frames, directories),
         parts.failures_section(frames),
         parts.environment_section(frames),
+        *added_sections(frames),
         _method_section(frames),
     ]
     lead = (_facts(frames, trials, seconds), _summary(frames, trials, best))
