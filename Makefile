@@ -10,7 +10,7 @@ SYSTEM := arc
 SEARCH := champion
 ABLATION := trial-69
 
-.PHONY: install demo test check format versions bench clean
+.PHONY: install demo test check format docs versions bench clean
 
 install: $(INSTALLED)
 
@@ -39,6 +39,10 @@ format: install
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# The reference of the Python API, as plain pages in docs/api.
+docs: install
+	$(BIN)/python scripts/reference.py
+
 # The tests of the resolver at both ends of the supported versions.
 versions: install
 	$(BIN)/python scripts/versions.py
@@ -48,5 +52,5 @@ bench: install
 
 # Keeps .venv and results/.
 clean:
-	rm -rf dist .pytest_cache .mypy_cache .ruff_cache .hypothesis lightning_logs
+	rm -rf dist docs/api .pytest_cache .mypy_cache .ruff_cache .hypothesis lightning_logs
 	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

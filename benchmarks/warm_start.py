@@ -14,7 +14,7 @@ from typing import Any
 
 from ablate.run import Built, Event, Finished, Job, LocalLauncher, Resolve, Resolved, Run
 
-TOY = Path(__file__).parents[1] / "tests" / "toy.py"
+TOY = Path(__file__).parents[1] / "src" / "ablate" / "testing" / "toy.py"
 CONFIG: dict[str, Any] = {
     "seed_everything": 7,
     "model": {"class_path": "toy.Toy"},

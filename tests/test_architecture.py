@@ -16,6 +16,7 @@ ROOT = Path(ablate.__file__).parent
 ARROWS = {
     "": {"workflow", "spec"},
     "cli": {"workflow", "spec"},
+    "testing": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
     "workflow": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
     "reports": {"analysis", "store", "spec"},
     "analysis": {"store", "spec"},
@@ -87,8 +88,9 @@ def test_the_arrows_run_one_way():
         open_rooms -= ready
 
 
-def test_nothing_of_ours_imports_the_systems():
-    assert all("systems" not in allowed for allowed in ARROWS.values())
+@pytest.mark.parametrize("room", ["systems", "testing"])
+def test_nothing_of_ours_imports_the_systems_or_the_suites(room):
+    assert all(room not in allowed for allowed in ARROWS.values())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
         "results/STUDY/0-0a1b2c3d/run.log",
         "results/STUDY/report/report.md",
         "lightning_logs/version_0/hparams.yaml",
+        "docs/api/index.html",
     ],
 )
 def test_what_commands_write_is_ignored(path: str) -> None:

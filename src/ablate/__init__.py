@@ -1,4 +1,8 @@
-"""Hyper-parameter search and ablation for PyTorch Lightning."""
+"""Hyper-parameter search and ablation for PyTorch Lightning.
+
+`ablate.Search` and `ablate.Ablation` say what to run, with the keys of a study file. The functions
+do what the commands of the same names do. `ablate.load` reads a stored study as pandas frames.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

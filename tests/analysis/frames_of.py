@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from ablate.analysis import AblationFrames, SearchFrames, metrics_frame, runs_frame
 from ablate.spec import Direction, Objective, Status
 from ablate.store import MetricRow, RunRecord
-from tests.definitions import ablation, search
+from ablate.testing.definitions import ablation, search
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 METRICS = {"acc": Direction.MAXIMIZE, "loss": Direction.MINIMIZE}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import arm_kinds, arms_table, leaders
+from ablate.analysis import Reading, arm_kinds, arms_table, leaders
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import METRICS, definition, frames, run
 
@@ -52,8 +52,8 @@ def test_means_hold_only_what_counts_and_name_the_rest():
         (3, 3, "diverged: loss was nan at its end"),
         (4, 4, ""),
     ]
-    assert [cell.seed for cell in found["cells"] if cell.failed] == [2]
-    assert [cell.seed for cell in found["cells"] if cell.diverged] == [3]
+    assert [cell.seed for cell in found["cells"] if cell.reading is Reading.FAILED] == [2]
+    assert [cell.seed for cell in found["cells"] if cell.reading is Reading.DIVERGED] == [3]
 
 
 def test_words_of_a_reason_make_no_run_failed_or_diverged():

@@ -9,8 +9,8 @@ from ablate.analysis.frames import same_basis
 from ablate.errors import NotFoundError
 from ablate.spec import Cause, Status
 from ablate.store import FindingRow, Store
+from ablate.testing.definitions import ablation, search
 from tests.analysis.frames_of import definition, frames, run, search_frames
-from tests.definitions import ablation, search
 
 
 def standings(made):

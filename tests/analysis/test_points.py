@@ -3,7 +3,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import at_best, at_last, scores
+from ablate.analysis import Reading, at_best, at_last, scores
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import OBJECTIVE, frames, run
 
@@ -73,16 +73,16 @@ def test_a_value_that_does_not_count_says_why():
 def test_failed_and_diverged_runs_are_told_apart_without_reading_their_reason():
     def told(curve, objective=OBJECTIVE, **changes):
         row = score(curve, objective, **changes)
-        return row["failed"], row["diverged"]
+        return row["reading"]
 
-    assert told([2.0, 1.0]) == (False, False)
-    assert told([nan, 1.0]) == (False, False)
-    assert told([1.0, nan]) == (False, True)
-    assert told([1.0, inf], LAST) == (False, True)
-    assert told([]) == (False, False)
-    assert told([nan], status=Status.FAILED, reason="diverged: loss is nan") == (True, False)
-    assert told([nan], status=Status.PRUNED, reason="failed") == (False, False)
-    assert told([nan], status=Status.RUNNING) == (False, False)
+    assert told([2.0, 1.0]) is Reading.COUNTED
+    assert told([nan, 1.0]) is Reading.COUNTED
+    assert told([1.0, nan]) is Reading.DIVERGED
+    assert told([1.0, inf], LAST) is Reading.DIVERGED
+    assert told([]) is Reading.NO_VALUE
+    assert told([nan], status=Status.FAILED, reason="diverged: loss is nan") is Reading.FAILED
+    assert told([nan], status=Status.PRUNED, reason="failed") is Reading.PRUNED
+    assert told([nan], status=Status.RUNNING) is Reading.RUNNING
 
 
 def test_a_metric_that_is_absent_or_not_finite_at_the_point_does_not_count():
@@ -93,4 +93,4 @@ def test_a_metric_that_is_absent_or_not_finite_at_the_point_does_not_count():
         "no value: f1 was not recorded where loss is read",
         "",
     ]
-    assert table["diverged"].tolist() == [True, False, False]
+    assert [reading is Reading.DIVERGED for reading in table["reading"]] == [True, False, False]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
+from ablate.testing.toy import Points
 from tests.audits.modules import DictData, Regressor, Translations, Translator, pad_pairs
-from tests.toy import Points
 
 
 class Guarded(Translator):

@@ -24,8 +24,8 @@ from ablate.audits.probes.invariance import sizes
 from ablate.audits.probes.losses import close
 from ablate.audits.probes.signature import signature
 from ablate.run import Answered, Call, Finished
+from ablate.testing.jobs import Record, execute
 from tests.audits.examined import SGD, audited, changed, codes, evidence, examined, plain
-from tests.run.jobs import Record, execute
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

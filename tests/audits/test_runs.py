@@ -14,8 +14,8 @@ from ablate.audits.runs import check_runs
 from ablate.audits.trials import check_trials, edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
 from ablate.store import Environment, RunRecord, TrialRecord
+from ablate.testing.definitions import ablation, search
 from tests.audits.studies import SEARCH, STOPPING, codes
-from tests.definitions import ablation, search
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OBJECTIVE = Objective(metric="loss", at="last")

@@ -18,9 +18,10 @@ import torch
 
 from ablate.spec import dump_yaml
 from ablate.store import Store
+from ablate.testing import toy
 
 ABLATE = str(Path(sys.executable).with_name("ablate"))
-TOY = Path(__file__).parents[1] / "toy.py"
+TOY = Path(toy.__file__)
 EPOCHS = 6
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import optuna
 import pytest
 
+from ablate.testing import toy
 from tests.study.conftest import ABLATION, SEARCH, Project
 
 ABLATE = str(Path(sys.executable).with_name("ablate"))
@@ -34,7 +35,7 @@ def ablate(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def new_project(folder: Path) -> Project:
-    shutil.copy(Path(__file__).parents[1] / "toy.py", folder / "toy.py")
+    shutil.copy(toy.__file__, folder / "toy.py")
     return Project(folder)
 
 

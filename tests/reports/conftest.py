@@ -21,7 +21,7 @@ from ablate.spec import (
     Status,
 )
 from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, Store, database
-from tests import definitions
+from ablate.testing import definitions
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -5,8 +5,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from tests.toy import Points, Toy
+from ablate.testing.toy import Points, Toy
 
 
 class Tied(Toy):
@@ -68,54 +66,6 @@ class Prints(Toy):
         os.write(1, b"written to file descriptor 1\n")
         os.write(2, b"written to file descriptor 2\n")
         os.system("echo printed by a child process")  # noqa: S605
-
-
-class Pollutes(Toy):
-    """Changes whatever state a process has."""
-
-    def on_fit_end(self) -> None:
-        os.environ["POLLUTED"] = "yes"
-        os.environ.pop("OMP_NUM_THREADS")
-        os.chdir(tempfile.gettempdir())
-        sys.path.insert(0, "/polluted")
-        random.seed(99)
-        np.random.seed(99)
-        torch.manual_seed(99)
-        torch.set_default_dtype(torch.float64)
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.set_num_threads(2)
-        torch.set_float32_matmul_precision("medium")
-        torch.autograd.set_detect_anomaly(True)
-        torch.set_grad_enabled(False)
-
-
-class Witness(Toy):
-    """Fails unless its process is as a fresh one is."""
-
-    def __init__(self, cwd: str) -> None:
-        super().__init__(width=4)
-        found = {
-            "env": "POLLUTED" in os.environ or "OMP_NUM_THREADS" not in os.environ,
-            "cwd": str(Path.cwd()) != cwd,
-            "path": "/polluted" in sys.path,
-            "dtype": torch.get_default_dtype() != torch.float32,
-            "deterministic": torch.are_deterministic_algorithms_enabled(),
-            "threads": torch.get_num_threads() != 1,
-            "precision": torch.get_float32_matmul_precision() != "highest",
-            "anomaly": torch.is_anomaly_enabled(),
-            "gradients": not torch.is_grad_enabled(),
-        }
-        if any(found.values()):
-            raise ValueError("polluted: " + ", ".join(name for name, bad in found.items() if bad))
-
-
-class Draws(Toy):
-    """Logs a random number of each generator, unseeded by the config."""
-
-    def on_train_epoch_end(self) -> None:
-        self.log("python_draw", random.random())
-        self.log("torch_draw", torch.rand(()))
-        self.log("numpy_draw", float(np.random.rand()))
 
 
 class Spawns(Toy):

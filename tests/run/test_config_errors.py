@@ -10,7 +10,7 @@ from jsonargparse import ArgumentError
 from ablate.errors import SpecError
 from ablate.run.config_errors import explained
 from ablate.run.lightning_cli import build, resolve
-from tests.run.jobs import TOY, toy
+from ablate.testing.jobs import TOY, toy
 
 CALLBACKS = "lightning.pytorch.callbacks"
 MONITOR = {
@@ -87,7 +87,7 @@ def test_an_unknown_key_is_not_mistaken_for_the_same_key_elsewhere(path):
 
 
 def test_arguments_beside_the_class_path_are_refused_with_what_may_stand_there():
-    for model in ({"class_path": "tests.toy.Toy", "width": 8}, {"width": 8}):
+    for model in ({"class_path": "ablate.testing.toy.Toy", "width": 8}, {"width": 8}):
         with pytest.raises(SpecError, match=r"^model.width: unknown key 'width': .*init_args"):
             resolve(toy({"model": model}))
 
@@ -129,7 +129,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_path(path, value, complaint
 @pytest.mark.parametrize(
     ("path", "name", "complaint"),
     [
-        ("model", "tests.toy.Toyy", "did you mean 'Toy'"),
+        ("model", "ablate.testing.toy.Toyy", "did you mean 'Toy'"),
         ("model", "no_such_package.Toy", "No module named 'no_such_package'"),
         ("optimizer", "torch.optim.Adamm", "did you mean 'Adam'"),
         ("trainer.callbacks[1]", "lightning.pytorch.callbacks.EarlyStoping", "'EarlyStopping'"),
@@ -162,8 +162,9 @@ def test_a_constructor_that_refuses_its_arguments_is_a_wrong_config():
 def test_the_model_that_refuses_is_named_with_the_line_of_the_users_own_code(module, monkeypatch):
     file = module(
         "refusing",
-        "from tests.toy import Toy\n\nclass Model(Toy):\n    def __init__(self, table: str):\n"
-        "        self.load(table)\n\n    def load(self, table):\n"
+        "from ablate.testing.toy import Toy\n\nclass Model(Toy):\n"
+        "    def __init__(self, table: str):\n        self.load(table)\n\n"
+        "    def load(self, table):\n"
         "        raise LookupError(f'no table {table}')\n",
     )
     change = {"model": {"class_path": "refusing.Model", "init_args": {"table": "words"}}}
@@ -231,8 +232,14 @@ def test_a_trainer_that_refuses_is_named():
             {"trainer.callbacks": "EarlyStoping"},
             "trainer.callbacks: no Callback is called 'EarlyStoping': did you mean 'EarlyStopping'",
         ),
-        ({"model": "tests.toyy.Toy"}, "model: No module named 'tests.toyy': did you mean 'toy'"),
-        ({"model": "tests.toy.Toy.Inner"}, "model: class 'tests.toy.Toy' has no attribute 'Inner'"),
+        (
+            {"model": "ablate.testing.toyy.Toy"},
+            "model: No module named 'ablate.testing.toyy': did you mean 'toy'",
+        ),
+        (
+            {"model": "ablate.testing.toy.Toy.Inner"},
+            "model: class 'ablate.testing.toy.Toy' has no attribute 'Inner'",
+        ),
         (
             {"trainer.callbacks": [{"class_path": "torch.nn.Linear"}]},
             "trainer.callbacks[0]: torch.nn.Linear is no Callback",
@@ -257,7 +264,7 @@ def test_of_two_objects_of_one_class_the_wrong_one_is_named():
 def test_an_argument_inside_an_argument_is_named_with_its_whole_path(module):
     module(
         "nesting",
-        "from tests.toy import Toy\nfrom torch import nn\n\nclass Model(Toy):\n"
+        "from ablate.testing.toy import Toy\nfrom torch import nn\n\nclass Model(Toy):\n"
         "    def __init__(self, layers: list[nn.Module], sizes: dict[str, int] = {}):\n"
         "        super().__init__()\n",
     )
@@ -280,7 +287,7 @@ def test_an_argument_inside_an_argument_is_named_with_its_whole_path(module):
 def test_an_item_of_a_list_that_is_refused_is_named(module):
     module(
         "listing",
-        "from tests.toy import Toy\n\nclass Model(Toy):\n"
+        "from ablate.testing.toy import Toy\n\nclass Model(Toy):\n"
         "    def __init__(self, widths: list[int]):\n        super().__init__()\n",
     )
     change = {"model": {"class_path": "listing.Model", "init_args": {"widths": [1, "two", 3]}}}

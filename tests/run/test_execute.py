@@ -11,8 +11,9 @@ from ablate.run import Built, Finished, Probed, Resolved
 from ablate.run.environment import worker_facts
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Cause, Outcome, Status, dump_yaml, read_yaml
-from tests.run import jobs
-from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, model, probe, run, toy
+from ablate.testing import jobs
+from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, model, probe, run, toy
+from tests.run import modules
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -100,7 +101,7 @@ class TestReports:
         assert [r.epoch for r in record.reports("train")] == [0, 1, 2, 3]
 
     def test_what_the_module_logs_at_the_end_of_an_epoch_belongs_to_that_epoch(self, ran):
-        record = ran(model("LogsAtEpochEnd"), metric="epochs_done")
+        record = ran(model(modules.LogsAtEpochEnd), metric="epochs_done")
         assert [(r.epoch, r.objective) for r in record.reports("train")] == [(0, 1.0), (1, 2.0)]
 
     def test_a_run_may_be_measured_in_steps(self, ran):
@@ -123,7 +124,7 @@ class TestReports:
         assert len(record.reports("val")) == 1
 
     def test_a_module_with_nothing_to_train_is_validated(self, ran):
-        record = ran({"model": {"class_path": "tests.toy.Mean"}})
+        record = ran({"model": {"class_path": "ablate.testing.toy.Mean"}})
         (report,) = record.reports()
         assert (report.phase, report.epoch, report.step) == ("val", 0, 0)
         assert report.objective == report.metrics["val_loss"]
@@ -132,7 +133,7 @@ class TestReports:
 
     def test_parameters_are_those_that_train_each_counted_once(self, ran):
         plain = ran({"model.init_args.width": 4}).built()
-        tied = ran(model("Tied")).built()
+        tied = ran(model(modules.Tied)).built()
         assert plain == Built(1, (4 * 4 + 4) + (4 + 1), 2)
         assert tied == Built(1, plain.parameters + 3 * 3, 2)
 
@@ -192,7 +193,7 @@ class TestFinalValidation:
         assert ran(wanted_not).cause() == Cause.WRONG_CONFIG
 
     def test_training_metrics_are_not_mistaken_for_the_last_validations(self, ran):
-        record = ran({**model("LogsOneNameTwice"), **NEVER[0]}, metric="loss")
+        record = ran({**model(modules.LogsOneNameTwice), **NEVER[0]}, metric="loss")
         assert [r.phase for r in record.reports() if r.objective is not None] == ["train"] * 2
         assert [set(r.metrics) for r in record.reports("val")] == [{"val_loss", "val_error"}]
 
@@ -223,7 +224,7 @@ class TestFinalValidation:
         asked = []
         before = signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
         try:
-            record = ran({**model("TerminatedInLastValidation"), **NEVER[1]})
+            record = ran({**model(modules.TerminatedInLastValidation), **NEVER[1]})
         finally:
             signal.signal(signal.SIGTERM, before)
         assert asked == [True]
@@ -384,7 +385,7 @@ class TestOtherTasks:
 
     def test_a_probe_of_a_module_with_nothing_to_train_validates_it(self):
         record = Record()
-        execute(probe(1, {"model": {"class_path": "tests.toy.Mean"}}), record)
+        execute(probe(1, {"model": {"class_path": "ablate.testing.toy.Mean"}}), record)
         assert record.status() == "complete"
 
     def test_resolving_answers_with_every_default(self):

@@ -21,8 +21,9 @@ from ablate.run import (
 )
 from ablate.run.resume import FILE
 from ablate.spec import Cause, Outcome, Status
-from tests.run.jobs import Record, model, resolve, run
-from tests.run.launcher_suite import PATIENCE_S, LauncherSuite, do, wait
+from ablate.testing.jobs import Record, model, resolve, run
+from ablate.testing.launcher import PATIENCE_S, LauncherSuite, do, wait
+from tests.run import modules
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,7 +100,7 @@ class TestWorkers:
         assert warm.facts().threads == 1
 
     def test_all_that_a_run_prints_goes_to_its_log(self, warm: LocalLauncher, tmp_path, capfd):
-        jobs = [run(1, tmp_path / "1", model("Prints")), run(2, tmp_path / "2")]
+        jobs = [run(1, tmp_path / "1", model(modules.Prints)), run(2, tmp_path / "2")]
         record = do(warm, *jobs)
         assert record.kinds(1) == record.kinds(2)
         log = (tmp_path / "1" / "run.log").read_text()
@@ -120,7 +121,7 @@ class TestWorkers:
 
     def test_a_killed_worker_loses_its_group_and_is_replaced(self, warm: LocalLauncher, tmp_path):
         before = children(os.getpid())
-        record = do(warm, run(1, tmp_path, model("Dies")), resolve(2))
+        record = do(warm, run(1, tmp_path, model(modules.Dies)), resolve(2))
         reason = f"the worker was killed by signal {int(signal.SIGKILL)}"
         losses = [event for event in record.events if isinstance(event, Lost)]
         assert losses == [Lost(job, Cause.LOST, reason) for job in (1, 2)]
@@ -132,7 +133,7 @@ class TestWorkers:
 
     def test_a_run_that_hangs_is_silent_and_can_be_killed(self, warm: LocalLauncher, tmp_path):
         record = Record()
-        warm.submit([run(1, tmp_path, model("Slow", hangs_at=6))])
+        warm.submit([run(1, tmp_path, model(modules.Slow, hangs_at=6))])
         wait(warm, record, lambda: any(isinstance(event, Progress) for event in record.events))
         until = time.monotonic() + 3
         while time.monotonic() < until:
@@ -183,7 +184,7 @@ class TestWorkers:
     @pytest.mark.parametrize("everyone", [False, True], ids=["worker", "process group"])
     def test_a_terminated_worker_ends_its_run_with_the_epoch(self, warm, tmp_path, everyone):
         slow = {
-            **model("Slow", seconds=0.05, pid_file=str(tmp_path / "pid")),
+            **model(modules.Slow, seconds=0.05, pid_file=str(tmp_path / "pid")),
             "data": {"class_path": "tests.run.modules.Loads", "init_args": {"workers": 1}},
             "trainer.max_epochs": 100,
         }
@@ -200,7 +201,7 @@ class TestWorkers:
         assert (tmp_path / FILE).exists() or everyone
 
     def test_an_idle_worker_that_is_terminated_is_replaced(self, warm, tmp_path):
-        do(warm, run(1, tmp_path, model("Slow", seconds=0, pid_file=str(tmp_path / "pid"))))
+        do(warm, run(1, tmp_path, model(modules.Slow, seconds=0, pid_file=str(tmp_path / "pid"))))
         worker = int((tmp_path / "pid").read_text())
         os.kill(worker, signal.SIGTERM)
         assert eventually(lambda: not alive(worker))
@@ -212,14 +213,14 @@ class TestWorkers:
     def test_a_full_disk_does_not_end_the_worker(self, warm, tmp_path):
         (tmp_path / "1").mkdir()
         (tmp_path / "1" / "run.log").symlink_to("/dev/full")
-        record = do(warm, run(1, tmp_path / "1", model("Prints")), run(2, tmp_path / "2"))
+        record = do(warm, run(1, tmp_path / "1", model(modules.Prints)), run(2, tmp_path / "2"))
         assert record.cause(1) == Cause.NO_SPACE
         assert record.status(2) == "complete"
 
     def test_closing_ends_a_run_and_the_processes_that_it_started(self, tmp_path):
         others = children(os.getpid())
         launcher = LocalLauncher(1)
-        launcher.submit([run(1, tmp_path, model("Spawns", pid_file=str(tmp_path / "pid")))])
+        launcher.submit([run(1, tmp_path, model(modules.Spawns, pid_file=str(tmp_path / "pid")))])
         record = Record()
         wait(launcher, record, lambda: "Started" in record.kinds())
         assert eventually((tmp_path / "pid").exists)

@@ -8,7 +8,7 @@ from lightning.pytorch.callbacks import EarlyStopping, LearningRateMonitor
 
 from ablate.errors import SpecError
 from ablate.run.lightning_cli import build, resolve
-from tests.run.jobs import toy
+from ablate.testing.jobs import toy
 
 MONITOR = {
     "class_path": "lightning.pytorch.callbacks.LearningRateMonitor",
@@ -50,7 +50,7 @@ def test_every_default_is_filled_in():
         {"trainer.callbacks": [STOPPING, MONITOR], "lr_scheduler": COSINE},
         {"trainer.callbacks": MONITOR},
         {"trainer": None},
-        {"model": "tests.toy.Mean", "optimizer": None},
+        {"model": "ablate.testing.toy.Mean", "optimizer": None},
         {"trainer.val_check_interval": 0.5, "trainer.precision": "bf16-mixed"},
     ],
     ids=["toy", "callbacks", "one callback", "no trainer", "short", "unions"],
@@ -104,7 +104,9 @@ def test_the_same_seed_builds_the_same_module():
 
 
 def test_a_module_with_nothing_to_train_needs_no_other_config():
-    cli = build(toy({"model": {"class_path": "tests.toy.Mean"}, "lr_scheduler": COSINE}), None, [])
+    cli = build(
+        toy({"model": {"class_path": "ablate.testing.toy.Mean"}, "lr_scheduler": COSINE}), None, []
+    )
     assert not list(cli.model.parameters())
 
 

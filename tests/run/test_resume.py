@@ -13,14 +13,15 @@ import torch
 from ablate.run import Built, Decision, Event, Progress, Reported, Started
 from ablate.run.resume import FILE
 from ablate.spec import Cause, Status
+from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, model, run
+from ablate.testing.toy import Toy
 from tests.run import modules
-from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, model, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CALLBACKS = "lightning.pytorch.callbacks"
 EPOCHS = 4
 BASE = {
-    **model("Thorough", dropout=0.2),
+    **model(modules.Thorough, dropout=0.2),
     "trainer.max_epochs": EPOCHS,
     "trainer.enable_checkpointing": True,
     "trainer.callbacks": [
@@ -256,7 +257,7 @@ class TestResuming:
         assert f"starts afresh: cannot continue from {path}" in capfd.readouterr().err
 
     def test_nothing_is_ever_unpickled(self, tmp_path, capfd):
-        changes = model("Traps", folder=str(tmp_path / "sprung"))
+        changes = model(modules.Traps, folder=str(tmp_path / "sprung"))
         killed(tmp_path, 2, changes)
         record = resumed(tmp_path, changes)
         assert resumed_epoch(record) is None
@@ -265,7 +266,7 @@ class TestResuming:
         assert "starts afresh" in capfd.readouterr().err
 
     def test_hyperparameters_that_a_module_keeps_do_not_matter(self, tmp_path):
-        changes = model("KeepsHyperparameters")
+        changes = model(modules.KeepsHyperparameters)
         killed(tmp_path, 2, changes)
         assert resumed_epoch(resumed(tmp_path, changes)) == 2
 
@@ -312,8 +313,7 @@ class TestCheckpoints:
         assert not list(tmp_path.glob(FILE + "*"))
 
     def test_a_failed_run_keeps_its_own(self, tmp_path):
-        changes = {**model("Toy"), "model.class_path": "tests.toy.Toy"}
-        changes["model.init_args.mishap"] = "raise"
+        changes = {**model(Toy), "model.init_args.mishap": "raise"}
         assert do(tmp_path, changes).status() == "failed"
         assert (tmp_path / FILE).exists()
 
@@ -413,7 +413,7 @@ class TestInterrupting:
         assert record.status() == "interrupted"
 
     def test_what_an_interrupted_run_raises_is_no_failure(self, tmp_path):
-        raises = model("Raises", what="anything")
+        raises = model(modules.Raises, what="anything")
         end = self.interrupted(tmp_path, lambda e: isinstance(e, Started), **raises).outcome()
         assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.STOPPED)
         assert "KeyError" in str(end.reason)
@@ -427,7 +427,7 @@ class TestLacks:
     @pytest.mark.parametrize(("what", "where"), [("disk", "run"), ("quota", "/home/mine")])
     def test_a_full_disk_interrupts(self, tmp_path, what, where, wrapped):
         directory = tmp_path / "run"
-        end = do(directory, model("Raises", what=what, wrapped=wrapped)).outcome()
+        end = do(directory, model(modules.Raises, what=what, wrapped=wrapped)).outcome()
         assert (end.status, end.cause) == (Status.INTERRUPTED, Cause.NO_SPACE)
         assert where in str(end.reason)
 
@@ -439,7 +439,7 @@ class TestLacks:
     @pytest.mark.parametrize("wrapped", [False, True])
     @pytest.mark.parametrize("what", ["memory", "python memory", "accelerator memory"])
     def test_a_lack_of_memory_is_named(self, tmp_path, what, wrapped):
-        end = do(tmp_path, model("Raises", what=what, wrapped=wrapped)).outcome()
+        end = do(tmp_path, model(modules.Raises, what=what, wrapped=wrapped)).outcome()
         assert (end.status, end.cause) == (Status.FAILED, Cause.OUT_OF_MEMORY)
         assert str(end.reason).startswith("out of memory")
 
@@ -467,7 +467,7 @@ class TestProgress:
         self, tmp_path, speed, validations
     ):
         changes = {"trainer.limit_val_batches": validations, "trainer.callbacks": None}
-        changes |= {"trainer.max_epochs": 2, **model("Slow", **speed)}
+        changes |= {"trainer.max_epochs": 2, **model(modules.Slow, **speed)}
         record = Clocked()
         began = time.monotonic()
         do(tmp_path, changes, record=record)

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 from ablate.run.lightning_cli import build, resolve
 from ablate.run.schedules import Cosine, EpochCosine, Linear, OneCycle, Schedule
 from ablate.spec import Cause
-from tests.run.jobs import STEPS_PER_EPOCH, Record, execute, probe, run, toy
+from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, probe, run, toy
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 shares = st.floats(0, 1)

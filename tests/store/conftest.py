@@ -1,20 +1,17 @@
 """The two kinds of database, and a store in one of them."""
 
 import shutil
-import sqlite3
 import tempfile
 import warnings
-from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
 import optuna
 import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from ablate.store import Store
-from tests.store.batches import define, start
+from ablate.testing.batches import define, start
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -59,30 +56,6 @@ def postgresql_url(server):
 def url(sqlite_url):
     """Name a database; a suite's class may name another one."""
     return sqlite_url
-
-
-@pytest.fixture
-def holding(url):
-    """Write from another connection, and leave the transaction open for a while."""
-
-    @contextmanager
-    def hold_sqlite():
-        path = make_url(url).database
-        with closing(sqlite3.connect(path, isolation_level=None)) as held:
-            held.execute("BEGIN IMMEDIATE")
-            held.execute("UPDATE ablate_runs SET status = 'lost'")
-            yield
-            held.execute("ROLLBACK")
-
-    @contextmanager
-    def hold_postgresql():
-        with psycopg.connect(url) as held:
-            held.execute("LOCK TABLE trials, ablate_runs IN EXCLUSIVE MODE")
-            held.execute("UPDATE ablate_runs SET status = 'lost'")
-            yield
-            held.rollback()
-
-    return hold_postgresql if url.startswith("postgresql") else hold_sqlite
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from ablate.store.artifacts import (
     open_artifacts,
     regular_files,
 )
-from tests.definitions import search
-from tests.store.batches import define, running
+from ablate.testing.batches import define, running
+from ablate.testing.definitions import search
 
 
 @pytest.fixture

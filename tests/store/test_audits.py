@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from ablate.store import FindingRow, Store
-from tests.store.batches import define
+from ablate.testing.batches import define
 
 FOUND = (
     FindingRow("same-function", "warning", ("a", "b"), "alike", "model", "drop one", True, "probe"),

@@ -39,7 +39,7 @@ from ablate.spec import (
 from ablate.spec.designs import declared
 from ablate.store import Store
 from ablate.store.plain import from_json, to_json
-from tests.definitions import ablation, search
+from ablate.testing.definitions import ablation, search
 
 FOLDER = Path(__file__).parent / "version_1"
 STUDIES = sorted(path.stem for path in FOLDER.glob("*.yaml") if "kind:" in path.read_text())

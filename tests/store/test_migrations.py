@@ -10,8 +10,8 @@ from sqlalchemy.pool import NullPool
 
 from ablate.spec import Cause, Outcome, Status
 from ablate.store import Batch, Environment, FindingRow, MetricRow, RunEnd, RunKey, Store
-from tests.definitions import ablation
-from tests.store.batches import new_run
+from ablate.testing.batches import new_run
+from ablate.testing.definitions import ablation
 from tests.store.test_definitions import built, stored
 from tests.store.test_opening import snapshot
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ablate.errors import StorageError
 from ablate.store import Store
-from tests.definitions import search
+from ablate.testing.definitions import search
 
 
 def snapshot(folder):
@@ -136,7 +136,7 @@ def test_opening_imports_no_optuna(url):
 def test_processes_that_open_a_new_database_at_once_all_succeed(url):
     code = (
         "import optuna; optuna.logging.set_verbosity(40); from ablate.store import Store; "
-        "from tests.definitions import search; "
+        "from ablate.testing.definitions import search; "
         f"s = Store.open({url!r}, create=True); s.optuna; print(s.define('s', search()))"
     )
     processes = [

@@ -8,8 +8,8 @@ import pytest
 from ablate.errors import RequestError, StorageError, Unavailable
 from ablate.spec import Direction
 from ablate.store import Store
-from tests.store.batches import whole
-from tests.store.storage_suite import HOLDER, StorageSuite, python, recorded
+from ablate.testing.batches import whole
+from ablate.testing.storage import HOLDER, StorageSuite, python, recorded
 
 
 @pytest.fixture

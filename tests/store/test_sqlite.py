@@ -9,15 +9,15 @@ import pytest
 
 from ablate.errors import StorageError
 from ablate.store import Batch, Store
-from tests.store.batches import running, whole
-from tests.store.storage_suite import StorageSuite
+from ablate.testing.batches import running, whole
+from ablate.testing.storage import StorageSuite
 
 FILL = """
 import resource, sys
 from pathlib import Path
 from ablate.errors import StorageError, Unavailable
 from ablate.store import Store
-from tests.store.batches import define, whole
+from ablate.testing.batches import define, whole
 
 url, path, way = sys.argv[1:]
 

@@ -11,13 +11,13 @@ from sqlalchemy import create_engine, text
 
 from ablate.errors import StorageError
 from ablate.store import ArtifactRecord, Batch, SlowStorageWarning, Store, TrialEnd
-from tests.store.batches import define, recorded, running, whole
-from tests.store.storage_suite import StorageSuite, everything
+from ablate.testing.batches import define, recorded, running, whole
+from ablate.testing.storage import StorageSuite, everything
 
 TWO_STORES = """
 import sys
 from ablate.store import Store
-from tests.store.batches import define, whole
+from ablate.testing.batches import define, whole
 for study in "ab":
     with Store.open(sys.argv[1], create=False) as store:
         definition = define(store, study)

@@ -16,6 +16,7 @@ from ablate.store.artifacts import FOLDER
 from ablate.study import Matrix, ReplaySummary, Request, SearchSummary, Subject
 from ablate.study.replay import names_trial, replay_trial, resolved_configs, run
 from ablate.study.tune import tune, tuned_configs
+from ablate.testing import toy
 
 STORAGE = "sqlite:///results/ablate.db"
 
@@ -140,7 +141,7 @@ class Project:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    shutil.copy(Path(__file__).parents[1] / "toy.py", tmp_path / "toy.py")
+    shutil.copy(toy.__file__, tmp_path / "toy.py")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     return Project(tmp_path)

@@ -9,7 +9,6 @@ from ablate import analysis
 from ablate.errors import RequestError
 from ablate.spec import paths
 from ablate.study import confirm
-from ablate.study.confirm import changes
 
 from .conftest import ABLATION, SEARCH, Project, build, replay, search
 from .test_replay import Counting
@@ -132,27 +131,3 @@ def test_another_study_of_that_name_is_left_alone(searched: Project) -> None:
     replay("s-confirm", searched.request())
     with pytest.raises(RequestError, match="another study of the name 's-confirm'"):
         confirm("s", searched.request(), top=1, seeds=2)
-
-
-@pytest.mark.parametrize(
-    ("after", "expected"),
-    [
-        ({"a": {"b": 1, "c": [1, 2]}, "d": None}, {}),
-        ({"a": {"b": 2, "c": [1, 3]}, "d": None}, {"a.b": 2, "a.c": [1, 3]}),
-        ({"a": {"b": 1}, "d": None}, {"a": {"b": 1}}),
-        ({"a": {"b": 1.0, "c": [1, 2]}, "d": {"e": 1}}, {"a.b": 1.0, "d": {"e": 1}}),
-        ({"a": {"b": 1, "c": [1, 2]}, "f": 1}, {"d": None, "f": 1}),
-    ],
-)
-def test_changes_lead_from_one_config_to_the_other(after: Any, expected: Any) -> None:
-    before = {"a": {"b": 1, "c": [1, 2]}, "d": None}
-    if expected.get("d", 1) is None:
-        before["d"] = 7
-    found = changes(before, after)
-    assert found == expected
-    made = paths.fresh(before)
-    for path, value in found.items():
-        paths.put(made, path, value)
-    assert {key: value for key, value in made.items() if value is not None} == {
-        key: value for key, value in after.items() if value is not None
-    }

@@ -6,7 +6,7 @@ import optuna
 import pytest
 
 from ablate.errors import RequestError
-from ablate.run import InProcessLauncher, Run
+from ablate.run import InProcessLauncher, Resolve, Run
 from ablate.spec import paths, read_yaml
 from ablate.study import freeze_trial
 
@@ -51,6 +51,25 @@ class Counting(InProcessLauncher):
     def submit(self, jobs: Any) -> None:
         Counting.runs += sum(isinstance(job, Run) for job in jobs)
         super().submit(jobs)
+
+
+class Resolving(InProcessLauncher):
+    """Counts what it is asked to resolve once runs have begun."""
+
+    begun, resolved = 0, 0
+
+    def submit(self, jobs: Any) -> None:
+        Resolving.begun += sum(isinstance(job, Run) for job in jobs)
+        Resolving.resolved += sum(isinstance(job, Resolve) and self.begun > 0 for job in jobs)
+        super().submit(jobs)
+
+
+def test_what_was_resolved_for_the_check_is_not_resolved_again_for_the_run(
+    project: Project,
+) -> None:
+    project.study("a", ABLATION)
+    replay("a", project.request(launcher=lambda _: Resolving()))
+    assert (Resolving.begun, Resolving.resolved) == (6, 0)
 
 
 def test_finished_runs_are_not_run_again(project: Project) -> None:

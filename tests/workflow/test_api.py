@@ -16,9 +16,10 @@ import pytest
 import ablate
 from ablate.errors import AuditError, NotFoundError, RequestError, SpecError
 from ablate.spec import Cause, Status
+from ablate.testing import toy
 from tests.study.conftest import ABLATION, CONFIG, SEARCH
 
-TOY = Path(__file__).parents[1] / "toy.py"
+TOY = Path(toy.__file__)
 FAILING = {"bad": {"model.init_args.mishap": "raise"}, "good": {"model.init_args.width": 4}}
 
 

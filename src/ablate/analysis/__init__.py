@@ -16,7 +16,7 @@ from ablate.analysis.frames import (
     runs_frame,
 )
 from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
-from ablate.analysis.points import at_best, at_last, scores
+from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.search import best_so_far, best_trial, trials_table
 from ablate.analysis.tuned import tuned_table
@@ -25,6 +25,7 @@ __all__ = [
     "AblationFrames",
     "Cell",
     "Frames",
+    "Reading",
     "SearchFrames",
     "arm_kinds",
     "arms_table",

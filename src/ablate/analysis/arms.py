@@ -8,40 +8,35 @@ from statistics import mean, stdev
 import pandas as pd
 
 from ablate.analysis.frames import EARLIER_DEFINITION, AblationFrames
-from ablate.analysis.points import COUNTED, scores
+from ablate.analysis.points import Reading, scores
 from ablate.spec import Direction
 
 ARM = "arm"
 FLOOR = "floor"
 UNDECLARED = "undeclared"
-NOT_RUN = "not run"
 COLUMNS = [
     *("metric", "direction", "arm", "kind", "reference", "cells", "runs", "n", "mean", "sd"),
     *("parameters", "best_epochs", "last_epochs", "failed", "diverged", "outdated", "tuned"),
 ]
 
 
-_CELL = ("seed", "trial", "value", "why", "failed", "diverged")
+_CELL = ("seed", "trial", "value", "reading", "why")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One arm with one seed: its value, or why it has none that counts.
-
-    `diverged` and `failed` say so of its run.
-    """
+    """One arm with one seed: its value, and whether it counts; `why` says what is the matter."""
 
     seed: int
     trial: int | None
     value: float
+    reading: Reading
     why: str
-    failed: bool = False
-    diverged: bool = False
 
     @property
     def counted(self) -> bool:
         """Whether the value enters the mean."""
-        return self.why == COUNTED
+        return self.reading is Reading.COUNTED
 
 
 def arm_kinds(frames: AblationFrames) -> dict[str, str]:
@@ -82,7 +77,9 @@ def arms_table(
     for metric, direction in metrics.items():
         for arm, kind in arm_kinds(frames).items():
             arm_rows = table[(table["metric"] == metric) & (table["arm"] == arm)]
-            counted = arm_rows[arm_rows["why"] == COUNTED].sort_values(["seed", "trial"])
+            counted = arm_rows[arm_rows["reading"] == Reading.COUNTED].sort_values(
+                ["seed", "trial"]
+            )
             values = counted["value"].tolist()
             cells = _cells(arm_rows, () if kind == UNDECLARED else definition.seeds)
             rows.append(
@@ -100,8 +97,8 @@ def arms_table(
                     "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
                     "best_epochs": tuple(map(int, counted["epoch"])),
                     "last_epochs": tuple(map(int, counted["last_epoch"])),
-                    "failed": sum(cell.failed for cell in cells),
-                    "diverged": sum(cell.diverged for cell in cells),
+                    "failed": sum(cell.reading is Reading.FAILED for cell in cells),
+                    "diverged": sum(cell.reading is Reading.DIVERGED for cell in cells),
                     "outdated": int((outdated == arm).sum()),
                     "tuned": arm in tuned,
                 }
@@ -114,10 +111,7 @@ def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.Data
     rows = table[(table["metric"] == metric) & table["kind"].isin(kinds) & (table["n"] > 0)]
     if rows.empty:
         return rows
-    highest = rows["direction"].iloc[0] == "maximize"
-    best: pd.DataFrame = rows[
-        rows["mean"] == (rows["mean"].max() if highest else rows["mean"].min())
-    ]
+    best: pd.DataFrame = rows[rows["mean"] == rows["direction"].iloc[0].best(rows["mean"])]
     return best
 
 
@@ -125,5 +119,5 @@ def _cells(arm_rows: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
     columns = (arm_rows[name].tolist() for name in _CELL)
     cells = [Cell(*row) for row in zip(*columns, strict=True)]
     missing = set(seeds) - {cell.seed for cell in cells}
-    cells += [Cell(seed, None, math.nan, NOT_RUN) for seed in missing]
+    cells += [Cell(seed, None, math.nan, Reading.NOT_RUN, str(Reading.NOT_RUN)) for seed in missing]
     return tuple(sorted(cells, key=lambda cell: cell.seed))

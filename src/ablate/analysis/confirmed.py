@@ -9,7 +9,7 @@ import pandas as pd
 
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.noise import CONFIDENCE
-from ablate.analysis.points import COUNTED, scores
+from ablate.analysis.points import Reading, scores
 
 COLUMNS = [
     *("trial", "arm", "found", "found_seeds", "runs", "n", "mean", "sd", "low", "high"),
@@ -42,7 +42,7 @@ def confirmed_table(frames: AblationFrames) -> pd.DataFrame:
     rows = []
     for place, (arm, confirmed) in enumerate(confirms.items(), start=1):
         arm_rows = found[found["arm"] == arm]
-        values = arm_rows.loc[arm_rows["why"] == COUNTED, "value"].tolist()
+        values = arm_rows.loc[arm_rows["reading"] == Reading.COUNTED, "value"].tolist()
         mean = fmean(values) if values else math.nan
         low, high = interval(values)
         rows.append(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,23 @@ import pandas as pd
 from ablate.analysis.frames import Frames
 from ablate.spec import Direction, Objective, Status
 
-COUNTED = ""
 COLUMNS = [
     *("run_id", "arm", "trial", "seed", "metric"),
-    *("value", "epoch", "step", "last_epoch", "why", "failed", "diverged"),
+    *("value", "epoch", "step", "last_epoch", "reading", "why"),
 ]
+
+
+class Reading(StrEnum):
+    """Whether the value of a run counts, or what is the matter with it, in a word or two."""
+
+    COUNTED = "counted"
+    DIVERGED = "diverged"
+    NO_VALUE = "no value"
+    NOT_RUN = "not run"
+    RUNNING = Status.RUNNING
+    PRUNED = Status.PRUNED
+    FAILED = Status.FAILED
+    INTERRUPTED = Status.INTERRUPTED
 
 
 def at_best(frames: Frames, metric: str, direction: Direction) -> pd.DataFrame:
@@ -41,10 +54,9 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
 
     All metrics are read at one point of the run: where the objective's metric is best, or
     last, as `objective` says. Columns: run_id, arm, trial, seed, metric, value, epoch, step,
-    last_epoch, why, failed, diverged. `why` is empty if the value counts. It counts if the run is
-    complete, the value is finite, and the objective's metric was finite to the end; otherwise
-    `why` says what is the matter. `failed` is a run that failed, `diverged` one that is complete
-    with a value that is not finite.
+    last_epoch, reading (a `Reading`), why. A value counts if its run is complete, the value is
+    finite, and the objective's metric was finite to the end; otherwise `why` says what is the
+    matter.
     """
     name = objective.metric
     last = at_last(frames, name)
@@ -57,7 +69,7 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
         for metric in metrics:
             point = points.get((run.run_id, metric))
             value = math.nan if point is None else float(point.value)
-            why = _why(run, name, end, metric, point)
+            reading, why = _read(run, name, end, metric, point)
             table.append(
                 {
                     "run_id": run.run_id,
@@ -69,33 +81,29 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
                     "epoch": None if point is None else point.epoch,
                     "step": None if point is None else point.step,
                     "last_epoch": None if end is None else end.epoch,
+                    "reading": reading,
                     "why": why,
-                    "failed": run.status == Status.FAILED,
-                    "diverged": _diverged(run, end, point),
                 }
             )
     frame = pd.DataFrame(table, columns=COLUMNS)
     return frame.astype({"epoch": "Int64", "step": "Int64", "last_epoch": "Int64"})
 
 
-def _diverged(run: Any, end: Any, point: Any) -> bool:
-    return run.status == Status.COMPLETE and any(
-        read is not None and not math.isfinite(read.value) for read in (end, point)
-    )
-
-
-def _why(run: Any, objective: str, end: Any, metric: str, point: Any) -> str:
+def _read(run: Any, objective: str, end: Any, metric: str, point: Any) -> tuple[Reading, str]:
+    """Say whether a value counts, and if not why; `end` and `point` are None if not recorded."""
     if run.status != Status.COMPLETE:
-        return f"{run.status}: {run.reason}" if isinstance(run.reason, str) else str(run.status)
+        reason = f"{run.status}: {run.reason}" if isinstance(run.reason, str) else str(run.status)
+        return Reading(run.status), reason
     if end is None:
-        return f"no value: {objective} was not recorded"
+        return Reading.NO_VALUE, f"no value: {objective} was not recorded"
     if not math.isfinite(end.value):
-        return f"diverged: {objective} was {end.value} at its end"
+        return Reading.DIVERGED, f"diverged: {objective} was {end.value} at its end"
     if point is None:
-        return f"no value: {metric} was not recorded where {objective} is read"
+        where = f"{metric} was not recorded where {objective} is read"
+        return Reading.NO_VALUE, f"no value: {where}"
     if not math.isfinite(point.value):
-        return f"diverged: {metric} was {point.value}"
-    return COUNTED
+        return Reading.DIVERGED, f"diverged: {metric} was {point.value}"
+    return Reading.COUNTED, ""
 
 
 def _values(frames: Frames, metric: str) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from ablate.audits.differences import flat, listed
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
-from ablate.spec import Cause, canonical_json
+from ablate.spec import Cause, Status, canonical_json
 from ablate.store import Environment, RunRecord
 
 _FIRST = "first "
@@ -210,7 +210,9 @@ def _data_section(run: RunRecord) -> str:
 
 
 def _lengths(recorded: RecordedRuns) -> Iterator[Finding]:
-    done = [run for run in recorded.compared if run.status == "complete" and run.epochs is not None]
+    done = [
+        run for run in recorded.compared if run.status is Status.COMPLETE and run.epochs is not None
+    ]
     lengths = grouped(done, lambda run: run.epochs)
     if len(lengths) < 2:
         return

@@ -53,14 +53,13 @@ def _arm(planned: "PlannedArm", seeds: str) -> list[str]:
     arm = planned.arm
     changes = ", ".join(f"{path}={json.dumps(value)}" for path, value in arm.changes.items())
     said = " + ".join(arm.components) if arm.components and arm.design != "tuned" else changes
-    failed = sum(run.status == "failed" for run in planned.runs)
     done = len(planned.runs) - planned.to_run
     return [
         arm.name,
         "floor" if arm.floor else arm.design or "-",
         (said if len(said) <= _WIDEST else said[: _WIDEST - 3] + "...") or "-",
         seeds,
-        f"{done} ({failed} failed)" if failed else str(done),
+        f"{done} ({planned.failed} failed)" if planned.failed else str(done),
         str(planned.to_run),
         _expected(planned.to_run, planned.seconds_per_run),
     ]

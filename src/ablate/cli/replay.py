@@ -105,7 +105,7 @@ def replay(
         output.print_table(*_table(result, result.metrics))
         typer.echo(result.summary())
     output.say_what_next(result.study, result.storage)
-    if any(run.state != "complete" for run in result.runs):
+    if not result.complete:
         raise typer.Exit(1)
 
 

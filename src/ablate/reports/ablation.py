@@ -226,8 +226,8 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return numbers.NOTHING
     if cell.trial is None:
-        return cell.why
-    shown = numbers.number(cell.value) if cell.counted else cell.why.partition(":")[0]
+        return cell.reading
+    shown = numbers.number(cell.value) if cell.counted else cell.reading
     return f"{shown} (#{cell.trial})"
 
 

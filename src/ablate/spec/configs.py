@@ -1,11 +1,15 @@
 """Configurations laid over each other, changed by path, and compared."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ablate.errors import SpecError
 from ablate.spec import paths
 from ablate.spec.fields import Changes, Config
+from ablate.spec.hashing import content_hash
+
+_KEY = re.compile(r"[^.\[\]]+")
 
 
 def merged(configs: Sequence[Config]) -> dict[str, Any]:
@@ -59,3 +63,22 @@ def differing(left: Config, right: Config) -> Iterator[tuple[str, Any, Any]]:
     for path in sorted(before.keys() | after.keys()):
         if before.get(path) != after.get(path):
             yield path, before.get(path), after.get(path)
+
+
+def changes_between(before: Config, after: Config) -> dict[str, Any]:
+    """Return what turns one config into the other, by path; what has other keys is one change.
+
+    So is a list, and a mapping with keys that no path can name.
+    """
+    found: dict[str, Any] = {}
+
+    def walk(old: Any, new: Any, keys: tuple[str, ...]) -> None:
+        both = isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys()
+        if both and all(_KEY.fullmatch(key) for key in new):
+            for key in new:
+                walk(old[key], new[key], (*keys, key))
+        elif content_hash(old) != content_hash(new):
+            found[paths.render(keys)] = new
+
+    walk({**dict.fromkeys(after), **before}, {**dict.fromkeys(before), **after}, ())
+    return found

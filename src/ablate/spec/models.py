@@ -1,4 +1,7 @@
-"""The models of a study as its user writes it, in a file or in Python."""
+"""The models of a study as its user writes it, in a file or in Python.
+
+A key of a study file is a field here. Every model refuses keys that it does not know.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,22 +25,29 @@ class Objective(Strict):
     """The metric that decides, and at which epoch of a run it is read."""
 
     metric: str
+    """The name under which the module logs it."""
     direction: Direction = Direction.MINIMIZE
+    """Whether its lower or its higher value is the better one."""
     at: Literal["best", "last"] = "best"
+    """Whether it is read at its best epoch or at the last one."""
 
 
 class ClassConfig(Strict):
     """A class by its import path, with the arguments it is built with."""
 
     class_path: str
+    """Where it is imported from, such as `optuna.samplers.TPESampler`."""
     init_args: Mapping[str, Any] = {}
+    """The arguments of its constructor, by name."""
 
 
 class Budget(Strict):
-    """Totals of a study, across restarts and workers."""
+    """When a search ends: totals of the study, across restarts and workers."""
 
     trials: int | None = Field(default=None, ge=1)
+    """How many trials there are to be."""
     timeout: Duration | None = None
+    """After which time no new trial begins: seconds, or a text such as `90s`, `15m`, `2h`, `1d`."""
 
     @model_validator(mode="after")
     def _bounded(self) -> "Budget":
@@ -47,62 +57,78 @@ class Budget(Strict):
 
 
 class Limits(Strict):
-    """When a run is ended and tried again, and how often; how often it is checkpointed.
+    """When an attempt of a run is ended, how many attempts there are, how often it is saved.
 
-    `stall` is the longest time without progress, `wall` the longest time of one attempt,
-    `checkpoint` the time between checkpoints, which are taken at the end of epochs.
+    Times are seconds, or texts such as `90s`, `15m`, `2h`, `1d`.
     """
 
     attempts: int = Field(default=3, ge=1)
+    """How many attempts a run has before its trial fails."""
     stall: Duration | None = 3600.0
+    """The longest time without progress."""
     wall: Duration | None = None
+    """The longest time of one attempt."""
     checkpoint: Annotated[float, Field(ge=0)] = 5.0
+    """The seconds between checkpoints, which are taken at the end of epochs."""
 
 
 class Profile(Strict):
-    """The declared differences of one kind of hardware."""
+    """What differs on one kind of hardware, and is declared."""
 
     changes: Changes = Field(default={}, alias="set")
+    """Dotted path -> value; written `set`."""
     seeds: Seeds | None = None
+    """The seeds there, in place of the study's."""
     budget: Budget | None = None
+    """The budget there, in place of the study's."""
 
 
 class Confirmed(Strict):
-    """A trial of a search that an arm runs again: its number, value and seeds there."""
+    """A trial of a search that an arm runs again."""
 
     trial: int
+    """Its number."""
     value: float
+    """The value that the search found."""
     seeds: tuple[int, ...]
+    """The seeds that it had there."""
 
 
 class Provenance(BaseModel):
-    """Where the values of an ablation come from; further keys are kept as they are written.
-
-    `confirms` says by arm which trial of the search `study` it runs again.
-    """
+    """Where the values of an ablation come from; further keys are kept as they are written."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     study: str | None = None
+    """The study that they were found in."""
     trial: int | str | None = None
+    """The number of the trial."""
     tuned_for: str | None = None
+    """The arm that they were tuned for."""
     confirms: Mapping[str, Confirmed] = {}
+    """Arm -> the trial of `study` that it runs again."""
 
 
 class Published(Strict):
-    """Figures published elsewhere: by arm and metric, one or one per seed, with their source."""
+    """Figures published elsewhere, which the report sets beside the computed ones."""
 
     source: str
+    """Where they were published."""
     values: Mapping[str, Mapping[str, Figures]]
+    """Arm -> metric -> the figure, or one figure per seed."""
 
 
 class _Written(Strict):
-    """What both kinds of study say; a study built in Python has its name here."""
+    """What both kinds of study say."""
 
     name: str = ""
+    """What the study is called. In Python it is needed; a study file has the name of its file."""
     config: Annotated[tuple[str | Config, ...], Field(min_length=1)]
+    """A LightningCLI config, a path or a mapping; of several, later ones come over earlier."""
     profiles: Mapping[str, Profile] = {}
+    """Name -> what differs there; `cpu`, `cuda` and `mps` are chosen by the hardware."""
     limits: Limits = Limits()
+    """When a run is ended and tried again."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,18 +139,28 @@ class _Written(Strict):
 
 
 class Search(_Written):
-    """A search: the sampler asks for configurations within the space."""
+    """A search: a sampler proposes points of a space, and every trial runs one of them."""
 
     kind: Literal["search"] = "search"
+    """What kind of study this is."""
     objective: Objective
+    """The metric that decides."""
     space: Annotated[Mapping[str, Parameter], Field(min_length=1)]
+    """Dotted path into the config -> the values it may have (`ablate.spec.space`)."""
     seeds: Seeds
+    """The seeds of every trial; the value of a trial is the mean over them."""
     seed: Seed = 0
+    """The seed of the search itself."""
     window: int = Field(default=4, ge=1)
+    """The most trials in flight."""
     sampler: ClassConfig = ClassConfig(class_path="optuna.samplers.TPESampler")
+    """The Optuna sampler that proposes points."""
     pruner: ClassConfig = ClassConfig(class_path="optuna.pruners.HyperbandPruner")
+    """The Optuna pruner that gives up bad trials early."""
     budget: Budget
+    """When the search ends."""
     enqueue: tuple[str | Mapping[str, Any], ...] = ()
+    """Points to try first: config files, or mappings from path to value."""
 
     def all_changes(self) -> list[Changes]:
         """Return every mapping of this study whose keys are dotted paths."""
@@ -132,20 +168,25 @@ class Search(_Written):
 
 
 class Tune(Strict):
-    """A search for every arm before it is replayed, with the same budget, space and seeds.
-
-    The space is written here, or is that of another search study, whose sampler and pruner are
-    taken over too where none is named, and where in a run the objective is read.
-    """
+    """A search for every arm before the arms are run, with the same budget, space and seeds."""
 
     trials: int = Field(ge=1)
+    """The budget of every search."""
     study: str | None = None
+    """In place of `space`: a search study that gives its space, its sampler and pruner where none
+    is named here, and the epoch at which the objective is read."""
     space: Mapping[str, Parameter] = {}
+    """As in a search."""
     seeds: Seeds | None = None
+    """The seeds of every trial; by default one that no arm is compared with."""
     seed: Seed = 0
+    """The seed of the searches themselves."""
     window: int = Field(default=4, ge=1)
+    """The most trials in flight."""
     sampler: ClassConfig | None = None
+    """As in a search."""
     pruner: ClassConfig | None = None
+    """As in a search."""
 
     @model_validator(mode="after")
     def _one_space(self) -> "Tune":
@@ -165,29 +206,46 @@ Designs = Annotated[Names, Field(min_length=1), AfterValidator(_known_designs)]
 
 
 class Ablation(_Written):
-    """An ablation: fixed arms, each replayed with each seed.
+    """An ablation: fixed arms, each run with each seed.
 
-    The arms are declared one by one, or laid out by designs over components: those declared, or
-    the differences that lead to another config.
+    The arms are declared one by one, or designs make them of components. Components are declared
+    too, or they are the differences that lead to another config.
     """
 
     kind: Literal["ablation"] = "ablation"
+    """What kind of study this is."""
     design: Designs = ("arms",)
+    """`arms`, `ladder`, `path`, `leave_one_out`, `factorial`, `fractional`, or several of them."""
     provenance: Provenance = Provenance()
+    """Where the config's values come from."""
     components: Mapping[str, Changes] = {}
+    """Name -> named changes, of which designs make arms."""
     to: Names = ()
+    """Another config, or several: the components are the differences that lead there."""
     order: tuple[str, ...] = ()
+    """The components of `to` that come first, in this order."""
     base: str = designs.BASE
+    """What the arm without any component is called."""
     full: str = designs.FULL
+    """What the arm with all components is called."""
     arms: Mapping[str, Changes] = {}
+    """Name -> what the arm changes; beside components, further arms on the config alone."""
     floor: Mapping[str, Changes] = {}
+    """Further arms that mark the floor; they change the config alone."""
     reference: str | None = None
+    """The arm that the others are compared with."""
     seeds: Seeds
+    """The seeds that every arm is run with."""
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
+    """Metric -> `minimize` or `maximize`: what the report shows."""
     objective: Objective | None = None
+    """The metric that decides; by default the best value of the first of `metrics`."""
     published: Published | None = None
+    """Figures published elsewhere."""
     allow: Mapping[str, Names] = {}
+    """Code of a finding -> the arms that it is expected of."""
     tune: Tune | None = None
+    """A search for every arm first."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Ablation":

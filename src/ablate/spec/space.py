@@ -19,6 +19,7 @@ _EXACT = 2**53
 
 class _Parameter(Strict):
     when: When = Field(default={})
+    """Path of a choice -> the labels of it under which this parameter is active."""
 
     @field_validator("when", mode="before")
     @classmethod
@@ -30,6 +31,7 @@ class _Parameter(Strict):
 
 class _Range(_Parameter):
     log: bool = False
+    """Whether the scale is logarithmic."""
 
     def _check(self, low: float, high: float, step: float | None) -> None:
         if not all(map(math.isfinite, (low, high, step or 0))):
@@ -48,7 +50,9 @@ class FloatRange(_Range):
     """A float in [low, high], on a linear or log scale, or on a grid of `step`."""
 
     bounds: tuple[float, float] = Field(alias="float")
+    """The lowest and the highest value; written `float`."""
     step: float | None = None
+    """The distance between two values, None for all values between the bounds."""
 
     @model_validator(mode="after")
     def _valid(self) -> "FloatRange":
@@ -87,7 +91,9 @@ class IntRange(_Range):
     """An integer in [low, high], on a linear or log scale, or in steps."""
 
     bounds: tuple[_ExactInt, _ExactInt] = Field(alias="int")
+    """The lowest and the highest value; written `int`."""
     step: _ExactInt | None = None
+    """The distance between two values, None for 1."""
 
     @model_validator(mode="after")
     def _valid(self) -> "IntRange":
@@ -116,6 +122,7 @@ class Choice(_Parameter):
     """One of several values; a mapping gives each a label, by which conditions name it."""
 
     options: Mapping[str, Any] | tuple[Any, ...] = Field(alias="choice")
+    """The values, or labels with their values; written `choice`."""
 
     @field_validator("options", mode="before")
     @classmethod

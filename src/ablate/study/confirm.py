@@ -1,7 +1,6 @@
 """Run the best trials of a search again with fresh seeds: how much of the best was luck?"""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +14,10 @@ from ablate.spec import (
     Provenance,
     SearchDefinition,
     Status,
+    configs,
     content_hash,
     designs,
     fresh_seeds,
-    paths,
 )
 from ablate.store import RunRecord, Store, TrialRecord
 from ablate.study.imports import check_imports
@@ -122,7 +121,7 @@ def _definition(
     """Make an ablation of trials; the base is the search's first run, which never changes."""
     objective = found.definition.objective
     arms = {
-        f"trial-{candidate.trial.number}": changes(found.base, candidate.config)
+        f"trial-{candidate.trial.number}": configs.changes_between(found.base, candidate.config)
         for candidate in found.best
     }
     confirms = {
@@ -142,28 +141,6 @@ def _definition(
         provenance=Provenance(study=search, confirms=confirms),
         metrics={objective.metric: objective.direction},
     )
-
-
-_KEY = re.compile(r"[^.\[\]]+")
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what turns one config into the other, by path; what has other keys is one change.
-
-    So is a list, and a mapping with keys that no path can name.
-    """
-    found: dict[str, Any] = {}
-
-    def walk(old: Any, new: Any, keys: tuple[str, ...]) -> None:
-        both = isinstance(old, dict) and isinstance(new, dict) and old.keys() == new.keys()
-        if both and all(_KEY.fullmatch(key) for key in new):
-            for key in new:
-                walk(old[key], new[key], (*keys, key))
-        elif content_hash(old) != content_hash(new):
-            found[paths.render(keys)] = new
-
-    walk({**dict.fromkeys(after), **before}, {**dict.fromkeys(before), **after}, ())
-    return found
 
 
 def _refuse_other(request: Request, name: str, search: str) -> None:

@@ -38,6 +38,11 @@ class PlannedArm:
     seconds_per_run: float | None
 
     @property
+    def failed(self) -> int:
+        """How many of its runs failed."""
+        return sum(run.status is Status.FAILED for run in self.runs)
+
+    @property
     def to_run(self) -> int:
         """How many of its runs are left."""
         return sum(run.status is None for run in self.runs)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.spec import Status, paths
+from ablate.spec import Config, Status, configs
 from ablate.store import Environment, RunRecord, Store
 from ablate.study.recorded import recorded_trial
 from ablate.study.replay import Subject, replay_trial
@@ -142,9 +142,9 @@ def _differences(
     fingerprints = {**store.fingerprints(before), **store.fingerprints(after)}
     found: dict[str, Difference] = {}
     for old, new in pairs:
-        sides = [
+        sides: list[dict[str, Config]] = [
             {
-                "config": paths.flatten(run.config),
+                "config": run.config or {},
                 "environment": environments.get(run.environment, Environment()).compared(),
                 "data": fingerprints.get(run.id, {}),
                 "code": {"version": run.code_version},
@@ -152,9 +152,7 @@ def _differences(
             for run in (old, new)
         ]
         for topic in sides[0]:
-            left, right = sides[0][topic], sides[1][topic]
-            for key in sorted(left.keys() | right.keys()):
-                if left.get(key) != right.get(key):
-                    what = f"{topic} {key}"
-                    found[what] = Difference(what, left.get(key), right.get(key))
+            for path, recorded, now in configs.differing(sides[0][topic], sides[1][topic]):
+                what = f"{topic} {path}"
+                found[what] = Difference(what, recorded, now)
     return list(found.values())

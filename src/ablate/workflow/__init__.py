@@ -1,8 +1,20 @@
 """What the commands do, as functions: the Python API, which `import ablate` hands out.
 
-Every function has the name and the options of its command and returns a typed result with
-`frame()`, the result as a pandas frame. What is wrong with a request raises the error that the
-command shows (`ablate.errors`).
+A function has the name and the options of its command. It returns a result with typed fields;
+`summary()` says the result in words, and `frame()` gives it as a pandas frame. A notebook shows
+both. A wrong request raises the error that the command would print (`ablate.errors`).
+
+Options that many of them take:
+
+- `storage`: the database as an SQLAlchemy URL; by default `$ABLATE_STORAGE`, else
+  `sqlite:///results/ablate.db`.
+- `results`: the folder of runs and reports.
+- `profile`: a profile of the study; by default the one of the hardware.
+- `set`: keys of the config to change, dotted path -> value.
+- `workers`: how many worker processes there are; by default one per CPU core.
+- `allow`: codes of findings of the audit to accept.
+- `allow_import`: packages that a stored configuration may import from.
+- `quiet`: whether to show no progress.
 """
 
 from importlib import import_module
@@ -15,10 +27,10 @@ if TYPE_CHECKING:
     from ablate.workflow.data import StudyData, load
     from ablate.workflow.frozen import FreezeResult, freeze
     from ablate.workflow.matrices import MatrixResult, matrix
-    from ablate.workflow.replays import ReplayResult, replay
+    from ablate.workflow.replays import ReplayResult, RunRow, replay
     from ablate.workflow.reports import ReportResult, report
     from ablate.workflow.searches import SearchResult, search
-    from ablate.workflow.standings import StatusResult, status
+    from ablate.workflow.standings import StatusResult, StudyStatus, status
     from ablate.workflow.verifications import VerifyResult, verify
 
 __all__ = [
@@ -28,9 +40,11 @@ __all__ = [
     "MatrixResult",
     "ReplayResult",
     "ReportResult",
+    "RunRow",
     "SearchResult",
     "StatusResult",
     "StudyData",
+    "StudyStatus",
     "VerifyResult",
     "audit",
     "confirm",
@@ -45,27 +59,26 @@ __all__ = [
     "verify",
 ]
 
-_HOMES = {
-    "audit": "audits",
-    "confirm": "confirmations",
-    "dashboard": "dashboards",
-    "freeze": "frozen",
-    "load": "data",
-    "matrix": "matrices",
-    "replay": "replays",
-    "report": "reports",
-    "search": "searches",
-    "status": "standings",
-    "verify": "verifications",
+_NAMES = {
+    "audits": ("AuditResult", "audit"),
+    "confirmations": ("ConfirmResult", "confirm"),
+    "dashboards": ("dashboard",),
+    "data": ("StudyData", "load"),
+    "frozen": ("FreezeResult", "freeze"),
+    "matrices": ("MatrixResult", "matrix"),
+    "replays": ("ReplayResult", "RunRow", "replay"),
+    "reports": ("ReportResult", "report"),
+    "searches": ("SearchResult", "search"),
+    "standings": ("StatusResult", "StudyStatus", "status"),
+    "verifications": ("VerifyResult", "verify"),
 }
-"""The module of every function, which has its result too."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Import a function or its result at first use: pandas, optuna and torch are slow to import."""
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    function = "load" if name == "StudyData" else name.removesuffix("Result").lower()
-    value = getattr(import_module(f"{__name__}.{_HOMES[function]}"), name)
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -20,12 +20,13 @@ from ablate.workflow.words import by_severity
 
 @dataclass(frozen=True)
 class AuditResult(Result):
-    """What stands against comparing the arms; `comparable` says that no error is left."""
+    """What stands against comparing the arms of a study."""
 
     study: str
     profile: str
     findings: tuple[FindingRow, ...]
     comparable: bool
+    """Whether no error is left that is not allowed."""
 
     def frame(self) -> pd.DataFrame:
         """Return the findings: code, severity, arms, what, where, advice, allowed, stage."""
@@ -49,9 +50,8 @@ def audit(
 ) -> AuditResult:
     """Say whether the arms of a study may be compared; write nothing.
 
-    With `static` only configurations are read and nothing is built. What has been run under the
-    present definition is checked too. `allow` accepts findings by code. Raises RequestError if
-    the request is wrong.
+    `static` reads the configurations only; otherwise every arm is built and probed. What has been
+    run under the present definition is checked too. Raises RequestError if the request is wrong.
     """
     check_codes(allow)
     with (

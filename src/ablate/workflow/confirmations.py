@@ -18,18 +18,23 @@ from ablate.workflow.words import counted
 
 @dataclass(frozen=True)
 class ConfirmResult(Result):
-    """How the best trials of a search do with fresh seeds; `verdicts` says it in sentences."""
+    """How the best trials of a search do with fresh seeds."""
 
     study: str
+    """The ablation that ran them, `SEARCH-confirm`."""
     search: str
     storage: str
     metric: str
     direction: Direction
     seeds: tuple[int, ...]
     counts: Mapping[Status, int]
+    """How many of its trials ended how."""
     may_be_best: tuple[int, ...]
+    """The trials of the search that may be the best; more than one if nobody can tell."""
     verdicts: tuple[str, ...]
+    """What follows, in sentences."""
     complete: bool
+    """Whether every run is complete."""
     table: pd.DataFrame = field(repr=False)
 
     def frame(self) -> pd.DataFrame:
@@ -52,10 +57,9 @@ def confirm(
     workers: int | None = None,
     quiet: bool = False,
 ) -> ConfirmResult:
-    """Run the best `top` trials of a search with `seeds` seeds that it never used.
+    """Run the `top` best trials of a search again, with as many `seeds` that it never used.
 
-    The runs are those of an ablation called `STUDY-confirm`; what of them is done is not
-    repeated. Stored configurations may import from the packages `allow_import`. Raises
+    The runs belong to an ablation called `STUDY-confirm`, and none is made twice. Raises
     RequestError, with nothing written, if the request is wrong, and Interrupted when stopped.
     """
     with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:

@@ -17,7 +17,7 @@ from ablate.workflow.searches import trials_frame
 
 @dataclass(frozen=True)
 class StudyData(Result):
-    """A stored study, with its definition.
+    """A stored study as pandas frames, with its definition.
 
     - `runs`: one row per attempt of a run: run_id, trial, arm, seed, attempt, status, cause,
       standing ("current" if it speaks for its arm and seed), reason, config_hash, parameters,

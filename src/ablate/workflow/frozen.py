@@ -13,13 +13,13 @@ from ablate.workflow.result import Result
 
 @dataclass(frozen=True)
 class FreezeResult(Result):
-    """The trial that was pinned, and the file it was written to."""
+    """The trial that was frozen, and the config file that now holds it."""
 
     trial: str
     path: Path
 
     def frame(self) -> pd.DataFrame:
-        """Return the pinned configuration: path, value."""
+        """Return the frozen configuration: path, value."""
         leaves = paths.flatten(read_yaml(self.path))
         return pd.DataFrame(list(leaves.items()), columns=["path", "value"])
 
@@ -33,7 +33,8 @@ def freeze(
 ) -> FreezeResult:
     """Write the resolved config of the trial `STUDY/NUMBER` to `FOLDER/NAME.yaml`.
 
-    Raises RequestError if the trial is unknown or the file exists.
+    The file says where its values come from. Raises RequestError if there is no such trial, or if
+    there is such a file.
     """
     path = freeze_trial(trial, Path(folder) / f"{name}.yaml", storage_url(storage))
     return FreezeResult(trial, path)

@@ -20,7 +20,7 @@ __all__ = ["MatrixResult", "PlannedArm", "matrix"]
 
 @dataclass(frozen=True)
 class MatrixResult(Result, Matrix):
-    """All runs of a replay, with the searches that come before it."""
+    """The matrix of a replay: all runs by arm and seed, and the searches that come first."""
 
     def frame(self) -> pd.DataFrame:
         """Return the runs: arm, design, floor, seed, state, trial, config_hash, seconds."""

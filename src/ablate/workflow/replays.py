@@ -40,7 +40,7 @@ class RunRow:
 
 @dataclass(frozen=True)
 class ReplayResult(Result):
-    """A replay's runs: the latest attempt of every arm and seed of the current definition."""
+    """The runs of a replay: of every arm and seed, as defined now, the latest attempt."""
 
     study: str
     storage: str
@@ -48,7 +48,14 @@ class ReplayResult(Result):
     metrics: tuple[str, ...]
     runs: tuple[RunRow, ...]
     counts: Mapping[Status, int]
+    """How many trials ended how."""
     already_done: bool
+    """Whether there was nothing left to run."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run is complete."""
+        return all(run.state is Status.COMPLETE for run in self.runs)
 
     def frame(self) -> pd.DataFrame:
         """Return a row per run, with a column per metric.
@@ -90,10 +97,9 @@ def replay(
     """Run every arm with every seed, as far as that has not been done.
 
     `study` is a name in `studies/`, a path, an `ablate.Ablation`, or a recorded trial
-    `STUDY/NUMBER`, whose seeds `seeds` replaces and whose stored configuration may import from
-    the packages `allow_import`. The arms are audited first; `allow` accepts findings by code.
-    Raises RequestError or AuditError, with nothing written, if the request is wrong or the arms
-    may not be compared, and Interrupted when stopped by a signal.
+    `STUDY/NUMBER`; `seeds` replace the seeds of a recorded trial. The arms of an ablation are
+    audited first. Raises RequestError if the request is wrong and AuditError if the arms may not
+    be compared, both with nothing written, and Interrupted when stopped by a signal.
     """
     check_codes(allow)
     with requested(

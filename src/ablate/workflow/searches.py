@@ -18,14 +18,17 @@ from ablate.workflow.words import counted
 
 @dataclass(frozen=True)
 class SearchResult(Result):
-    """How a search stands: how many trials are in each state, and the best one."""
+    """How a search stands: its trials by state, and the best one."""
 
     study: str
     storage: str
     profile: str
     counts: Mapping[Status, int]
+    """How many trials ended how."""
     best: TrialRecord | None
+    """The complete trial with the best value, if there is one."""
     already_done: bool
+    """Whether the budget was met before."""
     _url: str = field(repr=False, default="")
 
     @property
@@ -60,11 +63,9 @@ def search(
 ) -> SearchResult:
     """Run a search, or continue it, until its budget is met.
 
-    `study` is a name in `studies/`, a path, or an `ablate.Search`; `storage` the database's URL;
-    `results` the folder of the runs; `profile` a profile of the study, by default the hardware's;
-    `set` changes keys of the config, by dotted path; `workers` is the number of processes, by
-    default one per core. Raises RequestError, with nothing written, if the request is wrong,
-    RunError if the study can't go on, and Interrupted when stopped by a signal.
+    `study` is a name in `studies/`, a path, or an `ablate.Search`. Raises RequestError, with
+    nothing written, if the request is wrong, RunError if the study can't go on, and Interrupted
+    when stopped by a signal.
     """
     with requested(
         storage=storage,

@@ -78,7 +78,7 @@ def verify(
 ) -> VerifyResult:
     """Run the recorded trial `STUDY/NUMBER` again with its seeds and compare every metric value.
 
-    Without a `tolerance` (relative) values must agree bit for bit, on other hardware to 1 %.
+    Values must agree bit for bit, on other hardware to 1 %, unless a relative `tolerance` is given.
     Raises RequestError, with nothing written, if the request is wrong.
     """
     with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ablate.spec import read_yaml
-from tests.run.jobs import Record, execute, run
+from ablate.testing.jobs import Record, execute, run
 
 TRIAL_69 = Path(__file__).parents[3] / "configs" / "trial-69.yaml"
 MONITOR = {

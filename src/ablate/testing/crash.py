@@ -11,7 +11,7 @@ import optuna
 from sqlalchemy.dialects import postgresql, sqlite  # noqa: F401 - imported before the forks
 
 from ablate.store import Batch, Store
-from tests.store.batches import whole
+from ablate.testing.batches import whole
 
 SIZE = 3
 """Trials in a batch."""

@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ablate.run import Finished, Job, Launcher, Lost, Reported, Started
+from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Reported, Started
 from ablate.spec import Cause, Outcome, Status
-from tests.run.jobs import Record, model, probe, resolve, run
+from ablate.testing.jobs import Record, model, probe, resolve, run
+from ablate.testing.pollution import Draws, Pollutes, Witness
 
 PATIENCE_S = 60
 
@@ -30,30 +31,32 @@ def do(launcher: Launcher, *jobs: Job, record: Record | None = None) -> Record:
 class LauncherSuite:
     """Behaviour that the coordinator relies on."""
 
-    def test_facts_describe_the_workers(self, launcher: Launcher):
+    def test_facts_describe_the_workers(self, launcher: Launcher) -> None:
         facts = launcher.facts()
         assert facts.profile in {"cpu", "cuda", "mps"}
         assert facts.device
         assert facts.host
         assert facts.libraries["torch"]
 
-    def test_a_run_says_what_its_worker_stands_on(self, launcher: Launcher, tmp_path):
+    def test_a_run_says_what_its_worker_stands_on(self, launcher: Launcher, tmp_path: Path) -> None:
         assert do(launcher, run(1, tmp_path)).started().facts == launcher.facts()
 
-    def test_a_job_is_done_and_its_events_come_in_order(self, launcher: Launcher, tmp_path):
+    def test_a_job_is_done_and_its_events_come_in_order(
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
         record = do(launcher, run(1, tmp_path / "new" / "run"))
         assert record.kinds() == ["Started", "Built", *["Reported"] * 4, "Finished"]
         assert record.status() == "complete"
         assert (tmp_path / "new" / "run" / "config.yaml").is_file()
 
-    def test_every_task_is_done(self, launcher: Launcher):
+    def test_every_task_is_done(self, launcher: Launcher) -> None:
         record = do(launcher, resolve(1), probe(2))
         assert record.kinds(1) == ["Resolved", "Finished"]
         assert record.kinds(2) == ["Probed", "Finished"]
 
     def test_a_worker_is_free_until_it_is_given_a_group_and_again_after_its_last_job(
         self, launcher: Launcher
-    ):
+    ) -> None:
         assert launcher.free == launcher.slots
         launcher.submit([resolve(1), resolve(2)])
         assert launcher.free == launcher.slots - 1
@@ -61,21 +64,21 @@ class LauncherSuite:
         wait(launcher, record, lambda: "Finished" in record.kinds(2))
         assert launcher.free == launcher.slots
 
-    def test_nothing_happens_while_nothing_is_submitted(self, launcher: Launcher):
+    def test_nothing_happens_while_nothing_is_submitted(self, launcher: Launcher) -> None:
         launcher.facts()
         record = Record()
         launcher.poll(record, 0.01)
         assert not record.events
 
-    def test_the_jobs_of_a_group_are_done_in_order_on_one_worker(self, launcher: Launcher):
+    def test_the_jobs_of_a_group_are_done_in_order_on_one_worker(self, launcher: Launcher) -> None:
         record = do(launcher, *(resolve(number) for number in (5, 3, 4)))
         ends = [event.job for event in record.events if isinstance(event, Finished)]
         assert ends == [5, 3, 4]
         assert [getattr(e, "job", None) for e in record.events] == [5, 5, 3, 3, 4, 4]
 
-    def test_a_handler_may_submit_the_next_group(self, launcher: Launcher):
+    def test_a_handler_may_submit_the_next_group(self, launcher: Launcher) -> None:
         class Chain(Record):
-            def __call__(self, event):
+            def __call__(self, event: Event) -> Decision:
                 if event == Finished(1, Outcome(Status.COMPLETE)):
                     launcher.submit([resolve(2)])
                 return super().__call__(event)
@@ -84,8 +87,8 @@ class LauncherSuite:
         launcher.submit([resolve(1)])
         wait(launcher, record, lambda: "Finished" in record.kinds(2))
 
-    def test_a_supervised_run_does_as_it_is_told(self, launcher: Launcher, tmp_path):
-        def second(report: Reported):
+    def test_a_supervised_run_does_as_it_is_told(self, launcher: Launcher, tmp_path: Path) -> None:
+        def second(report: Reported) -> Decision:
             return "stop" if report.epoch == 1 else "continue"
 
         jobs = [
@@ -96,16 +99,18 @@ class LauncherSuite:
         assert (record.status(1), record.finished(1).epochs) == ("pruned", 2)
         assert (record.status(2), record.finished(2).epochs) == ("complete", 4)
 
-    def test_only_a_report_of_the_objective_asks_for_a_decision(self, launcher: Launcher, tmp_path):
+    def test_only_a_report_of_the_objective_asks_for_a_decision(
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
         class StopsAll(Record):
-            def __call__(self, event):
+            def __call__(self, event: Event) -> Decision:
                 super().__call__(event)
                 return "stop" if getattr(event, "objective", None) is None else "continue"
 
         record = do(launcher, run(1, tmp_path, supervised=True), record=StopsAll())
         assert record.status() == "complete"
 
-    def test_a_failing_job_does_not_harm_the_next(self, launcher: Launcher, tmp_path):
+    def test_a_failing_job_does_not_harm_the_next(self, launcher: Launcher, tmp_path: Path) -> None:
         record = do(
             launcher,
             run(1, tmp_path / "1", {"model.init_args.mishap": "raise"}),
@@ -118,24 +123,24 @@ class LauncherSuite:
         assert [record.cause(n) for n in (1, 2, 3)] == causes
 
     def test_what_one_run_changes_in_its_process_does_not_reach_the_next(
-        self, launcher: Launcher, tmp_path
-    ):
-        witness = model("Witness", cwd=str(Path.cwd()))
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
+        witness = model(Witness, cwd=str(Path.cwd()), threads=launcher.facts().threads)
         record = do(
-            launcher, run(1, tmp_path / "1", model("Pollutes")), run(2, tmp_path / "2", witness)
+            launcher, run(1, tmp_path / "1", model(Pollutes)), run(2, tmp_path / "2", witness)
         )
         assert record.status(1) == "complete"
         assert record.outcome(2).reason is None
         assert record.status(2) == "complete"
 
     def test_a_run_gives_the_same_numbers_whatever_ran_before_it(
-        self, launcher: Launcher, tmp_path
-    ):
-        unseeded = {"seed_everything": False, **model("Draws")}
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
+        unseeded = {"seed_everything": False, **model(Draws)}
         record = do(
             launcher,
             run(1, tmp_path / "1", unseeded),
-            run(2, tmp_path / "2", model("Pollutes")),
+            run(2, tmp_path / "2", model(Pollutes)),
             run(3, tmp_path / "3", unseeded),
             run(4, tmp_path / "4"),
             run(5, tmp_path / "5"),
@@ -145,25 +150,24 @@ class LauncherSuite:
         assert record.series("val_loss", 4) == record.series("val_loss", 5)
 
     def test_a_killed_worker_loses_its_group_for_the_reason_given(
-        self, launcher: Launcher, tmp_path
-    ):
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
         class Kills(Record):
-            def __call__(self, event):
+            def __call__(self, event: Event) -> Decision:
                 if isinstance(event, Started):
                     launcher.kill(event.job, Cause.OVER_TIME, "took too long")
                 return super().__call__(event)
 
         endless = {"trainer.max_epochs": 10_000}
-        jobs = [run(1, tmp_path / "1", endless), resolve(2)]
-        record = do(launcher, *jobs, record=Kills())
+        record = do(launcher, run(1, tmp_path / "1", endless), resolve(2), record=Kills())
         losses = [event for event in record.events if isinstance(event, Lost)]
         assert losses == [Lost(job, Cause.OVER_TIME, "took too long") for job in (1, 2)]
         assert launcher.free == launcher.slots
         assert do(launcher, run(1, tmp_path / "1")).status() == "complete"
 
-    def test_killing_what_does_not_run_does_nothing(self, launcher: Launcher, tmp_path):
+    def test_killing_what_does_not_run_does_nothing(self, launcher: Launcher) -> None:
         class Kills(Record):
-            def __call__(self, event):
+            def __call__(self, event: Event) -> Decision:
                 if isinstance(event, Finished):
                     launcher.kill(event.job, Cause.STALLED, "too late")
                 return super().__call__(event)
@@ -175,10 +179,10 @@ class LauncherSuite:
         assert do(launcher, resolve(3)).status(3) == "complete"
 
     def test_interrupted_runs_end_with_their_epoch_and_can_be_continued(
-        self, launcher: Launcher, tmp_path
-    ):
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
         class Interrupts(Record):
-            def __call__(self, event):
+            def __call__(self, event: Event) -> Decision:
                 if isinstance(event, Reported):
                     launcher.interrupt()
                 return super().__call__(event)
@@ -194,10 +198,12 @@ class LauncherSuite:
         assert record.reports() == whole.reports()
         assert record.built().resumed_epoch == 1
 
-    def test_interrupting_idle_workers_does_nothing(self, launcher: Launcher, tmp_path):
+    def test_interrupting_idle_workers_does_nothing(
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
         launcher.interrupt()
         assert do(launcher, run(1, tmp_path)).status() == "complete"
 
-    def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher):
+    def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher) -> None:
         launcher.close()
         launcher.close()

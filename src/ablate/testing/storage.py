@@ -1,15 +1,10 @@
 """What a store does on every kind of database.
 
-Inherit from StorageSuite in a class of tests and provide these fixtures:
+Inherit from StorageSuite in a class of tests and provide the fixture `url`: the URL of a database
+of the test's own, empty or with Optuna's tables. The other fixtures follow from it.
 
-- `url`: the URL of a database of this test's own, empty or with Optuna's tables;
-- `store`: a `Store`, opened at `url` with `create=True` and closed after the test;
-- `definition`: the id of a definition of the study "s" in `store`, made by `batches.define`;
-- `run`: the key and the id of a running run of that study, made by `batches.start`;
-- `holding`: a context manager under which another connection has written without committing yet.
-
-`tmp_path` is that of pytest; hypothesis draws the examples; tests of more than ten seconds bear the
-mark `long`. Other processes are started with this interpreter and must find this package.
+hypothesis draws the examples; tests of more than ten seconds bear the mark `long`. Other processes
+are started with this interpreter.
 """
 
 import json
@@ -19,24 +14,29 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from optuna.trial import TrialState, create_trial
-from sqlalchemy import MetaData, create_engine, select, text
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy import Engine, MetaData, Table, create_engine, select, text
 from sqlalchemy.pool import NullPool
 
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
 from ablate.store import Batch, Environment, MetricRow, RunEnd, RunKey, Store, TrialEnd
-from tests.definitions import ablation, search
-from tests.store import batches, crash
-from tests.store.batches import (
+from ablate.store.urls import parse_url
+from ablate.testing import batches, crash
+from ablate.testing.batches import (
     COMPLETE,
     KEY,
     SPACE,
@@ -51,8 +51,15 @@ from tests.store.batches import (
     waiting,
     whole,
 )
+from ablate.testing.definitions import ablation, search
 
 LARGE = 2**62
+
+Later = dict[str, Any]
+"""What happens to a trial after it is written."""
+
+Drawn = tuple[FrozenTrial, Later | None]
+Holding = Callable[[], AbstractContextManager[None]]
 
 examples = settings(
     max_examples=15,
@@ -84,13 +91,13 @@ points = st.fixed_dictionaries(
     optional={
         "lr": st.floats(1e-5, 1e-1),
         "depth": st.sampled_from([1, 3, 5, 7, 9]),
-        "betas": st.sampled_from(SPACE["betas"].choices),
+        "betas": st.sampled_from(["ä", None, True, 2.5, 7]),
     },
 )
 
 
 @st.composite
-def trials(draw):
+def trials(draw: st.DrawFn) -> Drawn:
     """Draw a new trial and what happens to it afterwards."""
     state = draw(st.sampled_from(list(TrialState)))
     point = draw(points)
@@ -116,7 +123,8 @@ def trials(draw):
     }
 
 
-def as_batch(study, drawn):
+def as_batch(study: str, drawn: list[Drawn]) -> Batch:
+    """Return drawn trials as one batch."""
     batch = Batch(study)
     for number, (template, later) in enumerate(drawn):
         batch.trials[number] = template
@@ -132,7 +140,8 @@ def as_batch(study, drawn):
     return batch
 
 
-def through_optuna(storage, study, drawn):
+def through_optuna(storage: RDBStorage, study: str, drawn: list[Drawn]) -> None:
+    """Write drawn trials as Optuna itself does."""
     study_id = storage.get_study_id_from_name(study)
     for template, later in drawn:
         trial = storage.create_new_trial(study_id, template)
@@ -156,12 +165,12 @@ keys = st.builds(RunKey, steps, st.just(307), st.integers(0, 1))
 
 
 @st.composite
-def histories(draw, *, after_the_end):
+def histories(draw: st.DrawFn, *, after_the_end: bool) -> list[Batch]:
     """Draw what happens to four trials with two runs each, one batch after the other.
 
     `after_the_end` says whether trials are annotated also after they have ended.
     """
-    ended = set()
+    ended: set[int] = set()
     happened = []
     for _ in range(draw(st.integers(1, 4))):
         batch = Batch("")
@@ -184,15 +193,15 @@ def histories(draw, *, after_the_end):
 
 
 @cache
-def database(url):
+def database(url: str) -> tuple[Engine, Mapping[str, Table]]:
     """Read what tables there are, once."""
-    engine = create_engine(url, poolclass=NullPool)
+    engine = create_engine(parse_url(url), poolclass=NullPool)
     metadata = MetaData()
     metadata.reflect(engine)
     return engine, metadata.tables
 
 
-def everything(url):
+def everything(url: str) -> dict[str, list[str]]:
     """Return every row of every table, as text."""
     engine, tables = database(url)
     with engine.connect() as connection:
@@ -202,7 +211,7 @@ def everything(url):
         }
 
 
-def python(code, *arguments):
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
     """Start another process."""
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
@@ -211,6 +220,25 @@ def python(code, *arguments):
         text=True,
     )
 
+
+@contextmanager
+def hold(url: str) -> Iterator[None]:
+    """Write from a connection of its own, and commit nothing."""
+    parsed = parse_url(url)
+    engine = create_engine(parsed, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in HOLD[parsed.get_backend_name()]:
+            connection.execute(text(statement))
+        connection.execute(text("UPDATE ablate_runs SET status = 'lost'"))
+        yield
+        connection.execute(text("ROLLBACK"))
+
+
+HOLD = {
+    "sqlite": ["BEGIN IMMEDIATE"],
+    "postgresql": ["BEGIN", "LOCK TABLE trials, ablate_runs IN EXCLUSIVE MODE"],
+}
+"""How a transaction begins that keeps other writers out."""
 
 HOLDER = """
 import sys, time
@@ -248,9 +276,30 @@ class StorageSuite:
     one_transaction = True
     """Whether a batch is one transaction, which may annotate trials also after they have ended."""
 
+    @pytest.fixture
+    def store(self, url: str) -> Iterator[Store]:
+        """Open a store in the database."""
+        with Store.open(url, create=True) as opened:
+            yield opened
+
+    @pytest.fixture
+    def definition(self, store: Store) -> int:
+        """Define the study "s", a search."""
+        return define(store)
+
+    @pytest.fixture
+    def run(self, store: Store, definition: int) -> tuple[RunKey, int]:
+        """Write a running run of the study; its key and its id."""
+        return start(store, definition)
+
+    @pytest.fixture
+    def holding(self, url: str) -> Holding:
+        """Write from another connection, and leave the transaction open for a while."""
+        return lambda: hold(url)
+
     # --- definitions and sessions --------------------------------------------------------
 
-    def test_the_same_definition_has_one_id_and_the_newest_is_current(self, store):
+    def test_the_same_definition_has_one_id_and_the_newest_is_current(self, store: Store) -> None:
         forward, backward = ablation(arms={"a": {}, "b": {}}), ablation(arms={"b": {}, "a": {}})
         first = store.define("s", forward)
         second = store.define("s", backward)
@@ -267,19 +316,19 @@ class StorageSuite:
         assert store.define("s", on_cuda) not in {first, second}
         assert store.study("s").profile == "cuda"
 
-    def test_a_study_keeps_its_kind(self, store, definition):
+    def test_a_study_keeps_its_kind(self, store: Store, definition: int) -> None:
         with pytest.raises(StorageError, match="already a study of kind search"):
             store.define("s", ablation())
         assert len(store.definitions("s")) == 1
         assert store.study("s").kind == "search"
 
-    def test_a_study_keeps_its_direction(self, store):
+    def test_a_study_keeps_its_direction(self, store: Store) -> None:
         store.create_study("s", Direction.MAXIMIZE)
         store.create_study("s", Direction.MAXIMIZE)
         with pytest.raises(StorageError, match="is to maximize, not to minimize"):
             store.create_study("s", Direction.MINIMIZE)
 
-    def test_facts_of_a_study_are_read_by_optuna(self, store, definition):
+    def test_facts_of_a_study_are_read_by_optuna(self, store: Store, definition: int) -> None:
         store.set_study_attrs("s", {"kind": "search", "seed": 7})
         store.set_study_attrs("s", {"seed": 8})
         loaded = optuna.load_study(study_name="s", storage=store.optuna)
@@ -287,7 +336,7 @@ class StorageSuite:
         with pytest.raises(StorageError, match="no Optuna study 'nope'"):
             store.set_study_attrs("nope", {"a": 1})
 
-    def test_an_unknown_study_is_none_or_empty(self, store):
+    def test_an_unknown_study_is_none_or_empty(self, store: Store) -> None:
         assert store.study("nope") is None
         assert store.runs("nope") == []
         assert store.metrics("nope") == []
@@ -297,14 +346,14 @@ class StorageSuite:
         assert store.active_seconds("nope") == 0
 
     def test_a_study_that_is_required_is_there_or_the_nearest_names_are_said(
-        self, store, definition
-    ):
+        self, store: Store, definition: int
+    ) -> None:
         store.define("champion", search())
         assert store.require_study("champion") == store.study("champion")
         with pytest.raises(NotFoundError, match=r"no study 'champoin' in .*mean 'champion'\?"):
             store.require_study("champoin")
 
-    def test_active_time_is_the_sum_of_all_sessions(self, store, definition):
+    def test_active_time_is_the_sum_of_all_sessions(self, store: Store, definition: int) -> None:
         for _ in range(2):
             session = store.start_session("s")
             time.sleep(0.05)
@@ -313,7 +362,7 @@ class StorageSuite:
 
     # --- batches -------------------------------------------------------------------------
 
-    def test_a_batch_comes_back_as_it_was_written(self, store, definition):
+    def test_a_batch_comes_back_as_it_was_written(self, store: Store, definition: int) -> None:
         before = datetime.now(UTC)
         store.write(whole(definition, 0))
         store.write(whole(definition, 1))
@@ -344,7 +393,9 @@ class StorageSuite:
 
     @examples
     @given(st.lists(trials(), min_size=1, max_size=4))
-    def test_optuna_reads_what_it_would_have_written_itself(self, store, drawn):
+    def test_optuna_reads_what_it_would_have_written_itself(
+        self, store: Store, drawn: list[Drawn]
+    ) -> None:
         name = f"{time.monotonic_ns()}"
         for study in (f"ours {name}", f"twin {name}"):
             store.create_study(study, Direction.MINIMIZE)
@@ -362,7 +413,9 @@ class StorageSuite:
 
     @examples
     @given(st.lists(trials(), min_size=1, max_size=3))
-    def test_writing_a_batch_of_trials_again_changes_nothing(self, url, store, drawn):
+    def test_writing_a_batch_of_trials_again_changes_nothing(
+        self, url: str, store: Store, drawn: list[Drawn]
+    ) -> None:
         study = f"{time.monotonic_ns()}"
         store.create_study(study, Direction.MINIMIZE)
         batch = as_batch(study, drawn)
@@ -372,8 +425,8 @@ class StorageSuite:
         assert everything(url) == before
 
     def test_writing_a_batch_again_changes_nothing_also_by_another_process(
-        self, url, store, definition
-    ):
+        self, url: str, store: Store, definition: int
+    ) -> None:
         batch = whole(definition, 0)
         store.write(batch)
         before = everything(url)
@@ -383,7 +436,9 @@ class StorageSuite:
 
     @examples
     @given(data=st.data())
-    def test_batches_give_the_same_one_by_one_merged_or_tried_again(self, store, data):
+    def test_batches_give_the_same_one_by_one_merged_or_tried_again(
+        self, store: Store, data: st.DataObject
+    ) -> None:
         history = data.draw(histories(after_the_end=self.one_transaction))
         found = []
         for way in ("one by one", "merged", "again"):
@@ -412,7 +467,7 @@ class StorageSuite:
             found.append(recorded(store, study))
         assert found[0] == found[1] == found[2]
 
-    def test_merging_leaves_both_batches_as_they_were(self):
+    def test_merging_leaves_both_batches_as_they_were(self) -> None:
         older = Batch("s", user_attrs={0: {"a": 1, "b": 1}}, parameters={KEY: 1})
         newer = Batch("s", user_attrs={0: {"b": 2}, 1: {"c": 3}}, parameters={KEY: 2})
         merged = older.merge(newer)
@@ -423,7 +478,9 @@ class StorageSuite:
         with pytest.raises(ValueError, match="can't follow"):
             older.merge(Batch("t"))
 
-    def test_an_empty_batch_is_empty_and_writes_nothing(self, url, store, definition):
+    def test_an_empty_batch_is_empty_and_writes_nothing(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         before = everything(url)
         assert Batch("s").empty
         assert not Batch("s", parameters={KEY: 1}).empty
@@ -431,7 +488,9 @@ class StorageSuite:
         store.write(Batch("nope"))
         assert everything(url) == before
 
-    def test_a_batch_is_written_whole_or_not_at_all(self, url, store, definition):
+    def test_a_batch_is_written_whole_or_not_at_all(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         store.write(whole(definition, 0))
         before = everything(url)
         wrong = whole(definition, 1)
@@ -446,8 +505,8 @@ class StorageSuite:
         assert everything(url) == before
         store.write(whole(definition, 1))
 
-    def test_what_can_not_happen_is_refused(self, store, definition):
-        def ending(status):
+    def test_what_can_not_happen_is_refused(self, store: Store, definition: int) -> None:
+        def ending(status: Status) -> Batch:
             return Batch("s", ended_runs={KEY: RunEnd(Outcome(status), 1, 1)})
 
         store.write(Batch("s", trials={0: waiting()}, runs={KEY: new_run(definition)}))
@@ -467,7 +526,7 @@ class StorageSuite:
 
     # --- trials --------------------------------------------------------------------------
 
-    def test_a_waiting_trial_runs_and_ends(self, store, definition):
+    def test_a_waiting_trial_runs_and_ends(self, store: Store, definition: int) -> None:
         store.write(Batch("s", trials={0: waiting(arm="a"), 1: waiting(arm="b")}))
         assert [t.datetime_start for t in store.past("s")] == [None, None]
         store.write(Batch("s", states={1: TrialState.RUNNING}))
@@ -482,7 +541,9 @@ class StorageSuite:
         assert near(ended.datetime_complete, datetime.now())
 
     @pytest.mark.parametrize("foreign", ["asked", "enqueued", "in between"])
-    def test_a_number_taken_by_another_program_is_said(self, url, store, definition, foreign):
+    def test_a_number_taken_by_another_program_is_said(
+        self, url: str, store: Store, definition: int, foreign: str
+    ) -> None:
         store.write(Batch("s", trials={0: running()}))
         study = optuna.load_study(study_name="s", storage=store.optuna)
         if foreign == "enqueued":
@@ -497,12 +558,12 @@ class StorageSuite:
             store.write(Batch("s", trials=ours, runs={KEY: new_run(definition)}))
         assert everything(url) == before
 
-    def test_a_number_that_leaves_a_gap_is_refused(self, store, definition):
+    def test_a_number_that_leaves_a_gap_is_refused(self, store: Store, definition: int) -> None:
         with pytest.raises(StorageError, match=r"trial 1 .* can't follow the 0 trials"):
             store.write(Batch("s", trials={1: running()}))
         assert store.past("s") == []
 
-    def test_a_trial_ends_once(self, store, definition):
+    def test_a_trial_ends_once(self, store: Store, definition: int) -> None:
         end = Batch("s", ended_trials={0: TrialEnd(TrialState.COMPLETE, 1.0)})
         store.write(Batch("s", trials={0: running()}).merge(end))
         store.write(end)
@@ -511,7 +572,9 @@ class StorageSuite:
                 store.write(Batch("s", ended_trials={0: other}))
         assert store.past("s")[0].value == 1.0
 
-    def test_a_study_made_anew_under_its_name_is_written_to(self, store, definition):
+    def test_a_study_made_anew_under_its_name_is_written_to(
+        self, store: Store, definition: int
+    ) -> None:
         for _ in range(2):
             store.write(Batch("s", trials={0: running()}))
             store.write(Batch("s", user_attrs={0: {"a": 1}}))
@@ -522,9 +585,11 @@ class StorageSuite:
             store.create_study("s", Direction.MINIMIZE)
         assert [t.user_attrs for t in store.past("other")] == [{}, {}]
 
-    def test_broken_tables_of_optuna_are_a_storage_error(self, url, store, definition):
+    def test_broken_tables_of_optuna_are_a_storage_error(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         store.write(Batch("s", trials={0: running()}))
-        engine = create_engine(url)
+        engine = create_engine(parse_url(url))
         with engine.begin() as connection:
             connection.execute(text("DROP TABLE trial_params"))
         engine.dispose()
@@ -536,7 +601,7 @@ class StorageSuite:
             with pytest.raises(StorageError, match="can't be used"):
                 use()
 
-    def test_trials_are_read_from_optuna_in_the_words_of_runs(self, store):
+    def test_trials_are_read_from_optuna_in_the_words_of_runs(self, store: Store) -> None:
         before = datetime.now(UTC)
         study = optuna.create_study(study_name="s", storage=store.optuna)
         done, failed, pruned = study.ask(), study.ask(), study.ask()
@@ -566,19 +631,25 @@ class StorageSuite:
 
     # --- runs ----------------------------------------------------------------------------
 
-    def test_runs_are_ordered_by_trial_seed_and_attempt(self, store, definition):
+    def test_runs_are_ordered_by_trial_seed_and_attempt(
+        self, store: Store, definition: int
+    ) -> None:
         cells = [(1, 2, 0), (0, 9, 1), (0, 9, 0), (1, 1, 0)]
         for trial, seed, attempt in cells:
             start(store, definition, trial=trial, seed=seed, attempt=attempt)
         assert [(r.trial, r.seed, r.attempt) for r in store.runs("s")] == sorted(cells)
 
-    def test_an_attempt_is_recorded_once(self, store, definition, run):
+    def test_an_attempt_is_recorded_once(
+        self, store: Store, definition: int, run: tuple[RunKey, int]
+    ) -> None:
         with pytest.raises(StorageError, match="attempt 0 of trial 0, seed 307"):
             start(store, definition, config={"other": 1})
         assert len(store.runs("s")) == 1
         assert start(store, definition, attempt=1) != run
 
-    def test_the_end_of_a_run_is_recorded_and_hides_passwords(self, store, run):
+    def test_the_end_of_a_run_is_recorded_and_hides_passwords(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
         (key, _) = run
         reason = "no postgresql://ann:hunter2@host/db"
         end = failed(reason, Cause.RAISED)
@@ -590,9 +661,11 @@ class StorageSuite:
         assert (record.epochs, record.steps) == (2, 10)
         assert record.finished_at >= record.created_at
 
-    def test_every_status_and_cause_of_a_run_comes_back(self, store, definition):
+    def test_every_status_and_cause_of_a_run_comes_back(
+        self, store: Store, definition: int
+    ) -> None:
         ends = [status for status in Status if status.ended]
-        expected = {}
+        expected: dict[int, tuple[Status, Cause | None, str | None]] = {}
         for seed, (status, cause) in enumerate(product(ends, [None, *Cause])):
             key, _ = start(store, definition, seed=seed)
             end = RunEnd(Outcome(status, cause, f"because {seed}"), 1, 2)
@@ -605,7 +678,9 @@ class StorageSuite:
         assert {type(status) for status, _, _ in found.values()} == {Status}
         assert {type(cause) for _, cause, _ in found.values()} == {Cause, type(None)}
 
-    def test_texts_that_are_not_clean_are_stored_all_the_same(self, store, definition):
+    def test_texts_that_are_not_clean_are_stored_all_the_same(
+        self, store: Store, definition: int
+    ) -> None:
         bad = "bad\0 byte \udcff 🜲"
         key, run_id = start(store, definition, device=bad, directory=bad, config={bad: bad})
         store.write(
@@ -623,7 +698,7 @@ class StorageSuite:
         assert [row.name for row in store.metrics("s")] == [clean]
         assert store.fingerprints("s") == {run_id: {clean: clean}}
 
-    def test_large_numbers_are_kept(self, store, definition):
+    def test_large_numbers_are_kept(self, store: Store, definition: int) -> None:
         key = RunKey(0, LARGE, 0)
         store.write(
             Batch(
@@ -638,7 +713,7 @@ class StorageSuite:
         assert (record.seed, record.parameters, record.steps) == (LARGE, LARGE + 1, LARGE + 3)
         assert store.metrics("s")[0].step == LARGE + 2
 
-    def test_a_run_that_is_not_there_has_no_config(self, store):
+    def test_a_run_that_is_not_there_has_no_config(self, store: Store) -> None:
         with pytest.raises(StorageError, match="no run 99"):
             store.run_config(99)
 
@@ -647,7 +722,9 @@ class StorageSuite:
     @examples
     @given(floats=st.lists(st.floats(), min_size=1, max_size=8))
     @example(floats=[math.nan, math.inf, -math.inf, 1 / 3, -0.0, 5e-324])
-    def test_every_float_comes_back_also_nan_and_infinity(self, store, run, floats):
+    def test_every_float_comes_back_also_nan_and_infinity(
+        self, store: Store, run: tuple[RunKey, int], floats: list[float]
+    ) -> None:
         store.write(
             Batch("s", metrics={(KEY, "val", "m", i): (i, v) for i, v in enumerate(floats)})
         )
@@ -655,7 +732,9 @@ class StorageSuite:
         # SQLite forgets the sign of zero.
         assert [repr(v or 0.0) for v in again] == [repr(v or 0.0) for v in floats]
 
-    def test_a_metric_recorded_again_is_replaced_and_stays_one_row(self, store, run):
+    def test_a_metric_recorded_again_is_replaced_and_stays_one_row(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
         (key, run_id) = run
         store.write(Batch("s", metrics={(key, "val", "loss", 10): (0, 2.0)}))
         store.write(
@@ -667,14 +746,18 @@ class StorageSuite:
         row = MetricRow(run_id, "val", "loss", 10, 1, 3.0)
         assert store.metrics("s") == [row, row._replace(step=20, epoch=0, value=1.0)]
 
-    def test_ten_thousand_metric_rows_are_one_batch(self, store, run):
+    def test_ten_thousand_metric_rows_are_one_batch(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
         (key, _) = run
         rows = {(key, "train", f"m{i % 10}", i // 10): (i // 1000, i / 7) for i in range(10_000)}
         store.write(Batch("s", metrics=rows))
         found = {(key, r.phase, r.name, r.step): (r.epoch, r.value) for r in store.metrics("s")}
         assert found == rows
 
-    def test_metrics_are_read_by_name_and_study(self, store, run):
+    def test_metrics_are_read_by_name_and_study(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
         other = start(store, define(store, "t"), study="t")
         for study, (key, _) in (("s", run), ("t", other)):
             store.write(Batch(study, metrics={(key, "val", n, 0): (0, 1.0) for n in "ab"}))
@@ -682,7 +765,9 @@ class StorageSuite:
         assert [row.name for row in store.metrics("s", ["b", "zzz"])] == ["b"]
         assert {row.run_id for row in store.metrics("t")} == {other[1]}
 
-    def test_fingerprints_are_kept_by_run_and_name(self, store, run):
+    def test_fingerprints_are_kept_by_run_and_name(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
         (key, run_id) = run
         store.write(Batch("s", fingerprints={key: {"train": "1", "val": "2"}}))
         store.write(Batch("s", fingerprints={key: {"val": "3"}}))
@@ -690,7 +775,7 @@ class StorageSuite:
 
     # --- the lock ------------------------------------------------------------------------
 
-    def test_a_study_is_run_by_one_process(self, url, store, definition):
+    def test_a_study_is_run_by_one_process(self, url: str, store: Store, definition: int) -> None:
         holder = python(HOLDER, url, "s")
         assert holder.stdout.readline() == "locked\n"
         with (
@@ -707,14 +792,18 @@ class StorageSuite:
         with store.lock("s"), Store.open(url, create=False) as other, pytest.raises(RequestError):
             other.lock("s").__enter__()
 
-    def test_a_lock_ends_with_its_process_however_that_ends(self, url, store, definition):
+    def test_a_lock_ends_with_its_process_however_that_ends(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         holder = python(HOLDER, url, "s")
         assert holder.stdout.readline() == "locked\n"
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         self.take_soon(store)
 
-    def test_no_child_of_a_process_keeps_its_lock(self, url, store, definition):
+    def test_no_child_of_a_process_keeps_its_lock(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         code = (
             HOLDER.replace("sys.stdin.read()", "")
             + """
@@ -736,14 +825,16 @@ class StorageSuite:
         self.take_soon(store)
 
     @pytest.mark.parametrize("name", ["../up and/away\\*?", "ü" * 100, "x" * 300, "CON", ""])
-    def test_every_name_of_a_study_can_be_locked(self, store, name, tmp_path):
+    def test_every_name_of_a_study_can_be_locked(
+        self, store: Store, name: str, tmp_path: Path
+    ) -> None:
         before = sorted(tmp_path.parent.iterdir())
         with store.lock(name), store.lock(name + "2"):
             assert sorted(tmp_path.parent.iterdir()) == before
         assert [path for path in tmp_path.iterdir() if path.suffix == ".lock"] == []
 
     @staticmethod
-    def take_soon(store):
+    def take_soon(store: Store) -> None:
         """Take the lock; a server may need a moment to notice that its client is gone."""
         end = time.monotonic() + 10
         while True:
@@ -756,7 +847,9 @@ class StorageSuite:
 
     # --- several processes ---------------------------------------------------------------
 
-    def test_a_writer_stops_no_reader(self, store, definition, holding):
+    def test_a_writer_stops_no_reader(
+        self, store: Store, definition: int, holding: Holding
+    ) -> None:
         store.write(whole(definition, 0))
         with holding():
             began = time.monotonic()
@@ -765,7 +858,9 @@ class StorageSuite:
             assert store.study("s").definition_id == definition
             assert time.monotonic() - began < 2
 
-    def test_a_locked_database_is_unavailable_and_then_works(self, url, store, definition, holding):
+    def test_a_locked_database_is_unavailable_and_then_works(
+        self, url: str, store: Store, definition: int, holding: Holding
+    ) -> None:
         with Store.open(url, create=False, busy_seconds=0.3) as impatient:
             impatient.write(whole(definition, 0))
             with holding():
@@ -778,9 +873,11 @@ class StorageSuite:
         assert recorded(store, "s")[0][1]["state"] == "COMPLETE"
         assert len(store.metrics("s")) == 80
 
-    def test_processes_write_at_once_without_losing_anything(self, url, store, definition):
+    def test_processes_write_at_once_without_losing_anything(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         options = {} if url.startswith("postgresql") else {"timeout": 30}
-        url_of_optuna = url.replace("postgresql://", "postgresql+psycopg://")
+        url_of_optuna = parse_url(url).render_as_string(hide_password=False)
         processes = [
             python(WRITER, url, "one", 25),
             python(WRITER, url, "two", 25),
@@ -796,7 +893,9 @@ class StorageSuite:
         assert [trial.number for trial in store.past("plain")] == list(range(8))
 
     @pytest.mark.long
-    def test_what_was_acknowledged_survives_the_death_of_the_writer(self, url, store, definition):
+    def test_what_was_acknowledged_survives_the_death_of_the_writer(
+        self, url: str, store: Store, definition: int
+    ) -> None:
         if not self.one_transaction:
             pytest.skip("a killed writer may leave a part of a batch")
         script = python(f"from {crash.__name__} import main; main()", url, definition, 20)

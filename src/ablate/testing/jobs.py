@@ -4,6 +4,8 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+from lightning.pytorch import LightningModule
+
 from ablate.run import (
     Built,
     Decision,
@@ -23,8 +25,11 @@ from ablate.spec import Cause, Outcome, Status, paths
 
 TOY = {
     "seed_everything": 1,
-    "model": {"class_path": "tests.toy.Toy", "init_args": {"width": 4}},
-    "data": {"class_path": "tests.toy.Points", "init_args": {"count": 32, "batch_size": 8}},
+    "model": {"class_path": "ablate.testing.toy.Toy", "init_args": {"width": 4}},
+    "data": {
+        "class_path": "ablate.testing.toy.Points",
+        "init_args": {"count": 32, "batch_size": 8},
+    },
     "optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.01}},
     "trainer": {
         "max_epochs": 2,
@@ -45,9 +50,10 @@ def toy(changes: dict[str, Any] | None = None) -> dict[str, Any]:
     return config
 
 
-def model(name: str, **arguments: Any) -> dict[str, Any]:
-    """Return a change that puts one of the tests' own modules in place of the toy."""
-    return {"model": {"class_path": f"tests.run.modules.{name}", "init_args": arguments}}
+def model(kind: type[LightningModule], **arguments: Any) -> dict[str, Any]:
+    """Return a change that puts another module in place of the toy."""
+    path = f"{kind.__module__}.{kind.__qualname__}"
+    return {"model": {"class_path": path, "init_args": arguments}}
 
 
 class Record:

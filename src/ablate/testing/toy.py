@@ -31,10 +31,10 @@ class Points(LightningDataModule):
         noise = 0.1 * torch.randn(self.count, 1, generator=generator)
         return TensorDataset(x, x.sum(1, keepdim=True) + noise)
 
-    def train_dataloader(self) -> DataLoader:
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return DataLoader(self.train, batch_size=self.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         return DataLoader(self.val, batch_size=self.batch_size)
 
     def fingerprint(self) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Toy(LightningModule):
 
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
         x, y = batch
-        loss = (self.net(x) - y).square().mean()
+        loss: Tensor = (self.net(x) - y).square().mean()
         self.log("train_loss", loss, on_step=True, on_epoch=True)
         if self.current_epoch >= 1:
             loss = self._suffer(loss)

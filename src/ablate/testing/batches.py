@@ -1,15 +1,22 @@
 """Batches as a coordinator writes them, and a way to compare what came of them."""
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import TrialState, create_trial
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.spec import Direction, Outcome, Status
-from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, TrialEnd
-from tests.definitions import search
+from ablate.spec import Cause, Direction, Outcome, Status
+from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.testing.definitions import search
 
-SPACE = {
+SPACE: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(1e-5, 1e-1, log=True),
     "depth": IntDistribution(1, 9, step=2),
     "betas": CategoricalDistribution(["ä", None, True, 2.5, 7]),
@@ -17,22 +24,28 @@ SPACE = {
 
 KEY = RunKey(0, 307, 0)
 
+Rows = list[dict[str, Any]]
+Recorded = tuple[Rows, list[tuple[bool, bool]], Rows, list[str], dict[RunKey, dict[str, str]]]
+"""Trials, whether they have started and ended, runs, metric rows, and fingerprints."""
+
 
 COMPLETE = Outcome(Status.COMPLETE)
 
 
-def failed(reason, cause=None):
+def failed(reason: str, cause: Cause | None = None) -> Outcome:
+    """Return how a run ends that failed."""
     return Outcome(Status.FAILED, cause, reason)
 
 
-def define(store, study="s"):
+def define(store: Store, study: str = "s") -> int:
     """Make a study with its definition, on both sides of the database."""
     store.create_study(study, Direction.MINIMIZE)
     return store.define(study, search())
 
 
-def new_run(definition, key=KEY, **changes):
-    facts = {
+def new_run(definition: int, key: RunKey = KEY, **changes: Any) -> NewRun:
+    """Return a run that starts, with what is recorded of it."""
+    facts: dict[str, Any] = {
         "arm": "a",
         "config": {"z": 1, "a": [1.5, None, float("inf")]},
         "config_hash": "abc",
@@ -45,18 +58,29 @@ def new_run(definition, key=KEY, **changes):
     return NewRun(key=key, definition_id=definition, **(facts | changes))
 
 
-def start(store, definition, *, study="s", trial=0, seed=307, attempt=0, **changes):
+def start(
+    store: Store,
+    definition: int,
+    *,
+    study: str = "s",
+    trial: int = 0,
+    seed: int = 307,
+    attempt: int = 0,
+    **changes: Any,
+) -> tuple[RunKey, int]:
     """Write a running run and return its key and its id."""
     key = RunKey(trial, seed, attempt)
     store.write(Batch(study, runs={key: new_run(definition, key, **changes)}))
     return key, id_of(store, key, study)
 
 
-def id_of(store, key, study="s"):
+def id_of(store: Store, key: RunKey, study: str = "s") -> int:
+    """Return the id of a run."""
     return next(r.id for r in store.runs(study) if (r.trial, r.seed, r.attempt) == key)
 
 
-def running(**params):
+def running(**params: Any) -> FrozenTrial:
+    """Return a trial that runs at a point of the space."""
     return create_trial(
         state=TrialState.RUNNING,
         params=params or {"lr": 1e-3, "depth": 3, "betas": None},
@@ -64,11 +88,14 @@ def running(**params):
     )
 
 
-def waiting(**attrs):
+def waiting(**attrs: Any) -> FrozenTrial:
+    """Return a trial that waits."""
     return create_trial(state=TrialState.WAITING, user_attrs=attrs)
 
 
-def whole(definition, number, study="s", *, reports=10, rows=40):
+def whole(
+    definition: int, number: int, study: str = "s", *, reports: int = 10, rows: int = 40
+) -> Batch:
     """Return all that happens in a trial of one run, from its start to its end."""
     key = RunKey(number, 307, 0)
     return Batch(
@@ -85,7 +112,7 @@ def whole(definition, number, study="s", *, reports=10, rows=40):
     )
 
 
-def shown(trials):
+def shown(trials: Sequence[FrozenTrial]) -> list[dict[str, Any]]:
     """Write trials as comparable values, in which a NaN equals itself and True is not 1."""
     return [
         {
@@ -102,7 +129,7 @@ def shown(trials):
     ]
 
 
-def recorded(store, study):
+def recorded(store: Store, study: str) -> Recorded:
     """Return everything that is stored of a study, apart from ids and times."""
     keys = {run.id: RunKey(run.trial, run.seed, run.attempt) for run in store.runs(study)}
     runs = [
@@ -123,7 +150,7 @@ def recorded(store, study):
     return shown(trials), times, runs, rows, prints
 
 
-def near(first, second, seconds=60):
+def near(first: datetime | None, second: datetime | None, seconds: float = 60) -> bool:
     """Say whether two times are both missing, or close to each other."""
     if first is None or second is None:
         return first is second

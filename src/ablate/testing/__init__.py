@@ -1,0 +1,36 @@
+"""Suites of tests for your own parts: inherit from one and give it your part as a fixture.
+
+- `StorageSuite`: what a database must do for the store.
+- `LauncherSuite`: what a launcher must do for the coordinator.
+
+The suites need pytest and hypothesis, which the extra `testing` installs.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ablate.testing.launcher import LauncherSuite
+    from ablate.testing.storage import StorageSuite
+
+__all__ = ["LauncherSuite", "StorageSuite"]
+
+_HOMES = {"LauncherSuite": "launcher", "StorageSuite": "storage"}
+
+if _missing := [name for name in ("pytest", "hypothesis") if find_spec(name) is None]:
+    raise ImportError(
+        f"ablate.testing needs {' and '.join(_missing)}: pip install 'ablate-hpo[testing]'"
+    )
+
+import pytest  # noqa: E402 - only where it is installed
+
+# A suite's assertions explain themselves, as those of a test file do.
+pytest.register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOMES.values()))
+
+
+def __getattr__(name: str) -> Any:
+    """Import a suite at first use: each needs other libraries."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
