@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from ablate.cli.app import app
+from ablate.testing import toy
 from tests.docs.blocks import README, ROOT, blocks, commands_named
 
 ABLATE = str(Path(sys.executable).with_name("ablate"))
@@ -34,7 +35,7 @@ def run(folder: Path, *command: str) -> str:
 @pytest.mark.long
 def test_a_user_gets_through_the_readme(tmp_path: Path) -> None:
     text = README.read_text(encoding="utf-8").split("## Use it on your own module")[1]
-    shutil.copy(ROOT / "tests" / "toy.py", tmp_path / "toy.py")
+    shutil.copy(toy.__file__, tmp_path / "toy.py")
     (tmp_path / "mycode.py").write_text(MODULE)
     for block in blocks(text, "yaml"):
         name = re.match(r"# ([\w/-]+\.yaml)", block.text)

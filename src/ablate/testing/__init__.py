@@ -2,6 +2,8 @@
 
 - `StorageSuite`: what a database must do for the store.
 - `LauncherSuite`: what a launcher must do for the coordinator.
+- `ModuleSuite`: whether the hooks of a LightningModule and a LightningDataModule have the right
+  shape and say the truth.
 
 The suites need pytest and hypothesis, which the extra `testing` installs.
 """
@@ -12,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablate.testing.launcher import LauncherSuite
+    from ablate.testing.module import ModuleSuite
     from ablate.testing.storage import StorageSuite
 
-__all__ = ["LauncherSuite", "StorageSuite"]
+__all__ = ["LauncherSuite", "ModuleSuite", "StorageSuite"]
 
-_HOMES = {"LauncherSuite": "launcher", "StorageSuite": "storage"}
+_HOMES = {"LauncherSuite": "launcher", "ModuleSuite": "module", "StorageSuite": "storage"}
 
 if _missing := [name for name in ("pytest", "hypothesis") if find_spec(name) is None]:
     raise ImportError(

@@ -17,6 +17,7 @@ from ablate.spec import Direction
 from ablate.systems.common import blocks
 from ablate.systems.motion import MotionDataModule, MotionModule, properties
 from ablate.systems.motion.losses import LossWeights, Physics
+from ablate.testing import ModuleSuite
 from tests.audits.examined import changed, codes, evidence
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -58,6 +59,10 @@ def config(model: str = "ablate.systems.motion.MotionModule", **arguments):
             "trainer": {"max_epochs": 3, "accelerator": "cpu"},
         }
     )
+
+
+class TestHooks(ModuleSuite):
+    config = config()
 
 
 def module(**arguments) -> MotionModule:

@@ -21,6 +21,7 @@ from ablate.systems.worldmodel import (
     records,
 )
 from ablate.systems.worldmodel.problems import draw_problem
+from ablate.testing import ModuleSuite
 from tests.audits.examined import changed, codes, evidence
 
 pytestmark = [
@@ -46,6 +47,10 @@ def config():
             "trainer": {"max_epochs": 3, "accelerator": "cpu"},
         }
     )
+
+
+class TestHooks(ModuleSuite):
+    config = config()
 
 
 def module(**arguments) -> WorldModelModule:
