@@ -193,11 +193,11 @@ def main(trials: int = 200, repeats: int = 3, grown: int = 10_000) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 ours.append(1e3 * ablate_seconds(Path(folder), trials, kind))
                 theirs.append(1e3 * optuna_seconds(Path(folder), trials, kind))
-        mine, plain = statistics.median(ours), statistics.median(theirs)
+        searched, plain = statistics.median(ours), statistics.median(theirs)
         print(f"{kind}: ms per trial, {REPORTS} reports, {trials} trials, median of {repeats}")
-        print(f"  ablate, SQLite in WAL mode     {mine:8.1f}   {[round(t, 1) for t in ours]}")
+        print(f"  ablate, SQLite in WAL mode     {searched:8.1f}   {[round(t, 1) for t in ours]}")
         print(f"  study.optimize, default SQLite {plain:8.1f}   {[round(t, 1) for t in theirs]}")
-        print(f"  ratio plain / ablate           {plain / mine:8.1f}")
+        print(f"  ratio plain / ablate           {plain / searched:8.1f}")
     with tempfile.TemporaryDirectory() as folder:
         growth(Path(folder), grown)
 

@@ -33,7 +33,7 @@ from ablate.spec import (
     SearchDefinition,
     Status,
 )
-from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import Batch, Environment, NewRun, RunEnd, RunKey, Store, TrialEnd
 
 ROUNDS = 15
 SPACE = {
@@ -56,6 +56,7 @@ DEFINITION = SearchDefinition(
     budget=Budget(trials=1),
 )
 COMPLETE = Outcome(Status.COMPLETE)
+ENVIRONMENT = Environment({"python": "3"})
 CONFIG = {"model": {f"option_{i}": i / 7 for i in range(100)}}
 
 Way = Callable[[], float]
@@ -71,7 +72,7 @@ def batch_of(definition: int, numbers: range) -> Batch:
             state=TrialState.RUNNING, params=POINT, distributions=SPACE
         )
         batch.runs[key] = NewRun(
-            key, None, definition, CONFIG, "hash", "cpu", "CPU", {"python": "3"}, "code", "results"
+            key, None, definition, CONFIG, "hash", "cpu", "CPU", ENVIRONMENT, "code", "results"
         )
         batch.parameters[key] = 1_000_000
         batch.user_attrs[number] = ATTRS
