@@ -9,9 +9,11 @@ import pytest
 from optuna.artifacts import FileSystemArtifactStore, get_all_artifact_meta
 
 from ablate.errors import RunError, StorageError
+from ablate.spec import Direction
 from ablate.store import Store
 from ablate.store.artifacts import MAX_FILES, RunFiles
 from ablate.study.record import Recorder, waiting
+from ablate.testing import definitions
 
 from .conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, replay, search
 from .test_survival import Losing
@@ -177,9 +179,9 @@ def test_what_was_noted_is_recorded_after_a_flush(project: Project, told: Any) -
     with (folder / "weights.bin").open("wb") as file:
         file.truncate(40_000_000)  # it takes a while to copy
     with Store.open(STORAGE, create=True) as store:
-        store.define("s", "search", {}, "cpu")
-        recorder = Recorder(store, "s", "minimize", told)
-        recorder.new_trial(0, waiting({}))
+        store.define("s", definitions.search())
+        recorder = Recorder(store, "s", Direction.MINIMIZE, told)
+        recorder.new_trial(0, waiting("a", 1, "0" * 64))
         recorder.flush()
         recorder.keep_files(RunFiles("s", 0, folder.parent, "", Path("results", "artifacts")))
         recorder.flush()

@@ -107,8 +107,8 @@ def test_figures_of_arms_that_have_no_run_stand_alone(project: Project) -> None:
     replay("d", project.request())
     components = {"short": {"trainer.max_epochs": 2}, "wide": WIDE}
     project.study("d", DESIGNED, components=components, published=PUBLISHED)
-    definition = read_study("d").prepare("cpu").definition()
+    definition = read_study("d").prepare("cpu").definition
     with project.store() as store:
-        store.define("d", "ablation", definition, "cpu")
+        store.define("d", definition)
         report = build(store, "d", Path("results/d/report")).markdown.read_text()
     assert f"| `to_short` | `val_loss` | 2.500 | 2 | {NOTHING} | 0 | {NOTHING} |" in report

@@ -44,15 +44,15 @@ def test_arms_are_replayed_as_declared_and_with_the_best_of_their_own_search(
     with project.store() as store:
         assert store.study_names() == ["a", "a-tune-narrow", "a-tune-plain"]
         made = configs(store, "a")
-        facts = store.study("a").definition["tuned"]  # type: ignore[union-attr]
+        tuned = store.require_study("a").definition.tuned  # type: ignore[union-attr]
         for arm in ("plain", "narrow"):
             trials = store.trials(f"a-tune-{arm}")
             assert [trial.state for trial in trials] == ["complete"] * 3
             best = min(trials, key=lambda trial: trial.value or 0.0)
-            assert (facts[arm]["study"], facts[arm]["trial"]) == (f"a-tune-{arm}", best.number)
-            assert facts[arm]["values"] == best.params
+            assert (tuned[arm].study, tuned[arm].trial) == (f"a-tune-{arm}", best.number)
+            assert tuned[arm].values == best.params
             assert made[f"{arm}-tuned"]["optimizer"]["init_args"]["lr"] == best.params[LR]
-        seeds = {run.seed for arm in facts for run in store.runs(f"a-tune-{arm}")}
+        seeds = {run.seed for arm in tuned for run in store.runs(f"a-tune-{arm}")}
     assert len(seeds) == 1
     assert not seeds & {1}
     assert "narrow: model.init_args.width is not tuned: the arm sets it" in told
