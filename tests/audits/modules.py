@@ -256,6 +256,33 @@ class Regressor(LightningModule):
         self.log("val_error", torch.cat(self.errors).mean().sqrt())
 
 
+# Things with a length of their own, or none
+
+
+class Batches:
+    """Hands out indices in batches, and nobody knows how many."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter([[start, start + 1, start + 2] for start in range(0, 30, 3)])
+
+
+class Batched(LightningDataModule):
+    def _loader(self, seed: int) -> DataLoader:
+        x, y = random_split(30, 4, seed=seed)
+        return DataLoader(TensorDataset(x, y.float()), batch_sampler=Batches())
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader(0)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(1)
+
+
+class Remembers(Regressor):
+    def __len__(self) -> int:
+        raise TypeError("what it remembers has no length")
+
+
 # One module to plant faults in
 
 PAD = 0

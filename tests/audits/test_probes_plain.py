@@ -12,6 +12,7 @@ PLAIN = {
     "Recurrent": ("Sequences", None, "width", {"val_loss": "minimize"}),
     "Adversaries": (None, None, "width", {"val_distance": "minimize"}),
     "Regressor": ("Streams", SGD, "width", {"val_error": "minimize"}),
+    "Remembers": ("Batched", SGD, "width", {"val_error": "minimize"}),
 }
 
 

@@ -6,13 +6,15 @@ import random
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from ablate.testing.toy import Points, Toy
 
@@ -170,6 +172,40 @@ class Jittered(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         x, y = self.points[index]
         return x + self.noise * torch.rand(4), y
+
+
+class Stream(IterableDataset):
+    """Hands out noisy points one after the other, and has no length."""
+
+    def __init__(self, points: TensorDataset) -> None:
+        self.points = points
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for index in range(len(self.points)):
+            x, y = self.points[index]
+            yield x + 0.01 * torch.rand(4), y
+
+
+class Streams(Points):
+    """Serves its points as streams of unknown length."""
+
+    def __init__(self, own_generator: bool = False) -> None:
+        super().__init__(count=32, batch_size=8)
+        self.own_generator = own_generator
+
+    def train_dataloader(self) -> DataLoader:
+        generator = torch.Generator().manual_seed(5) if self.own_generator else None
+        return DataLoader(Stream(self.train), batch_size=self.batch_size, generator=generator)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(Stream(self.val), batch_size=self.batch_size)
+
+
+class BringsItsMonitor(Toy):
+    """Has a callback of its own that needs a logger."""
+
+    def configure_callbacks(self) -> LearningRateMonitor:
+        return LearningRateMonitor()
 
 
 class Slow(Toy):

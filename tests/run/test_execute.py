@@ -400,3 +400,100 @@ class TestOtherTasks:
         assert record.kinds() == ["Finished"]
         assert record.cause() == Cause.WRONG_CONFIG
         assert str(record.outcome().reason).startswith("trainer.max_epoch: unknown key")
+
+
+def callback(name: str, **arguments) -> dict:
+    """Return a change that configures one of Lightning's callbacks."""
+    described = {"class_path": f"{CALLBACKS}.{name}", "init_args": arguments}
+    return {"trainer.callbacks": [described]}
+
+
+LOGGING = {"class_path": "lightning.pytorch.loggers.CSVLogger"}
+BARS = ["TQDMProgressBar", "RichProgressBar"]
+SUMMARIES = ["ModelSummary", "RichModelSummary"]
+MONITORS = ["LearningRateMonitor", "DeviceStatsMonitor"]
+
+
+class TestCallbacks:
+    """What a user configures for a run at a terminal works in a run without one."""
+
+    @pytest.fixture
+    def probed(self):
+        def done(changes) -> Record:
+            record = Record()
+            execute(probe(1, changes), record)
+            return record
+
+        return done
+
+    @pytest.mark.parametrize("name", BARS)
+    def test_a_progress_bar_is_left_out_and_the_log_says_so(self, ran, probed, capsys, name):
+        record = ran(callback(name))
+        assert record.status() == "complete"
+        assert record.series("val_loss") == ran().series("val_loss")
+        assert capsys.readouterr().err.count(f"left out: {name};") == 1
+        assert self.left_out(probed(callback(name))) == [name]
+
+    def test_a_bar_that_is_asked_for_by_its_flag_is_left_out_too(self, ran, probed, capsys):
+        changes = {"trainer.enable_progress_bar": True}
+        assert ran(changes).status() == "complete"
+        assert "left out: trainer.enable_progress_bar;" in capsys.readouterr().err
+        assert self.left_out(probed(changes)) == ["trainer.enable_progress_bar"]
+
+    def test_what_nobody_asked_for_is_not_said_to_be_left_out(self, ran, probed, capsys):
+        ran()
+        assert "left out" not in capsys.readouterr().err
+        assert self.left_out(probed({})) == []
+
+    @pytest.mark.parametrize("flag", [None, True, False])
+    @pytest.mark.parametrize("name", SUMMARIES)
+    def test_a_summary_is_printed_as_configured(self, ran, capsys, caplog, name, flag):
+        record = ran({**callback(name), "trainer.enable_model_summary": flag})
+        assert record.status() == "complete"
+        assert "Trainable params" in "".join([*capsys.readouterr(), caplog.text])
+
+    @pytest.mark.parametrize("name", BARS)
+    def test_a_bar_that_the_users_own_flag_forbids_is_refused_as_lightning_does(
+        self, ran, probed, name
+    ):
+        changes = {**callback(name), "trainer.enable_progress_bar": False}
+        for record in (ran(changes), probed(changes)):
+            assert f"enable_progress_bar=False` but found `{name}`" in record.outcome().reason
+
+    def test_two_bars_are_refused_as_lightning_does(self, ran, probed):
+        bars = [callback(name)["trainer.callbacks"][0] for name in BARS]
+        for record in (ran({"trainer.callbacks": bars}), probed({"trainer.callbacks": bars})):
+            assert "multiple progress bar callbacks" in record.outcome().reason
+
+    def test_a_checkpoint_that_the_users_own_flag_forbids_is_found_by_the_probe(self, probed):
+        record = probed(callback("ModelCheckpoint"))
+        assert "found `ModelCheckpoint` in callbacks list" in record.outcome().reason
+
+    @pytest.mark.parametrize("name", MONITORS)
+    def test_a_monitor_has_the_users_logger(self, ran, probed, tmp_path, monkeypatch, name):
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        logger = {**LOGGING, "init_args": {"save_dir": str(tmp_path / "logs")}}
+        changes = {**callback(name), "trainer.logger": logger}
+        assert probed(changes).status() == "complete"
+        assert list(elsewhere.iterdir()) == []
+        assert not (tmp_path / "logs").exists(), "a probe writes nothing"
+        assert ran(changes).status() == "complete"
+
+    @pytest.mark.parametrize("name", MONITORS)
+    def test_a_monitor_without_a_logger_is_refused_by_the_probe_as_by_the_run(
+        self, ran, probed, name
+    ):
+        for record in (ran(callback(name)), probed(callback(name))):
+            assert record.status() == "failed"
+            assert f"Cannot use `{name}` callback with" in record.outcome().reason
+
+    def test_a_monitor_of_the_module_itself_has_a_logger_in_a_probe(self, probed):
+        changes = {**model(modules.BringsItsMonitor), "trainer.logger": None}
+        assert probed(changes).status() == "complete"
+
+    @staticmethod
+    def left_out(record: Record) -> list[str]:
+        (probed,) = [event for event in record.events if isinstance(event, Probed)]
+        return probed.left_out

@@ -84,6 +84,10 @@ CASES: dict[str, dict[str, Any]] = {
     "a loader with a generator of its own": {
         "data": {"class_path": "tests.run.modules.Loads", "init_args": {"own_generator": True}}
     },
+    "a stream of unknown length": {"data": {"class_path": "tests.run.modules.Streams"}},
+    "a stream with a generator of its own": {
+        "data": {"class_path": "tests.run.modules.Streams", "init_args": {"own_generator": True}}
+    },
     "half precision": {"trainer.precision": "bf16-mixed"},
 }
 cases = pytest.mark.parametrize("changes", CASES.values(), ids=CASES.keys())

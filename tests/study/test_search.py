@@ -12,7 +12,7 @@ from ablate.run import Built, Decision, Event, InProcessLauncher, Reported
 from ablate.spec import Direction, ProfileChange
 from ablate.store import Store
 
-from .conftest import CONFIG, SEARCH, STORAGE, Project, search
+from .conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, replay, search
 
 
 def values(project: Project) -> dict[int, tuple[Any, float | None, str]]:
@@ -312,3 +312,18 @@ def test_an_argument_that_a_choice_requires_may_itself_be_searched(project: Proj
     }
     project.study("s", SEARCH, space=space, budget={"trials": 2})
     assert search("s", project.request()).counts == {"complete": 2}
+
+
+@pytest.mark.parametrize("kind", ["search", "ablation"])
+def test_a_progress_bar_is_left_out_and_said_once(project: Project, told, kind: str) -> None:
+    bar = {"class_path": "lightning.pytorch.callbacks.TQDMProgressBar"}
+    project.config({**CONFIG, "trainer": {**CONFIG["trainer"], "callbacks": [bar]}})
+    request = project.request(say=told)
+    if kind == "search":
+        project.study("s", SEARCH, budget={"trials": 2})
+        assert search("s", request).counts == {"complete": 2}
+    else:
+        project.study("s", ABLATION, seeds=[1])
+        assert replay("s", request).counts == {"complete": 3}
+    (line,) = [line for line in told if "TQDMProgressBar" in line]
+    assert line == "left out: TQDMProgressBar; runs draw no progress bar"

@@ -29,7 +29,8 @@ from ablate.spec import Cause, Outcome, Status
 from ablate.store import Store
 from ablate.study import Request, verify
 from ablate.study.reproducibility import irreproducible
-from tests.study.conftest import ABLATION, SEARCH, Project, replay, search
+from ablate.workflow.verifications import VerifyResult
+from tests.study.conftest import ABLATION, CONFIG, SEARCH, Project, replay, search
 
 LR = "optimizer.init_args.lr"
 MISHAP = "model.init_args.mishap"
@@ -402,6 +403,91 @@ def test_other_hardware_is_given_a_stated_tolerance(project: Project) -> None:
     verdict = verify("s/0", project.request(launcher=lambda _: Elsewhere()))
     assert verdict.tolerance == 0.01
     assert verdict.matches
+
+
+class Healed(InProcessLauncher):
+    """Runs the toy without its mishap."""
+
+    def submit(self, jobs: Any) -> None:
+        for job in jobs:
+            if isinstance(job, Run):
+                job.config["model"]["init_args"]["mishap"] = "none"
+        super().submit(jobs)
+
+
+def failing(project: Project, mishap: str) -> None:
+    """Search with one trial, which fails in its second epoch."""
+    project.study(
+        "s",
+        SEARCH,
+        space={MISHAP: {"choice": [mishap, "none"]}},
+        enqueue=[{MISHAP: mishap}],
+        budget={"trials": 1},
+    )
+    assert search("s", project.request()).counts == {"failed": 1}
+
+
+@pytest.mark.parametrize(("mishap", "cause"), [("raise", "raised"), ("nan loss", "diverged")])
+def test_a_failed_run_matches_if_it_fails_again_alike(
+    project: Project, mishap: str, cause: str
+) -> None:
+    failing(project, mishap)
+    verdict = verify("s/0", project.request())
+    assert verdict.exact
+    assert verdict.compared > 0
+    (ending,) = verdict.endings
+    assert ending.recorded.cause == ending.now.cause == cause
+    assert f"seed 7 failed again: {cause}" in VerifyResult(**vars(verdict)).summary()
+
+
+def test_a_failed_run_that_does_not_fail_again_is_a_drift(project: Project) -> None:
+    failing(project, "raise")
+    verdict = verify("s/0", project.request(launcher=lambda _: Healed()), tolerance=1e9)
+    assert not verdict.matches
+    assert not verdict.exact
+    summary = VerifyResult(**vars(verdict)).summary()
+    assert "seed 7: failed: raised: KeyError: 'the module raised' recorded, complete now" in summary
+
+
+def test_a_failed_run_that_fails_for_another_cause_is_a_drift(project: Project) -> None:
+    failing(project, "raise")
+
+    class Otherwise(Healed):
+        def submit(self, jobs: Any) -> None:
+            super().submit(jobs)
+            for job in jobs:
+                if isinstance(job, Run):
+                    job.config["model"]["init_args"]["mishap"] = "nan loss"
+
+    verdict = verify("s/0", project.request(launcher=lambda _: Otherwise()))
+    assert not verdict.matches
+    assert "diverged" in VerifyResult(**vars(verdict)).summary()
+
+
+def test_a_run_that_was_lost_is_not_called_nondeterministic(project: Project) -> None:
+    project.study("s", SEARCH, limits={"attempts": 1}, budget={"trials": 1})
+    search("s", project.request(launcher=lambda _: Losing(1)))
+    verdict = verify("s/0", project.request())
+    assert not verdict.matches
+    assert "ended from outside" in VerifyResult(**vars(verdict)).summary()
+
+
+def test_a_drift_of_a_resumed_run_says_where_it_was_continued(project: Project) -> None:
+    (project.folder / "resumable.py").write_text(
+        "import toy\n"
+        "class Tells(toy.Toy):\n"
+        "    def on_train_epoch_start(self):\n"
+        "        self.log('continued', float(self.trainer.ckpt_path is not None))\n"
+    )
+    model = {"class_path": "resumable.Tells", "init_args": {"width": 4}}
+    project.config({**CONFIG, "model": model})
+    project.study("s", SEARCH, limits={"checkpoint": 0}, budget={"trials": 1})
+    search("s", project.request(launcher=lambda _: Losing(1)))
+    verdict = verify("s/0", project.request(), allowed=["resumable"])
+    assert not verdict.matches
+    summary = VerifyResult(**vars(verdict)).summary()
+    assert "seed 7: 'continued from a checkpoint at epoch 1 (attempt 2)' recorded" in summary
+    assert "not deterministic" not in summary
 
 
 @pytest.mark.parametrize("name", ["s/99", "nothing/0", "s"])

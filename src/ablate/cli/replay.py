@@ -121,6 +121,14 @@ def _print_verdict(verdict: "VerifyResult", as_json: bool) -> None:
                 "compared": verdict.compared,
                 "deviations": verdict.frame().to_dict("records"),
                 "differences": [vars(difference) for difference in verdict.differences],
+                "endings": [
+                    {
+                        "seed": ending.seed,
+                        "recorded": vars(ending.recorded),
+                        "now": vars(ending.now),
+                    }
+                    for ending in verdict.endings
+                ],
             }
         )
     else:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor
 from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -17,7 +19,7 @@ from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
 from ablate.run.failures import outcome_of
-from ablate.run.lightning_cli import build, resolve
+from ablate.run.lightning_cli import build, left_out, resolve
 from ablate.run.messages import (
     Answered,
     Built,
@@ -43,6 +45,9 @@ Channel = Callable[[Event], Decision]
 """Takes an event; answers a supervised run's report with a decision, all else with continue."""
 
 _COMPLETE = Outcome(Status.COMPLETE)
+
+_ONLY_LOG = (DeviceStatsMonitor, LearningRateMonitor)
+"""Callbacks that a probe keeps: without a logger Lightning refuses them, but only in a fit."""
 
 
 def execute(
@@ -76,17 +81,16 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
 
 
 def _probe(job: Probe) -> Probed:
-    limits = {"fast_dev_run": 1, "logger": False, "enable_checkpointing": False}
-    config = _without_file_writers(job.config)
     epochs = (job.config.get("trainer") or {}).get("max_epochs")
     with tempfile.TemporaryDirectory() as directory:
-        cli = build(config, Path(directory), [], **limits)
+        cli = build(job.config, Path(directory), [], fast_dev_run=1)
+        _drop_file_writers(cli.trainer)
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             cli.trainer.fit_loop.max_epochs = epochs
         _fit_or_validate(cli)
     logged = cli.trainer.callback_metrics
     require_metric(job.metric, logged)
-    return Probed(job.id, parameter_count(cli), sorted(logged), _length(epochs))
+    return Probed(job.id, parameter_count(cli), sorted(logged), _length(epochs), left_out(cli))
 
 
 def _call(job: Call) -> dict[str, Any]:
@@ -107,6 +111,8 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
     cli = build(job.config, directory, [watch])
+    for name in left_out(cli):
+        print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
     keeper = resume.Keeper(job, checkpoint, watch, earlier)
     cli.trainer.callbacks.insert(0, keeper)  # type: ignore[attr-defined]
     _name_checkpoints(cli.trainer, job.identity)
@@ -181,6 +187,7 @@ def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:
     return {str(k): str(v) for k, v in offer().items()} if callable(offer) else {}
 
 
-def _without_file_writers(config: dict[str, Any]) -> dict[str, Any]:
-    """Drop the configured callbacks and logger: a probe writes nothing."""
-    return {**config, "trainer": {**(config.get("trainer") or {}), "callbacks": None}}
+def _drop_file_writers(trainer: Trainer) -> None:
+    """Keep the callbacks that only log: a probe writes nothing, and its loggers are dummies."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    trainer.callbacks = [c for c in callbacks if isinstance(c, _ONLY_LOG)]  # type: ignore[attr-defined]

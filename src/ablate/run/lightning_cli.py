@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningCLI
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -105,9 +106,14 @@ class _Builder(_CLI):
         """Take the value that LightningCLI starts with."""
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Build the trainer with the run's arguments and callbacks over the configured ones."""
+        """Build the trainer with the run's arguments and callbacks over the configured ones.
+
+        Lightning judges the configured flags and callbacks as they are; then progress bars go.
+        """
         trainer = super().instantiate_trainer(**{**kwargs, **self._trainer_arguments})
-        trainer.callbacks.extend(self._callbacks)  # type: ignore[attr-defined]
+        built: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        kept = [callback for callback in built if not isinstance(callback, ProgressBar)]
+        trainer.callbacks = [*kept, *self._callbacks]  # type: ignore[attr-defined]
         return trainer
 
 
@@ -134,14 +140,24 @@ def build(
 
     Raises SpecError where a constructor refuses its arguments.
     """
+    asked = config.get("trainer") or {}
     arguments = {
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
+        "enable_model_summary": bool(asked.get("enable_model_summary")),
         **({"default_root_dir": str(directory)} if directory else {}),
         **trainer,
     }
     with explained(config):
         return _Builder(config, callbacks, arguments)
+
+
+def left_out(cli: LightningCLI) -> list[str]:
+    """Name what a config asks to be drawn on a terminal, which runs do without."""
+    asked = cli.config_init["trainer"]
+    callbacks = asked.get("callbacks")
+    if not isinstance(callbacks, list):
+        callbacks = [callbacks]
+    bars = [type(callback).__name__ for callback in callbacks if isinstance(callback, ProgressBar)]
+    return bars or (["trainer.enable_progress_bar"] if asked.get("enable_progress_bar") else [])
 
 
 @contextmanager

@@ -103,12 +103,16 @@ class Resolved:
 
 @dataclass(frozen=True)
 class Probed:
-    """What a configuration is and logs: parameter count, metric names, epochs it will run."""
+    """What a configuration is and logs: parameter count, metric names, epochs it will run.
+
+    `left_out` names what it asks for and its runs do without.
+    """
 
     job: int
     parameters: int
     metrics: list[str]
     max_epochs: int
+    left_out: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -207,8 +207,11 @@ def _set_random_state(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _generators(trainer: Trainer) -> Iterator[torch.Generator]:
     """Find the generators that training loaders and their samplers have of their own."""
+    loaders = trainer.train_dataloader
+    if loaders is None:
+        return
     seen = set()
-    for loader in CombinedLoader(trainer.train_dataloader or []).flattened:
+    for loader in CombinedLoader(loaders).flattened:
         for owner in (loader, getattr(loader, "sampler", None)):
             generator = getattr(owner, "generator", None)
             if isinstance(generator, torch.Generator) and id(generator) not in seen:

@@ -230,9 +230,11 @@ class Coordinator:
                 self._resolved(trial, state, outcome)
             case Running(), Started(facts=facts):
                 self._record_run(trial, state, facts)
-            case Running(), Built(parameters=parameters, max_epochs=epochs):
+            case Running(), Built(parameters=parameters, max_epochs=epochs, resumed_epoch=epoch):
                 state.epochs = epochs
                 self._recorder.parameters(state.key, parameters)
+                if state.attempt.number > 1:
+                    self._recorder.run_continues(state.key, epoch)
             case Running(), Reported():
                 return self._reported(trial, state, event)
             case Running(), Finished():

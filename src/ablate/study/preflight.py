@@ -1,6 +1,6 @@
 """Try every configuration before anything is written or any budget burnt."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ class Probe:
     parameters: int
     metrics: tuple[str, ...]
     max_epochs: int
+    left_out: tuple[str, ...] = ()
 
 
 Progress = Callable[[str], None]
@@ -47,6 +48,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
             )
     progress("trying the config on one batch; data that is not there yet is prepared first")
     (probe,) = _probe(launcher, {study.source: base}, study.objective.metric)
+    _say_left_out([probe], progress)
     return probe
 
 
@@ -63,6 +65,7 @@ def check_ablation(
     arms = resolve_arms(study, study.arms, launcher)
     places = {f"{study.name}: arms.{name}": config for name, config in arms.items()}
     probes = _probe(launcher, places, study.objective.metric)
+    _say_left_out(probes, progress)
     for metric in study.definition.metrics:
         missing = [n for n, probe in zip(names, probes, strict=True) if metric not in probe.metrics]
         if len(missing) == len(names):
@@ -94,6 +97,18 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
         if probed is None:
             raise SpecError(f"{where}: {refusal(events)}")
         probes.append(
-            Probe(job.config, probed.parameters, tuple(probed.metrics), probed.max_epochs)
+            Probe(
+                job.config,
+                probed.parameters,
+                tuple(probed.metrics),
+                probed.max_epochs,
+                tuple(probed.left_out),
+            )
         )
     return probes
+
+
+def _say_left_out(probes: Sequence[Probe], progress: Progress) -> None:
+    names = dict.fromkeys(name for probe in probes for name in probe.left_out)
+    if names:
+        progress(f"left out: {', '.join(names)}; runs draw no progress bar")

@@ -88,6 +88,10 @@ class Recorder:
         """Note that a trial repeats the point of another one with seeds of its own."""
         self._annotate(number, replicate_of=first)
 
+    def run_continues(self, key: RunKey, epoch: int | None) -> None:
+        """Note on a trial at which epoch the run of a seed was continued; None: begun afresh."""
+        self._annotate(key.trial, **{resumed_epoch_of(key.seed): epoch})
+
     def trial_is_irreproducible(self, number: int, why_not: str) -> None:
         """Note that a trial can't be repeated bit for bit, and why."""
         self._annotate(number, reproducible=f"not reproducible: {why_not}")
@@ -223,6 +227,11 @@ def as_past(trial: FrozenTrial) -> Past:
         state=trial.state if ended else None,
         value=trial.value if trial.state == TrialState.COMPLETE else None,
     )
+
+
+def resumed_epoch_of(seed: int) -> str:
+    """Name the trial's attribute that holds the epoch at which a seed's last attempt continued."""
+    return f"resumed_epoch_seed_{seed}"
 
 
 def waiting(arm: str, seed: int, config_hash: str) -> FrozenTrial:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.spec import Config, Status, configs
+from ablate.spec import Cause, Config, Outcome, Status, configs
 from ablate.store import Environment, RunRecord, Store
+from ablate.study.record import resumed_epoch_of
 from ablate.study.recorded import recorded_trial
 from ablate.study.replay import Subject, replay_trial
 from ablate.study.setup import Request
+
+_FROM_OUTSIDE = frozenset({Cause.LOST, Cause.STALLED, Cause.OVER_TIME, Cause.OUT_OF_MEMORY})
 
 OTHER_HARDWARE = 0.01
 """The relative tolerance on hardware other than the recorded run's, if none is asked for."""
@@ -48,6 +51,29 @@ class Deviation:
 
 
 @dataclass(frozen=True)
+class Ending:
+    """How a run of a seed ended when it was recorded, and how it ended now."""
+
+    seed: int
+    recorded: Outcome
+    now: Outcome
+
+    @property
+    def same(self) -> bool:
+        """Whether it ended as before; what ended a run from outside is not expected again."""
+        if self.recorded.status not in {Status.COMPLETE, Status.FAILED}:
+            return True
+        if self.recorded.status is not self.now.status:
+            return False
+        return self.recorded.cause in {None, self.now.cause}
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether the recorded run was ended by its surroundings, not by what it computed."""
+        return self.recorded.cause in _FROM_OUTSIDE
+
+
+@dataclass(frozen=True)
 class Verification:
     """The verdict on a replayed trial, and what it rests on."""
 
@@ -57,16 +83,23 @@ class Verification:
     compared: int
     deviations: tuple[Deviation, ...]
     differences: tuple[Difference, ...]
+    endings: tuple[Ending, ...]
 
     @property
     def matches(self) -> bool:
-        """Whether every recorded value came out again within the tolerance."""
-        return all(deviation.relative <= self.tolerance for deviation in self.deviations)
+        """Whether the values came out again within the tolerance, and the runs ended as before."""
+        within = all(deviation.relative <= self.tolerance for deviation in self.deviations)
+        return within and self.ends_as_before
 
     @property
     def exact(self) -> bool:
-        """Whether every recorded value came out again bit for bit."""
-        return not self.deviations
+        """Whether the values came out again bit for bit, and the runs ended as before."""
+        return not self.deviations and self.ends_as_before
+
+    @property
+    def ends_as_before(self) -> bool:
+        """Whether every run ended as it was recorded: complete, or failed for the same cause."""
+        return all(ending.same for ending in self.endings)
 
 
 def verify(
@@ -92,7 +125,10 @@ def verify(
             for new in store.runs(result.study, with_config=True)
             if new.id in {run.id for run in result.runs} and new.seed == old.seed
         ]
-        differences = _differences(store, study, result.study, pairs)
+        differences = [
+            *_differences(store, study, result.study, pairs),
+            *_resumptions(store, study, result.study, pairs),
+        ]
     if tolerance is None:
         tolerance = 0.0 if all(old.device == new.device for old, new in pairs) else OTHER_HARDWARE
     deviations, compared = [], 0
@@ -107,7 +143,12 @@ def verify(
         compared,
         tuple(deviations),
         tuple(differences),
+        tuple(Ending(old.seed, _outcome(old), _outcome(new)) for old, new in pairs),
     )
+
+
+def _outcome(run: RunRecord) -> Outcome:
+    return Outcome(run.status, run.cause, run.reason)
 
 
 def _values(store: Store, study: str) -> dict[int, dict[Row, float]]:
@@ -120,8 +161,9 @@ def _values(store: Store, study: str) -> dict[int, dict[Row, float]]:
 def _deviations(
     run: RunRecord, before: Mapping[Row, float], now: Mapping[Row, float]
 ) -> list[Deviation]:
-    """Compare two runs; a recorded run that was ended early says nothing about later steps."""
-    rows = before.keys() | now.keys() if run.status is Status.COMPLETE else before.keys()
+    """Compare two runs; a recorded run that was ended from outside says nothing of later steps."""
+    by_itself = run.status is Status.COMPLETE or run.cause in {Cause.DIVERGED, Cause.RAISED}
+    rows = before.keys() | now.keys() if by_itself else before.keys()
     return [
         Deviation(run.seed, row, before.get(row), now.get(row))
         for row in sorted(rows)
@@ -151,8 +193,37 @@ def _differences(
             }
             for run in (old, new)
         ]
+        if not all(side["data"] for side in sides):
+            # A run that failed has not said what data it saw.
+            sides = [{**side, "data": {}} for side in sides]
         for topic in sides[0]:
             for path, recorded, now in configs.differing(sides[0][topic], sides[1][topic]):
                 what = f"{topic} {path}"
                 found[what] = Difference(what, recorded, now)
     return list(found.values())
+
+
+def _resumptions(
+    store: Store, before: str, after: str, pairs: Sequence[tuple[RunRecord, RunRecord]]
+) -> list[Difference]:
+    """Name the runs that were continued from a checkpoint on one side alone."""
+    attributes = {
+        (study, trial.number): trial.user_attrs
+        for study in (before, after)
+        for trial in store.trials(study)
+    }
+    found = []
+    for old, new in pairs:
+        starts = [_start(run, attributes[run.study, run.trial]) for run in (old, new)]
+        if starts[0] != starts[1]:
+            found.append(Difference(f"seed {old.seed}", *starts))
+    return found
+
+
+def _start(run: RunRecord, attributes: Mapping[str, Any]) -> str:
+    noted = resumed_epoch_of(run.seed)
+    if run.attempt > 1 and noted not in attributes:
+        return f"attempt {run.attempt}, perhaps continued from a checkpoint"
+    if (epoch := attributes.get(noted)) is None:
+        return "trained from the beginning"
+    return f"continued from a checkpoint at epoch {epoch} (attempt {run.attempt})"

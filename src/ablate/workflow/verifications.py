@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ablate import study as studies
+from ablate.spec import Outcome, Status
 from ablate.study import Verification
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
@@ -39,10 +40,23 @@ class VerifyResult(Result, Verification):
     def _verdict(self) -> list[str]:
         if self.matches:
             how = "bit for bit" if self.exact else f"within {self.tolerance:g} (relative)"
-            return [f"MATCH {how}: {self.compared} recorded values of {self.trial}"]
+            return [
+                f"MATCH {how}: {self.compared} recorded values of {self.trial}",
+                *(
+                    f"  seed {item.seed} failed again: {item.now.cause}"
+                    for item in self.endings
+                    if item.recorded.status is Status.FAILED
+                ),
+            ]
         lines = [
             f"DRIFT: {len(self.deviations)} of {self.compared} recorded values of "
-            f"{self.trial} did not come out again; tolerance {self.tolerance:g}"
+            f"{self.trial} did not come out again; tolerance {self.tolerance:g}",
+            *(
+                f"  seed {item.seed}: {_in_words(item.recorded)} recorded, "
+                f"{_in_words(item.now)} now"
+                for item in self.endings
+                if not item.same
+            ),
         ]
         for item in self.deviations[:_SHOWN]:
             phase, metric, step = item.row
@@ -55,6 +69,9 @@ class VerifyResult(Result, Verification):
     def _reasons(self) -> list[str]:
         if self.exact:
             return []
+        ended = [item for item in self.endings if not item.same]
+        if not self.differences and not self.deviations and all(e.from_outside for e in ended):
+            return ["nothing that is recorded differs: the recorded run was ended from outside"]
         if not self.differences:
             return ["nothing that is recorded differs: the run itself is not deterministic"]
         return [
@@ -64,6 +81,11 @@ class VerifyResult(Result, Verification):
                 for change in self.differences
             ),
         ]
+
+
+def _in_words(outcome: Outcome) -> str:
+    """Write how a run ended: the status, the cause and the reason, as far as there are any."""
+    return ": ".join([str(part) for part in vars(outcome).values() if part is not None])
 
 
 def verify(

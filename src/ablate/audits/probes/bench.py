@@ -71,7 +71,7 @@ class Bench:
     @property
     def order(self) -> str | None:
         """The digest of the order in which the last training would have seen the data."""
-        return self.data.served.order if self.data.served else None
+        return None if self.data.served is None else self.data.served.order
 
     def fit(
         self,

@@ -113,7 +113,7 @@ class _Examination:
         self.skipped |= beginning.trouble
 
     def _look_inside(self) -> None:
-        model = self.model or self.bench.model
+        model = self.bench.model if self.model is None else self.model
         self.found = replace(
             self.found,
             parameters=structure.count(model),

@@ -42,11 +42,18 @@ class Source:
     @property
     def examples(self) -> int | None:
         """The number of examples, if it is known."""
-        return len(self.loader.dataset) if self.by_example else None
+        if not self.by_example:
+            return None
+        try:
+            return len(self.loader.dataset)
+        except TypeError:
+            return None
 
     def lists(self) -> Iterator[list[Any]]:
         """Yield the indices of each batch in the order of a new epoch."""
-        for indices in self._lists or ():
+        if self._lists is None:
+            return
+        for indices in self._lists:
             yield list(indices)
 
     @cached_property
