@@ -1,7 +1,6 @@
 """What a user types without reading: names in place of options, `python -m`, the tab key."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +111,7 @@ def test_the_tab_key_offers_stored_studies(project: Project) -> None:
     (project.folder / "studies" / "s.yaml").unlink()
     assert offered(project.folder, "report", "") == ["s"]
     assert offered(project.folder, "status", "") == ["s"]
-    os.rename(project.folder / "results", project.folder / "kept")  # noqa: PTH104
+    (project.folder / "results").rename(project.folder / "kept")
     stored = f"sqlite:///{project.folder}/kept/ablate.db"
     assert offered(project.folder, "report", "") == [""]
     assert offered(project.folder, "report", "", ABLATE_STORAGE=stored) == ["s"]

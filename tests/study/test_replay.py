@@ -148,7 +148,7 @@ NAMES = ("on", "no", "lr=1e-3, wd 0.1", "a/b", "../up", "v1.5", "🚀 fast")
 
 
 def test_an_arm_may_have_any_name(project: Project) -> None:
-    arms = {name: {"model.init_args.width": width} for width, name in enumerate(NAMES, start=2)}
+    arms = {name: {"model.init_args.width": 2 * n} for n, name in enumerate(NAMES, start=1)}
     project.study("a", ABLATION, arms=arms, reference="../up", seeds=[1])
     result = replay("a", project.request())
     assert result.counts == {"complete": len(NAMES) + 1}

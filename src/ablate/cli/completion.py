@@ -29,8 +29,10 @@ def arms(ctx: typer.Context, incomplete: str) -> list[str]:
     from ablate.workflow.names import declared_arms  # noqa: PLC0415
 
     before, comma, last = incomplete.rpartition(",")
+    # While an option lacks its value, the words that are no options are not assigned yet.
+    words = [ctx.params.get("study"), *ctx.args]
     try:
-        names = declared_arms(ctx.params.get("study") or "")
+        names = declared_arms(next(filter(None, words), ""))
     except AblateError:
         return []
     taken = before.split(",")
