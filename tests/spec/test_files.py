@@ -67,6 +67,27 @@ def test_a_value_that_occurs_twice_is_written_out_twice():
     assert "&" not in dump_yaml({"first": betas, "second": betas})
 
 
+@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "On", "NO", "true", "False"])
+def test_a_key_that_resembles_a_boolean_is_the_text_that_is_written(word):
+    assert parse_yaml(f"{word}: 1\n'b': {{{word}: 2}}\n") == {word: 1, "b": {word: 2}}
+    assert parse_yaml(dump_yaml({word: {word: [word]}})) == {word: {word: [word]}}
+
+
+def test_a_key_that_resembles_a_boolean_is_merged_and_found_twice_like_any_other():
+    assert parse_yaml("a: &a {on: 1, off: 2}\nb: {<<: *a, off: 3}\n")["b"] == {"on": 1, "off": 3}
+    with pytest.raises(yaml.YAMLError, match="'on' is written twice"):
+        parse_yaml("on: 1\n'on': 2\n")
+
+
+def test_a_value_that_resembles_a_boolean_is_one_but_where_a_name_stands():
+    text = "a: on\nb: {c: no, d: [yes, off]}\n"
+    assert parse_yaml(text) == {"a": True, "b": {"c": False, "d": [True, False]}}
+    assert parse_yaml(text, [("b", "*")]) == {"a": True, "b": {"c": "no", "d": [True, False]}}
+    assert parse_yaml(text, [("a",), ("*", "d", "*")]) == {
+        "a": "on", "b": {"c": False, "d": ["yes", "off"]}
+    }  # fmt: skip
+
+
 def test_keys_keep_their_order():
     assert list(parse_yaml(dump_yaml({"b": 1, "a": 2, "c": 3}))) == ["b", "a", "c"]
 

@@ -413,6 +413,75 @@ def test_the_first_metric_decides_unless_an_objective_is_declared(project):
     )
 
 
+# Seeds
+
+
+@pytest.mark.parametrize("content", [search(), ablation()])
+def test_without_seeds_a_study_has_the_one_of_its_config(project, content):
+    del content["seeds"]
+    assert project.prepared(content).seeds == (1,)
+    content["profiles"] = {"cuda": {"seeds": [5]}, "cpu": {"set": {"seed_everything": 3}}}
+    study = project.study(content)
+    assert [study.prepare(name).seeds for name in ("cpu", "cuda", "mps")] == [(3,), (5,), (1,)]
+
+
+@pytest.mark.parametrize("seed", [True, None, "7", -1, 2**32])
+def test_without_seeds_a_config_needs_one(project, seed):
+    project.config("base", {**CONFIG, "seed_everything": seed})
+    content = ablation()
+    del content["seeds"]
+    with pytest.raises(SpecError, match=r"mine.yaml: give seeds.*configs/base.yaml") as told:
+        project.prepared(content)
+    assert repr(seed) in str(told.value)
+
+
+# Names that YAML takes for booleans
+
+
+def test_arms_may_be_called_on_and_off(project):
+    study = project.study(
+        "kind: ablation\nconfig: ../configs/base.yaml\nseeds: [1]\n"
+        "metrics: {val_loss: minimize}\nreference: off\nallow: {few-seeds: [on, no]}\n"
+        "published: {source: them, values: {on: {val_loss: 1}}}\n"
+        "floor: {no: {model.init_args.width: 1}}\n"
+        "arms: {on: {model.init_args.bias: on}, off: {model.init_args.bias: off}}\n"
+    ).prepare("cpu")
+    assert [arm.name for arm in study.arms] == ["on", "off", "no"]
+    assert study.definition.reference == "off"
+    assert [*study.definition.published.values] == ["on"]
+    assert study.allow == {"few-seeds": ("on", "no")}
+    assert [study.configured(arm.changes, 1)["model"]["init_args"].get("bias") for arm in study.arms
+            ] == [True, False, None]  # fmt: skip
+
+
+def test_components_may_be_called_on_and_off(project):
+    study = project.study(
+        "kind: ablation\nconfig: ../configs/base.yaml\nseeds: [1]\ndesign: arms\n"
+        "metrics: {val_loss: minimize}\nreference: yes\nbase: no\nfull: yes\n"
+        "components: {on: {model.init_args.width: 1}, off: {model.init_args.act: gelu}}\n"
+        "arms: {yes: {}}\n"
+    ).prepare("cpu")
+    assert [arm.name for arm in study.arms] == ["no", "on", "off", "yes"]
+
+
+@pytest.mark.parametrize("condition", ["on", "[on]"])
+def test_choices_may_be_called_on_and_off(project, condition):
+    study = project.study(
+        "kind: search\nconfig: ../configs/base.yaml\nseeds: [1]\nbudget: {trials: 1}\n"
+        "objective: {metric: val_loss}\nspace:\n"
+        "  lr_scheduler: {choice: {on: {class_path: toy.Restarts}, off: null}}\n"
+        f"  lr_scheduler.init_args.T_0: {{int: [2, 12], when: {{lr_scheduler: {condition}}}}}\n"
+        "  model.init_args.bias: {choice: [on, off]}\n"
+        "  model.init_args.width: {int: [1, 2], when: {model.init_args.bias: on}}\n"
+        "enqueue: [{lr_scheduler: on, lr_scheduler.init_args.T_0: 3, model.init_args.bias: off}]\n"
+    ).prepare("cpu")
+    assert study.space["lr_scheduler"].labels == ("on", "off")
+    assert study.space["model.init_args.bias"].labels == (True, False)
+    (point,) = study.enqueued
+    assert point["lr_scheduler"] == "on"
+    assert study.at(point, 1)["lr_scheduler"]["init_args"]["T_0"] == 3
+
+
 # Definition and identity
 
 

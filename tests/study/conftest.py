@@ -10,10 +10,11 @@ import pytest
 from ablate import analysis, study
 from ablate.reports import Audit, ReportFiles, write_report
 from ablate.run import InProcessLauncher
-from ablate.spec import dump_yaml, read_study
+from ablate.spec import Budget, dump_yaml, read_study
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
 from ablate.study import Matrix, ReplaySummary, Request, SearchSummary, Subject
+from ablate.study.cells import Cells
 from ablate.study.replay import names_trial, replay_trial, resolved_configs, run
 from ablate.study.tune import tune, tuned_configs
 from ablate.testing import toy
@@ -60,18 +61,23 @@ ABLATION: dict[str, Any] = {
 }
 
 
-def search(name: str, request: Request) -> SearchSummary:
+def search(name: str, request: Request, budget: Budget | None = None) -> SearchSummary:
     """Run a search of the project."""
-    return study.search(read_study(name), request)
+    return study.search(read_study(name), request, budget)
 
 
 def subject(
-    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+    name: str,
+    request: Request,
+    seeds: Sequence[int] = (),
+    allowed: Sequence[str] = (),
+    arms: Sequence[str] = (),
 ) -> Subject:
     """Find what a replay is about."""
+    cells = Cells(arms, seeds)
     if names_trial(name):
-        return Subject.of_trial(name, request, seeds, allowed)
-    return Subject.of_study(read_study(name), request)
+        return Subject.of_trial(name, request, cells, allowed)
+    return Subject.of_study(read_study(name), request, cells)
 
 
 def replay(
@@ -80,25 +86,30 @@ def replay(
     seeds: Sequence[int] = (),
     allowed: Sequence[str] = (),
     *,
+    arms: Sequence[str] = (),
     afresh: bool = False,
 ) -> ReplaySummary:
     """Replay an ablation of the project, not audited, or a recorded trial."""
-    found = subject(name, request, seeds, allowed)
+    found = subject(name, request, seeds, allowed, arms)
     if found.is_trial:
         return replay_trial(found, request, afresh=afresh)
     with request.launched() as launcher:
         prepared = found.prepare(request, launcher)
         configs = resolved_configs(prepared, launcher, request)
-        prepared = tune(prepared, configs, launcher, request)
+        prepared = tune(prepared, configs, launcher, request, found.cells)
         configs |= tuned_configs(prepared, launcher)
-        return run(prepared, configs, launcher, request, afresh=afresh)
+        return run(prepared, configs, launcher, request, cells=found.cells, afresh=afresh)
 
 
 def matrix(
-    name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+    name: str,
+    request: Request,
+    seeds: Sequence[int] = (),
+    allowed: Sequence[str] = (),
+    arms: Sequence[str] = (),
 ) -> Matrix:
     """Lay out what `replay` would run."""
-    return study.matrix(subject(name, request, seeds, allowed), request)
+    return study.matrix(subject(name, request, seeds, allowed, arms), request)
 
 
 def build(store: Store, name: str, folder: Path) -> ReportFiles:

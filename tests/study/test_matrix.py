@@ -47,6 +47,17 @@ def test_what_the_matrix_says_is_what_a_replay_does(project: Project) -> None:
     ]
 
 
+def test_a_matrix_of_some_cells_shows_them_and_the_rest_stays_to_run(project: Project) -> None:
+    project.study("a", ABLATION)
+    assert states(project, arms=["narrow"], seeds=[2]) == {"narrow": ["to run"]}
+    replay("a", project.request(), arms=["narrow"], seeds=[2])
+    laid_out = matrix("a", project.request(), arms=["narrow"], seeds=[2])
+    assert (laid_out.seeds, laid_out.runs, laid_out.to_run) == ((2,), 1, 0)
+    assert states(project) == {
+        "narrow": ["to run", "complete"], "wide": ["to run"] * 2, "mean": ["to run"] * 2
+    }  # fmt: skip
+
+
 def test_a_failed_run_counts_as_done_and_another_config_does_not(project: Project) -> None:
     bad = {"bad": {"model.init_args.mishap": "raise"}}
     project.study("a", ABLATION, arms={**ABLATION["arms"], **bad}, floor={}, seeds=[1])

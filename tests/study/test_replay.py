@@ -1,16 +1,18 @@
 """A replay runs every arm with every seed once, as trials, and never repeats a finished run."""
 
+import csv
 from typing import Any
 
 import optuna
 import pytest
 
+from ablate import analysis
 from ablate.errors import RequestError
 from ablate.run import InProcessLauncher, Resolve, Run
-from ablate.spec import paths, read_yaml
+from ablate.spec import AblationDefinition, paths, read_yaml
 from ablate.study import freeze_trial
 
-from .conftest import ABLATION, SEARCH, STORAGE, Project, replay, search
+from .conftest import ABLATION, SEARCH, STORAGE, Project, build, matrix, replay, search
 from .test_search import DiesAfter
 
 
@@ -102,6 +104,69 @@ def test_a_new_arm_or_seed_adds_only_its_own_runs(project: Project) -> None:
     result = replay("a", project.request(launcher=lambda _: Counting()))
     assert len(result.runs) == 12
     assert Counting.runs == 6
+
+
+def test_only_the_arms_and_seeds_asked_for_are_run(project: Project) -> None:
+    project.study("a", ABLATION)
+    result = replay("a", project.request(), arms=["wide", "mean"], seeds=[2])
+    assert [(run.arm, run.seed) for run in result.runs] == [("wide", 2), ("mean", 2)]
+    assert result.counts == {"complete": 2}
+    with project.store() as store:
+        definition = store.require_study("a").definition
+        assert isinstance(definition, AblationDefinition)
+        assert definition.seeds == (1, 2)
+        assert [arm.name for arm in definition.arms] == ["narrow", "wide", "mean"]
+        assert len(store.trials("a")) == 2
+    Counting.runs = 0
+    assert len(replay("a", project.request(launcher=lambda _: Counting())).runs) == 6
+    assert Counting.runs == 4
+    with project.store() as store:
+        assert len({d.id for d in store.definitions("a")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"arms": ["wied"]}, "a has no arm 'wied': did you mean 'wide'"),
+        ({"arms": ["wide-tuned"]}, "a has no arm 'wide-tuned': did you mean 'wide'"),
+        ({"seeds": [1, 3]}, "a has no seed 3: it declares 1, 2"),
+    ],
+)
+def test_cells_that_a_study_lacks_are_refused_with_nothing_written(
+    project: Project, cells: Any, message: str
+) -> None:
+    project.study("a", ABLATION)
+    before = project.files()
+    with pytest.raises(RequestError, match=message):
+        replay("a", project.request(), **cells)
+    with pytest.raises(RequestError, match=message):
+        matrix("a", project.request(), **cells)
+    assert project.files() == before
+
+
+NAMES = ("on", "no", "lr=1e-3, wd 0.1", "a/b", "../up", "v1.5", "🚀 fast")
+
+
+def test_an_arm_may_have_any_name(project: Project) -> None:
+    arms = {name: {"model.init_args.width": 2 * n} for n, name in enumerate(NAMES, start=1)}
+    project.study("a", ABLATION, arms=arms, reference="../up", seeds=[1])
+    result = replay("a", project.request())
+    assert result.counts == {"complete": len(NAMES) + 1}
+    assert [run.arm for run in result.runs] == [*NAMES, "mean"]
+    trials = optuna.load_study(study_name="a", storage=STORAGE).trials
+    assert [trial.user_attrs["arm"] for trial in trials] == [*NAMES, "mean"]
+    before = {path for path in project.files() if not path.startswith("results")}
+    with project.store() as store:
+        files = build(store, "a", project.folder / "results" / "a" / "report")
+        frames = analysis.load(store, "a")
+    assert list(frames.runs["arm"]) == [*NAMES, "mean"]
+    for table in files.tables:
+        if table.stem in {"arms", "runs"}:
+            with table.open(encoding="utf-8", newline="") as lines:
+                assert {row["arm"] for row in csv.DictReader(lines)} == {*NAMES, "mean"}
+    shown = files.markdown.read_text(encoding="utf-8"), files.html.read_text(encoding="utf-8")
+    assert all(name in text for name in NAMES for text in shown)
+    assert {path for path in project.files() if not path.startswith("results")} == before
 
 
 def test_a_changed_config_makes_new_runs_and_keeps_the_old(project: Project) -> None:

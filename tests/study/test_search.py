@@ -9,7 +9,7 @@ import pytest
 from ablate import analysis
 from ablate.errors import RequestError
 from ablate.run import Built, Decision, Event, InProcessLauncher, Reported
-from ablate.spec import Direction, ProfileChange
+from ablate.spec import Budget, Direction, ProfileChange, SearchDefinition
 from ablate.store import Store
 
 from .conftest import ABLATION, CONFIG, SEARCH, STORAGE, Project, replay, search
@@ -79,6 +79,17 @@ def test_a_larger_budget_continues_as_if_it_had_been_there_from_the_start(
     whole = search("s", project.request(storage="sqlite:///whole.db"))
     with Store.open(whole.storage, create=False) as store:
         assert continued == {t.number: (t.params, t.value, t.state) for t in store.trials("s")}
+
+
+def test_a_budget_asked_for_takes_the_place_of_the_studys(project: Project) -> None:
+    project.study("s", SEARCH, budget={"trials": 2})
+    assert search("s", project.request(), Budget(trials=3)).counts == {"complete": 3}
+    assert search("s", project.request()).already_done
+    assert search("s", project.request(), Budget(timeout=1e-3)).already_done
+    with project.store() as store:
+        record = store.require_study("s")
+        assert isinstance(record.definition, SearchDefinition)
+        assert record.definition.budget == Budget(trials=3)
 
 
 class DiesAfter(InProcessLauncher):

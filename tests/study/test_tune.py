@@ -283,3 +283,26 @@ def test_the_matrix_shows_what_is_searched_before_what_is_replayed(project: Proj
     assert [s.to_run for s in longer.searches] == [2, 2]
     assert longer.to_run == 2
     assert longer.seconds is not None
+
+
+def test_only_the_tuned_arms_asked_for_are_searched(project: Project) -> None:
+    project.study("a", STUDY)
+    assert [arm.arm.name for arm in matrix("a", project.request(), arms=["plain"]).arms] == [
+        "plain"
+    ]
+    assert not matrix("a", project.request(), arms=["plain"]).searches
+    result = replay("a", project.request(), arms=["plain"])
+    assert [run.arm for run in result.runs] == ["plain"]
+    with project.store() as store:
+        assert store.study_names() == ["a"]
+    laid_out = matrix("a", project.request(), arms=["narrow-tuned"])
+    assert [(search.arm, search.to_run) for search in laid_out.searches] == [("narrow", 3)]
+    result = replay("a", project.request(), arms=["narrow-tuned"])
+    assert [run.arm for run in result.runs] == ["narrow-tuned"]
+    with project.store() as store:
+        assert store.study_names() == ["a", "a-tune-narrow"]
+    result = replay("a", project.request())
+    assert {run.arm for run in result.runs} == {
+        "plain", "narrow", "plain-tuned", "narrow-tuned", "mean"
+    }  # fmt: skip
+    assert result.counts == {"complete": 5}

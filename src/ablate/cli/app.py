@@ -22,7 +22,6 @@ app = typer.Typer(
     name="ablate",
     help="Hyper-parameter search and ablation for PyTorch Lightning.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -5,13 +5,18 @@ from typing import Annotated
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
 from ablate.workflow.defaults import DEFAULT_STORAGE
 from ablate.workflow.words import headline
 
 
 def audit(
-    study: Annotated[str, typer.Argument(help="A study: a name in studies/, or a path.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            help="A study: a name in studies/, or a path.", autocompletion=completion.studies
+        ),
+    ],
     *,
     storage: options.Storage = DEFAULT_STORAGE,
     profile: options.Profile = None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def confirm(
-    study: Annotated[str, typer.Argument(help="A search in the storage.")],
+    study: Annotated[
+        str,
+        typer.Argument(help="A search in the storage.", autocompletion=completion.stored),
+    ],
     *,
     top: Annotated[
         int, typer.Option("--top", min=1, help="How many of the best trials are run again.")

@@ -61,6 +61,16 @@ def parse_overrides(texts: Sequence[str] | None) -> Mapping[str, Any]:
     return changes
 
 
+def parse_arms(text: str | None) -> tuple[str, ...]:
+    """Turn `a,b` into names of arms; raise SpecError for an empty one."""
+    if text is None:
+        return ()
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise SpecError(f"--arms {text!r}: write names of arms, such as a,b")
+    return names
+
+
 def parse_seeds(text: str | None) -> tuple[int, ...]:
     """Turn `1,2,3` into seeds; raise SpecError otherwise."""
     if text is None:

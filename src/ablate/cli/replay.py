@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
 from ablate.cli.matrix import show_matrix
 from ablate.errors import RequestError
 from ablate.workflow.defaults import DEFAULT_STORAGE
@@ -18,15 +18,28 @@ if TYPE_CHECKING:
 
 def replay(
     study: Annotated[
-        str, typer.Argument(help="A study in studies/, a path, or a recorded trial: STUDY/NUMBER.")
+        str,
+        typer.Argument(
+            help="A study in studies/, a path, or a recorded trial: STUDY/NUMBER.",
+            autocompletion=completion.studies,
+        ),
     ],
     *,
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     profile: options.Profile = None,
     overrides: options.Overrides = None,
+    arms: Annotated[
+        str | None,
+        typer.Option(
+            "--arms", help="Run only these arms, such as a,b.", autocompletion=completion.arms
+        ),
+    ] = None,
     seeds: Annotated[
-        str | None, typer.Option("--seeds", help="Seeds for a recorded trial, such as 1,2,3.")
+        str | None,
+        typer.Option(
+            "--seeds", help="Run only these seeds, such as 1,2; any seeds for a recorded trial."
+        ),
     ] = None,
     check: Annotated[
         bool,
@@ -50,7 +63,9 @@ def replay(
     if check and dry_run:
         raise RequestError("--verify runs the trial, --dry-run runs nothing: give one of them")
     changes = options.parse_overrides(overrides)
-    chosen = options.parse_seeds(seeds)
+    chosen_arms, chosen_seeds = options.parse_arms(arms), options.parse_seeds(seeds)
+    if check and (chosen_arms or chosen_seeds):
+        raise RequestError("--verify runs a trial as it is recorded: leave out --arms and --seeds")
     if check:
         _print_verdict(
             workflow.verify(
@@ -68,7 +83,8 @@ def replay(
     if dry_run:
         laid_out = workflow.matrix(
             study,
-            seeds=chosen,
+            arms=chosen_arms,
+            seeds=chosen_seeds,
             allow=allow or (),
             allow_import=allow_import or (),
             storage=storage,
@@ -81,7 +97,8 @@ def replay(
         return
     result = workflow.replay(
         study,
-        seeds=chosen,
+        arms=chosen_arms,
+        seeds=chosen_seeds,
         allow=allow or (),
         allow_import=allow_import or (),
         storage=storage,

@@ -6,12 +6,15 @@ from typing import Annotated
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 
 def report(
-    study: Annotated[str, typer.Argument(help="A study in the storage.")],
+    study: Annotated[
+        str,
+        typer.Argument(help="A study in the storage.", autocompletion=completion.stored),
+    ],
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     as_json: options.Json = False,

@@ -6,13 +6,31 @@ from typing import Annotated
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
+from ablate.errors import RequestError
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 
 def search(
-    study: Annotated[str, typer.Option("--study", help="A study: a name in studies/, or a path.")],
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="A study: a name in studies/, or a path.", autocompletion=completion.studies
+        ),
+    ] = None,
     *,
+    named: Annotated[
+        str | None,
+        typer.Option("--study", help="The same.", autocompletion=completion.studies),
+    ] = None,
+    trials: Annotated[
+        int | None,
+        typer.Option("--trials", min=1, help="How many trials, in place of the study's budget."),
+    ] = None,
+    timeout: Annotated[
+        str | None,
+        typer.Option("--timeout", help="How long, such as 2h, in place of the study's budget."),
+    ] = None,
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     profile: options.Profile = None,
@@ -23,7 +41,9 @@ def search(
 ) -> None:
     """Run a search, or continue it, until its budget is met."""
     result = workflow.search(
-        study,
+        _one(study, named),
+        trials=trials,
+        timeout=timeout,
         storage=storage,
         results=results,
         profile=profile,
@@ -52,3 +72,13 @@ def search(
     if result.failed:
         output.say("some trials failed; their reasons: ablate report " + result.study)
         raise typer.Exit(1)
+
+
+def _one(study: str | None, named: str | None) -> str:
+    """Return the study that is named, once or twice; raise RequestError for none, or two."""
+    name = study if named is None else named
+    if name is None:
+        raise RequestError("which study? ablate search NAME, where studies/NAME.yaml is a search")
+    if study not in (None, name):
+        raise RequestError(f"two studies are named, {study!r} and --study {named!r}: give one")
+    return name

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate import workflow
-from ablate.cli import options, output
+from ablate.cli import completion, options, output
 from ablate.workflow.defaults import DEFAULT_STORAGE
 from ablate.workflow.words import counted
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def status(
-    study: Annotated[str | None, typer.Argument(help="A study; by default all.")] = None,
+    study: Annotated[
+        str | None,
+        typer.Argument(help="A study; by default all.", autocompletion=completion.stored),
+    ] = None,
     storage: options.Storage = DEFAULT_STORAGE,
     as_json: options.Json = False,
 ) -> None:

@@ -30,7 +30,7 @@ from ablate.spec.models import (
 from ablate.spec.outcomes import Cause, Outcome, Status
 from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
 from ablate.spec.study import AblationStudy, SearchStudy, Study
-from ablate.spec.written import WrittenStudy, read_study, written_in_python
+from ablate.spec.written import WrittenStudy, read_study, study_files, written_in_python
 
 __all__ = [
     "Ablation",
@@ -76,5 +76,6 @@ __all__ = [
     "read_definition",
     "read_study",
     "read_yaml",
+    "study_files",
     "written_in_python",
 ]

@@ -16,6 +16,9 @@ Changes = Mapping[str, Any]
 Components = Mapping[str, Changes]
 """Name -> changes, in declared order: the parts that a design puts together."""
 
+SEEDS_END = 2**32
+"""All seeds are below: NumPy takes no larger one."""
+
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -46,7 +49,7 @@ def _number_or_numbers(value: Any) -> Any:
 
 
 Duration = Annotated[float, BeforeValidator(parse_duration)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Seed = Annotated[int, Field(ge=0, lt=SEEDS_END)]
 Seeds = Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_unique)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_one_or_many)]
 Figure = Annotated[float, Field(allow_inf_nan=False)]

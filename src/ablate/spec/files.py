@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import yaml
 from ablate.errors import NotFoundError, SpecError, nearest
 
 _TAG = "tag:yaml.org,2002:"
+_TEXT, _BOOLEAN = _TAG + "str", _TAG + "bool"
 _FLOAT = re.compile(
     r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
     r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -23,6 +24,14 @@ class _Loader(yaml.SafeLoader):
 
     Dates stay text, as they do for LightningCLI; only what JSON can say is accepted.
     """
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Compose a mapping; a key such as `on` or `no` is the text that is written."""
+        node = super().compose_mapping_node(anchor)
+        for key, _ in node.value:
+            if key.tag == _BOOLEAN:
+                key.tag = _TEXT
+        return node
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """Build the value of a node; every failure names the node's line."""
@@ -45,7 +54,7 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     # Rare line breaks are lost unless escaped, which only double quotes do.
     style = '"' if set(text) & set("\x85\u2028\u2029") else None
-    return dumper.represent_scalar(_TAG + "str", text, style=style)
+    return dumper.represent_scalar(_TEXT, text, style=style)
 
 
 _Dumper.add_representer(str, _text)
@@ -88,18 +97,47 @@ for _other in (None, *(_TAG + name for name in ("binary", "omap", "pairs", "set"
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def parse_yaml(text: str) -> Any:
-    """Parse a YAML text safely; raise yaml.YAMLError if it is malformed."""
+Place = tuple[str, ...]
+"""The keys that lead to a value in a YAML file; `*` is any key, and any item of a list."""
+
+
+def parse_yaml(text: str, names: Collection[Place] = ()) -> Any:
+    """Parse a YAML text safely; raise yaml.YAMLError if it is malformed.
+
+    At the places of `names`, `on` or `no` is the text that is written, as it is in a key.
+    """
+    loader = _Loader(text)
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a subclass of SafeLoader
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _keep_names(node, names)
+        return loader.construct_document(node)
     except RecursionError:
         raise yaml.YAMLError("it is nested too deeply") from None
+    finally:
+        loader.dispose()
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raise NotFoundError or SpecError with the file and line."""
+def _keep_names(node: yaml.Node, names: Collection[Place]) -> None:
+    if () in names and node.tag == _BOOLEAN:
+        node.tag = _TEXT
+    inner = [(name[0], name[1:]) for name in names if name]
+    if inner and isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _keep_names(value, [rest for first, rest in inner if first in {"*", key.value}])
+    elif inner and isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _keep_names(item, [rest for first, rest in inner if first == "*"])
+
+
+def read_yaml(path: Path, names: Collection[Place] = ()) -> dict[str, Any]:
+    """Read a YAML mapping; raise NotFoundError or SpecError with the file and line.
+
+    `names` are places as in `parse_yaml`.
+    """
     try:
-        data = parse_yaml(path.read_text(encoding="utf-8"))
+        data = parse_yaml(path.read_text(encoding="utf-8"), names)
     except FileNotFoundError:
         known = [other.name for other in path.parent.glob("*.yaml")] if path.parent.exists() else []
         raise NotFoundError(

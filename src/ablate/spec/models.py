@@ -147,8 +147,9 @@ class Search(_Written):
     """The metric that decides."""
     space: Annotated[Mapping[str, Parameter], Field(min_length=1)]
     """Dotted path into the config -> the values it may have (`ablate.spec.space`)."""
-    seeds: Seeds
-    """The seeds of every trial; the value of a trial is the mean over them."""
+    seeds: Seeds | None = None
+    """The seeds of every trial; the value of a trial is the mean over them. By default the config's
+    `seed_everything`."""
     seed: Seed = 0
     """The seed of the search itself."""
     window: int = Field(default=4, ge=1)
@@ -234,8 +235,8 @@ class Ablation(_Written):
     """Further arms that mark the floor; they change the config alone."""
     reference: str | None = None
     """The arm that the others are compared with."""
-    seeds: Seeds
-    """The seeds that every arm is run with."""
+    seeds: Seeds | None = None
+    """The seeds that every arm is run with; by default the config's `seed_everything`."""
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
     """Metric -> `minimize` or `maximize`: what the report shows."""
     objective: Objective | None = None

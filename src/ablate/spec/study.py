@@ -8,8 +8,9 @@ from ablate.spec import configs, paths
 from ablate.spec.definition import AblationDefinition, SearchDefinition, Tuned, Tuning
 from ablate.spec.designs import Arm
 from ablate.spec.fields import Changes
-from ablate.spec.models import Objective
+from ablate.spec.models import Budget, Objective
 from ablate.spec.space import Point, Space
+from ablate.spec.tuning import tuned_name
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class SearchStudy(_Prepared):
         """The space, parents first."""
         return Space(self.definition.space)
 
+    def with_budget(self, budget: Budget) -> "SearchStudy":
+        """Return the study with another budget, which is no part of its identity."""
+        return replace(self, definition=self.definition.model_copy(update={"budget": budget}))
+
     def at(self, point: Point, seed: int) -> dict[str, Any]:
         """Return the base config at a point of the space with the run's seed set."""
         config = self.configured({}, seed)
@@ -77,6 +82,13 @@ class AblationStudy(_Prepared):
     def arms(self) -> tuple[Arm, ...]:
         """The arms: those of its designs, declared ones, tuned ones, floors."""
         return self.definition.arms
+
+    @property
+    def arm_names(self) -> tuple[str, ...]:
+        """The names of the arms, and of those that searches are still to give."""
+        tuned = self.definition.trained if self.definition.tune is not None else ()
+        names = [arm.name for arm in self.arms]
+        return tuple(dict.fromkeys((*names, *(tuned_name(arm.name) for arm in tuned))))
 
     def with_tuned(self, tuned: Mapping[str, Tuned]) -> "AblationStudy":
         """Return the study with what the searches of its arms have found."""

@@ -1,6 +1,6 @@
 """A study as it is written, in a file or in Python: found, read, and made ready to run."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 from ablate.errors import NotFoundError, SpecError
 from ablate.spec import configs, designs, paths
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
-from ablate.spec.fields import Changes, Components
-from ablate.spec.files import beside, find, read_yaml
+from ablate.spec.fields import SEEDS_END, Changes, Components
+from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.space import Point, Space
@@ -17,6 +17,15 @@ from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
 
 STUDIES = "studies"
+_NAMES: tuple[Place, ...] = (
+    ("reference",),
+    ("base",),
+    ("full",),
+    ("order", "*"),
+    ("allow", "*"),
+    ("allow", "*", "*"),
+)
+"""Where a study file names arms and components."""
 
 Spec = TypeVar("Spec", bound=Search | Ablation)
 
@@ -92,10 +101,16 @@ class _Base:
         )
 
 
+def study_files(folder: str = STUDIES) -> list[Path]:
+    """Return the files of the studies in a folder, by name."""
+    return sorted(Path(folder).glob("*.yaml"))
+
+
 def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
     """Find and read a study file; raise NotFoundError or SpecError."""
     path = find(str(name), folder)
     data = read_yaml(path)
+    data = read_yaml(path, (*_NAMES, *_labels(data)))
     kind = data.get("kind")
     if kind not in ("search", "ablation"):
         raise SpecError(f"{path}: kind must be search or ablation, not {kind!r}")
@@ -104,6 +119,21 @@ def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
     model: type[Search | Ablation] = Search if kind == "search" else Ablation
     spec = validate(model, data, str(path))
     return _checked(WrittenStudy(path.stem, str(path), path.parent, spec))
+
+
+def _labels(study: Mapping[str, Any]) -> Iterator[Place]:
+    """Yield where a study file names labels of choices: in conditions and in points."""
+    tune = study.get("tune")
+    spaces: dict[Place, Any] = {
+        ("space",): study.get("space"),
+        ("tune", "space"): tune.get("space") if isinstance(tune, dict) else None,
+    }
+    for place, space in spaces.items():
+        for path, parameter in space.items() if isinstance(space, dict) else ():
+            if isinstance(parameter, dict) and isinstance(parameter.get("choice"), dict):
+                yield (*place, "*", "when", path)
+                yield (*place, "*", "when", path, "*")
+                yield ("enqueue", "*", path)
 
 
 def written_in_python(spec: Spec) -> WrittenStudy[Spec]:
@@ -132,7 +162,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             config=base.config,
             profile=base.profile,
             profile_changes=base.profile_changes,
-            seeds=(profile and profile.seeds) or spec.seeds,
+            seeds=_seeds(study, base),
             objective=spec.objective,
             limits=spec.limits,
             space=spec.space,
@@ -151,6 +181,20 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         raise SpecError(f"{study.where}: {error}") from None
     points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
     return replace(prepared, enqueued=points)
+
+
+def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
+    """Return the seeds of the profile, else of the study, else the one of the config."""
+    profile = study.spec.profiles.get(base.profile)
+    if seeds := (profile and profile.seeds) or study.spec.seeds:
+        return tuple(seeds)
+    seed = base.config.get("seed_everything")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS_END:
+        raise SpecError(
+            f"{study.where}: give seeds, such as seeds: [1, 2, 3]; the seed_everything of "
+            f"{base.source} is {seed!r}, which is no seed"
+        )
+    return (seed,)
 
 
 def _point(
@@ -181,7 +225,7 @@ def _point(
 def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> AblationStudy:
     profile = spec.profiles.get(base.profile)
     components = _components(study, spec, base.written)
-    seeds = (profile and profile.seeds) or spec.seeds
+    seeds = _seeds(study, base)
     arms = spec.checked_arms(components)
     for arm in arms:
         configs.apply(paths.fresh(base.config), arm.changes, f"{study.where}: arms.{arm.name}")

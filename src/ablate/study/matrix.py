@@ -11,6 +11,7 @@ from ablate.run.resolving import resolve_arms
 from ablate.spec import AblationStudy, Arm, Status, content_hash, designs
 from ablate.spec.tuning import tuned_name
 from ablate.store import RunRecord, Store
+from ablate.study.cells import Cells
 from ablate.study.replay import Subject, ended_as, known_trials, wanted_runs
 from ablate.study.setup import Request, stored_study
 from ablate.study.tune import ArmSearch, arm_searches, tuned_configs, with_tuned
@@ -116,7 +117,7 @@ def matrix(subject: Subject, request: Request) -> Matrix:
             with Store.open(request.storage, create=False) as store:
                 study = with_tuned(study, done, store)
             configs |= tuned_configs(study, launcher)
-    return _laid_out(study, configs, searches, stored, request.workers)
+    return _laid_out(study, configs, searches, stored, cells=subject.cells, workers=request.workers)
 
 
 @dataclass(frozen=True)
@@ -161,20 +162,24 @@ def _laid_out(
     configs: Mapping[str, dict[str, Any]],
     searches: Sequence[ArmSearch],
     stored: Mapping[str, _Stored],
+    *,
+    cells: Cells,
     workers: int,
 ) -> Matrix:
     before = stored.get(study.name, _Stored())
     known = known_trials(before.trials)
-    wanted = wanted_runs(study, configs)
-    arms = []
+    wanted = wanted_runs(study, configs, cells)
+    arms, seeds = [], cells.seeds_of(study)
     for arm in _with_pending(study, searches):
+        if not cells.has_arm(arm.name):
+            continue
         runs = tuple(
-            _planned(seed, known, arm.name, wanted.get((arm.name, seed))) for seed in study.seeds
+            _planned(seed, known, arm.name, wanted.get((arm.name, seed))) for seed in seeds
         )
         seconds = _first_known(before.mean(arm.name), before.mean())
         arms.append(PlannedArm(arm, runs, seconds))
-    planned = [_search(search, stored, before) for search in searches]
-    return Matrix(study.name, study.profile, study.seeds, tuple(arms), tuple(planned), workers)
+    planned = [_search(search, stored, before) for search in searches if search.is_asked_for(cells)]
+    return Matrix(study.name, study.profile, seeds, tuple(arms), tuple(planned), workers)
 
 
 def _with_pending(study: AblationStudy, searches: Sequence[ArmSearch]) -> tuple[Arm, ...]:

@@ -21,6 +21,7 @@ from ablate.spec import (
     designs,
 )
 from ablate.store import FindingRow, RunRecord, Store
+from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.imports import check_imports
 from ablate.study.known_runs import known_runs
@@ -70,31 +71,36 @@ class Subject:
     """What is to be replayed: an ablation as it is written, or a recorded trial."""
 
     replayed: WrittenStudy[Ablation] | RecordedTrial
-    seeds: tuple[int, ...] = ()
+    cells: Cells = ALL
 
     @classmethod
-    def of_study(cls, written: WrittenStudy[Any], request: Request) -> "Subject":
-        """Take an ablation; raise RequestError if it is none, or its storage can't be used."""
+    def of_study(
+        cls, written: WrittenStudy[Any], request: Request, cells: Cells = ALL
+    ) -> "Subject":
+        """Take an ablation; raise RequestError if it is none, or its storage can't be used.
+
+        Only `cells` of its matrix are run; its definition stays whole.
+        """
         if not isinstance(written.spec, Ablation):
             raise SpecError(
                 f"{written.where} is a search; run it with: ablate search --study {written.name}"
             )
         stored_study(request.storage, written.name)
-        return cls(written)
+        return cls(written, cells)
 
     @classmethod
     def of_trial(
-        cls, name: str, request: Request, seeds: Sequence[int] = (), allowed: Sequence[str] = ()
+        cls, name: str, request: Request, cells: Cells = ALL, allowed: Sequence[str] = ()
     ) -> "Subject":
         """Find the trial `STUDY/NUMBER`; raise RequestError if there is none, or it can't be run.
 
-        `seeds` replaces its recorded seeds; `allowed` names further packages whose classes a
-        stored configuration may import.
+        The seeds of `cells` replace its recorded ones; `allowed` names further packages whose
+        classes a stored configuration may import.
         """
         with Store.open(request.storage, create=False) as store:
             trial = recorded_trial(store, name)
         check_imports(trial.config, trial.study.name, allowed)
-        return cls(trial, tuple(seeds))
+        return cls(trial, cells)
 
     @property
     def is_trial(self) -> bool:
@@ -102,11 +108,15 @@ class Subject:
         return isinstance(self.replayed, RecordedTrial)
 
     def prepare(self, request: Request, launcher: Launcher) -> AblationStudy:
-        """Make the study ready to run."""
+        """Make the study ready to run; raise RequestError if it lacks a cell asked for."""
         if isinstance(self.replayed, RecordedTrial):
-            return _of_trial(self.replayed, self.seeds, launcher.facts().profile)
-        study = request.prepare(self.replayed, launcher)
-        assert isinstance(study, AblationStudy)  # noqa: S101
+            seeds = tuple(dict.fromkeys(self.cells.seeds))
+            study = _of_trial(self.replayed, seeds, launcher.facts().profile)
+        else:
+            prepared = request.prepare(self.replayed, launcher)
+            assert isinstance(prepared, AblationStudy)  # noqa: S101
+            study = prepared
+        self.cells.check(study)
         return study
 
 
@@ -129,7 +139,7 @@ def replay_trial(subject: Subject, request: Request, *, afresh: bool = False) ->
     with request.launched() as launcher:
         study = subject.prepare(request, launcher)
         configs = resolved_configs(study, launcher, request)
-        return run(study, configs, launcher, request, afresh=afresh)
+        return run(study, configs, launcher, request, cells=subject.cells, afresh=afresh)
 
 
 def _of_trial(trial: RecordedTrial, seeds: Sequence[int], profile: str) -> AblationStudy:
@@ -156,13 +166,14 @@ def run(
     request: Request,
     found: Sequence[FindingRow] | None = None,
     *,
+    cells: Cells = ALL,
     afresh: bool = False,
 ) -> ReplaySummary:
     """Run what has not been run of an ablation that was checked; `configs` are resolved, by arm.
 
-    `found` is what an audit said of it, to be recorded with it.
+    `found` is what an audit said of it, to be recorded with it. Only `cells` of it are run.
     """
-    wanted = wanted_runs(study, configs)
+    wanted = wanted_runs(study, configs, cells)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, study.definition)
         if found is not None:
@@ -203,14 +214,14 @@ def run(
 
 
 def wanted_runs(
-    study: AblationStudy, configs: Mapping[str, dict[str, Any]]
+    study: AblationStudy, configs: Mapping[str, dict[str, Any]], cells: Cells
 ) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the configuration of every run by arm and seed, for the arms in `configs`."""
+    """Return the configuration of every run of `cells` by arm and seed, as far as `configs` go."""
     return {
         (arm.name, seed): {**configs[arm.name], "seed_everything": seed}
         for arm in study.arms
-        if arm.name in configs
-        for seed in study.seeds
+        if arm.name in configs and cells.has_arm(arm.name)
+        for seed in cells.seeds_of(study)
     }
 
 

@@ -116,11 +116,13 @@ def within(budget: Budget, trials: int, active_seconds: float) -> bool:
     )
 
 
-def search(written: WrittenStudy[Any], request: Request) -> SearchSummary:
+def search(
+    written: WrittenStudy[Any], request: Request, budget: Budget | None = None
+) -> SearchSummary:
     """Run a search until its budget is met, continuing what is stored.
 
-    Raises RequestError, with nothing written, if the request is wrong, and Interrupted when
-    stopped by a signal.
+    A `budget` takes the place of the study's own. Raises RequestError, with nothing written, if
+    the request is wrong, and Interrupted when stopped by a signal.
     """
     if not isinstance(written.spec, Search):
         raise SpecError(
@@ -130,6 +132,8 @@ def search(written: WrittenStudy[Any], request: Request) -> SearchSummary:
     with request.launched() as launcher:
         study = request.prepare(written, launcher)
         assert isinstance(study, SearchStudy)  # noqa: S101
+        if budget is not None:
+            study = study.with_budget(budget)
         if record is not None:
             refuse_changed(record, study)
             if (done := finished(study, request)) is not None:

@@ -10,6 +10,7 @@ from ablate.run.resolving import resolve_arms
 from ablate.spec import AblationStudy, Arm, SearchStudy, Space, Status, Tuned, paths
 from ablate.spec.tuning import ABSENT, for_arm, tuned_name, tuning_study
 from ablate.store import Store, best_trial, count_states
+from ablate.study.cells import ALL, Cells
 from ablate.study.search import check, finished, run
 from ablate.study.setup import Request, refuse_changed, stored_study
 
@@ -24,6 +25,10 @@ class ArmSearch:
     arm: Arm
     study: SearchStudy | None
     left_out: Mapping[str, str]
+
+    def is_asked_for(self, cells: Cells) -> bool:
+        """Say whether the arm with its best values is among `cells`."""
+        return cells.has_arm(tuned_name(self.arm.name))
 
     def is_done(self, request: Request) -> bool:
         """Say whether nothing is left to search; raise RequestError if another search is stored."""
@@ -76,14 +81,19 @@ def tune(
     configs: Mapping[str, dict[str, Any]],
     launcher: Launcher,
     request: Request,
+    cells: Cells = ALL,
 ) -> AblationStudy:
     """Search for every arm, as far as that has not been done; return the study with tuned arms.
 
-    A study that tunes nothing is returned as it is.
+    A study that tunes nothing is returned as it is. Of `cells` only the tuned arms are searched.
     All searches are checked before the first one is run. Raises RequestError if one is wrong,
     and Interrupted when stopped by a signal.
     """
-    searches = arm_searches(study, configs)
+    searches = [
+        search
+        for search in arm_searches(study, configs)
+        if search.is_asked_for(cells) or search.is_done(request)
+    ]
     if not searches:
         return study
     _tell_left_out(searches, request.say)

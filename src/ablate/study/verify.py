@@ -116,7 +116,7 @@ def verify(
         values = _values(store, study)
         if not any(values.get(run.id) for run in recorded.runs):
             raise NotFoundError(f"{trial} recorded no metric, so there is nothing to compare with")
-    result = replay_trial(Subject.of_trial(trial, request, (), allowed), request, afresh=True)
+    result = replay_trial(Subject.of_trial(trial, request, allowed=allowed), request, afresh=True)
     with Store.open(request.storage, create=False) as store:
         again = _values(store, result.study)
         pairs = [

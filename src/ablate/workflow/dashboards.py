@@ -7,7 +7,7 @@ from optuna_dashboard import wsgi
 
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER, open_artifacts
-from ablate.workflow.request import storage_url
+from ablate.workflow.defaults import storage_url
 from ablate.workflow.serving import serve
 
 

@@ -10,7 +10,7 @@ from ablate.audits.codes import as_rows
 from ablate.spec import Definition, paths
 from ablate.store import FindingRow, RunRecord, Store, TrialRecord
 from ablate.workflow.audited import audit_runs
-from ablate.workflow.request import storage_url
+from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 from ablate.workflow.searches import trials_frame
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate.spec import paths, read_yaml
 from ablate.study import freeze_trial
-from ablate.workflow.request import storage_url
+from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
 

@@ -11,6 +11,7 @@ from ablate.audits.codes import check_codes
 from ablate.spec import Ablation
 from ablate.study import Matrix
 from ablate.study import matrix as lay_out
+from ablate.study.cells import Cells
 from ablate.study.matrix import PlannedArm
 from ablate.workflow.request import requested, subject_of
 from ablate.workflow.result import Result
@@ -51,6 +52,7 @@ class MatrixResult(Result, Matrix):
 def matrix(
     study: str | Path | Ablation,
     *,
+    arms: Sequence[str] = (),
     seeds: Sequence[int] = (),
     allow: Sequence[str] = (),
     allow_import: Sequence[str] = (),
@@ -68,5 +70,5 @@ def matrix(
     with requested(
         storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
     ) as request:
-        laid_out = lay_out(subject_of(study, request, seeds, allow_import), request)
+        laid_out = lay_out(subject_of(study, request, Cells(arms, seeds), allow_import), request)
     return MatrixResult(**vars(laid_out))

@@ -12,6 +12,7 @@ from ablate.audits.codes import check_codes
 from ablate.spec import Ablation, Cause, Status
 from ablate.store import RunRecord, Store
 from ablate.study import ReplaySummary, Request, Subject
+from ablate.study.cells import Cells
 from ablate.study.replay import replay_trial, resolved_configs, run
 from ablate.study.tune import tune, tuned_configs
 from ablate.workflow.audited import audit_before_run
@@ -84,6 +85,7 @@ class ReplayResult(Result):
 def replay(
     study: str | Path | Ablation,
     *,
+    arms: Sequence[str] = (),
     seeds: Sequence[int] = (),
     allow: Sequence[str] = (),
     allow_import: Sequence[str] = (),
@@ -97,9 +99,10 @@ def replay(
     """Run every arm with every seed, as far as that has not been done.
 
     `study` is a name in `studies/`, a path, an `ablate.Ablation`, or a recorded trial
-    `STUDY/NUMBER`; `seeds` replace the seeds of a recorded trial. The arms of an ablation are
-    audited first. Raises RequestError if the request is wrong and AuditError if the arms may not
-    be compared, both with nothing written, and Interrupted when stopped by a signal.
+    `STUDY/NUMBER`. With `arms` or `seeds` only these are run, and the rest of the study stays to
+    run; a recorded trial takes any seeds, in place of its own. All arms of an ablation are audited
+    first. Raises RequestError if the request is wrong and AuditError if the arms may not be
+    compared, both with nothing written, and Interrupted when stopped by a signal.
     """
     check_codes(allow)
     with requested(
@@ -110,7 +113,7 @@ def replay(
         workers=workers,
         quiet=quiet,
     ) as request:
-        subject = subject_of(study, request, seeds, allow_import)
+        subject = subject_of(study, request, Cells(arms, seeds), allow_import)
         if subject.is_trial:
             summary = replay_trial(subject, request)
         else:
@@ -124,9 +127,9 @@ def replay_study(subject: Subject, request: Request, allow: Sequence[str]) -> Re
         study = subject.prepare(request, launcher)
         configs = resolved_configs(study, launcher, request)
         found = audit_before_run(study, configs, launcher, request, allow)
-        study = tune(study, configs, launcher, request)
+        study = tune(study, configs, launcher, request, subject.cells)
         configs |= tuned_configs(study, launcher)
-        return run(study, configs, launcher, request, found)
+        return run(study, configs, launcher, request, found, cells=subject.cells)
 
 
 def _result(summary: ReplaySummary, request: Request) -> ReplayResult:

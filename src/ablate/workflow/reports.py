@@ -11,7 +11,7 @@ from ablate.reports import Audit, ReportFiles, write_report
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
 from ablate.workflow.audited import audit_runs
-from ablate.workflow.request import storage_url
+from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 from ablate.workflow.searches import trials_frame
 

@@ -1,6 +1,5 @@
 """From the options of a command to what the study package is asked to do."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +8,10 @@ from typing import Any
 from ablate.errors import SpecError
 from ablate.spec import Ablation, Search, WrittenStudy, read_study, written_in_python
 from ablate.study import Request, Subject
+from ablate.study.cells import Cells
 from ablate.study.replay import names_trial
-from ablate.workflow.defaults import DEFAULT_STORAGE, default_workers
+from ablate.workflow.defaults import default_workers, storage_url
 from ablate.workflow.progress import Progress
-
-
-def storage_url(storage: str | None) -> str:
-    """Return the database that is asked for, else $ABLATE_STORAGE, else the default one."""
-    return storage or os.environ.get("ABLATE_STORAGE") or DEFAULT_STORAGE
 
 
 @contextmanager
@@ -57,10 +52,10 @@ def written(study: str | Path | Search | Ablation) -> WrittenStudy[Any]:
 def subject_of(
     study: str | Path | Search | Ablation,
     request: Request,
-    seeds: Sequence[int],
+    cells: Cells,
     allow_import: Sequence[str],
 ) -> Subject:
     """Find what is to be replayed: a study, or a recorded trial `STUDY/NUMBER`."""
     if isinstance(study, str) and names_trial(study):
-        return Subject.of_trial(study, request, seeds, allow_import)
-    return Subject.of_study(written(study), request)
+        return Subject.of_trial(study, request, cells, allow_import)
+    return Subject.of_study(written(study), request, cells)

@@ -9,9 +9,11 @@ import pandas as pd
 
 from ablate import analysis
 from ablate import study as studies
-from ablate.spec import Search, Status
+from ablate.spec import Budget, Search, Status
+from ablate.spec.strict import validate
 from ablate.store import Store, TrialRecord
-from ablate.workflow.request import requested, storage_url, written
+from ablate.workflow.defaults import storage_url
+from ablate.workflow.request import requested, written
 from ablate.workflow.result import Result
 from ablate.workflow.words import counted
 
@@ -54,6 +56,8 @@ class SearchResult(Result):
 def search(
     study: str | Path | Search,
     *,
+    trials: int | None = None,
+    timeout: float | str | None = None,
     storage: str | None = None,
     results: str | Path = "results",
     profile: str | None = None,
@@ -63,10 +67,15 @@ def search(
 ) -> SearchResult:
     """Run a search, or continue it, until its budget is met.
 
-    `study` is a name in `studies/`, a path, or an `ablate.Search`. Raises RequestError, with
+    `study` is a name in `studies/`, a path, or an `ablate.Search`. `trials`, `timeout` (seconds, or
+    a text such as `2h`) or both take the place of the study's budget. Raises RequestError, with
     nothing written, if the request is wrong, RunError if the study can't go on, and Interrupted
     when stopped by a signal.
     """
+    budget = None
+    if trials is not None or timeout is not None:
+        given = {"trials": trials, "timeout": timeout}
+        budget = validate(Budget, given, "the budget asked for")
     with requested(
         storage=storage,
         results=results,
@@ -75,7 +84,7 @@ def search(
         workers=workers,
         quiet=quiet,
     ) as request:
-        summary = studies.search(written(study), request)
+        summary = studies.search(written(study), request, budget)
     return SearchResult(**vars(summary), _url=storage_url(storage))
 
 

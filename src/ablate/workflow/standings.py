@@ -8,7 +8,7 @@ import pandas as pd
 from ablate.spec import Status
 from ablate.spec.definition import Kind
 from ablate.store import Store, TrialRecord, best_trial, count_states
-from ablate.workflow.request import storage_url
+from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
 
