@@ -18,7 +18,7 @@ _SAME = 1e-6
 
 
 def check_curves(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Check the validation curves of all runs."""
+    """Check the curves of all runs."""
     for check in (_non_finite, _unmoving, _collapses, _too_good):
         yield from check(recorded)
 
