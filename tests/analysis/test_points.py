@@ -3,7 +3,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import Reading, at_best, at_last, scores
+from ablate.analysis import Reading, at_best, at_last, metric_names, scores, training_metrics
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import OBJECTIVE, frames, run
 
@@ -52,10 +52,28 @@ def test_all_metrics_are_read_where_the_objective_is_best():
     assert scores(made, ["acc"], LAST)["value"].tolist() == [0.9]
 
 
-def test_training_values_are_never_read():
+def test_training_values_are_not_read_of_a_metric_that_is_validated():
     made = frames([run(1)], {(1, "loss"): [3.0, 2.0]})
     made.metrics.loc[len(made.metrics)] = [1, "train", "loss", 20, 2, 0.0]
     assert scores(made, ["loss"], OBJECTIVE)["value"].tolist() == [2.0]
+
+
+def test_a_metric_of_the_study_that_is_never_validated_is_read_in_training():
+    made = frames([run(1)], {(1, "loss"): [3.0, 2.0]})
+    made.metrics.loc[len(made.metrics)] = [1, "train", "acc", 0, 0, 0.5]
+    made.metrics.loc[len(made.metrics)] = [1, "train", "acc", 10, 1, 0.25]
+    made.metrics.loc[len(made.metrics)] = [1, "train", "unnamed", 10, 1, 0.125]
+    assert scores(made, ["acc", "loss"], OBJECTIVE)["value"].tolist() == [0.25, 2.0]
+    assert training_metrics(made) == ["acc"]
+    assert metric_names(made) == ["acc", "loss"]
+
+
+def test_a_metric_that_one_arm_validates_is_read_in_training_in_none():
+    runs = [run(1, arm="a"), run(2, arm="b")]
+    made = frames(runs, {(1, "loss"): [3.0, 2.0]})
+    made.metrics.loc[len(made.metrics)] = [2, "train", "loss", 10, 1, 0.5]
+    table = scores(made, ["loss"], OBJECTIVE)
+    assert table["reading"].tolist() == [Reading.COUNTED, Reading.NO_VALUE]
 
 
 def test_a_value_that_does_not_count_says_why():

@@ -215,7 +215,7 @@ def search(store):
                 },
                 distributions=spaces,
                 intermediate_values={},
-                user_attrs={},
+                user_attrs={"state": state},
                 system_attrs={},
                 datetime_start=datetime(2026, 1, 1),
                 datetime_complete=datetime(2026, 1, 1) + timedelta(minutes=number),

@@ -224,14 +224,24 @@ def test_parameters_are_named_as_short_as_they_differ():
     assert short_names(["a.lr", "b.lr", "a.x.wd", "lr"]) == ["a.lr", "b.lr", "wd", "lr"]
 
 
-def test_a_store_of_only_training_metrics_has_no_curves(tmp_path, out):
+def test_training_metrics_that_the_study_does_not_name_have_no_curves(tmp_path, out):
+    with Store.open(f"sqlite:///{tmp_path}/b.db", create=True) as store:
+        definition = store.define("s", an_ablation())
+        run = add_run(store, "s", 0, definition, arm="champion")
+        store.write(Batch("s", metrics={(run, "train", "train_loss", 0): (0, 1.0)}))
+        files = report(store, "s", out)
+    assert files.figures == ()
+    assert "no value: val_loss was not recorded" in files.markdown.read_text()
+
+
+def test_a_metric_of_the_study_that_is_logged_in_training_alone_has_a_curve(tmp_path, out):
     with Store.open(f"sqlite:///{tmp_path}/b.db", create=True) as store:
         definition = store.define("s", an_ablation())
         run = add_run(store, "s", 0, definition, arm="champion")
         store.write(Batch("s", metrics={(run, "train", "val_loss", 0): (0, 1.0)}))
         files = report(store, "s", out)
-    assert files.figures == ()
-    assert "no value: val_loss was not recorded" in files.markdown.read_text()
+    assert [figure.name for figure in files.figures] == ["curves-val_loss.svg"]
+    assert "`val_loss`: read on the training data" in files.markdown.read_text()
 
 
 def test_the_list_of_runs_says_in_one_word_why_a_run_ended(store, out, ablation):

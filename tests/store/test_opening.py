@@ -92,7 +92,9 @@ def test_ablate_joins_a_database_of_optuna_and_reads_its_studies(tmp_path):
     url = f"sqlite:///{tmp_path}/ablate.db"
     optuna.create_study(study_name="old", storage=url).optimize(lambda _: 1.5, n_trials=1)
     with Store.open(url, create=True) as store:
-        assert [trial.value for trial in store.trials("old")] == [1.5]
+        assert [trial.value for trial in store.past("old")] == [1.5]
+        assert store.foreign_trials("old") == [0]
+        assert store.trials("old") == []
         assert store.study_names() == []
 
 

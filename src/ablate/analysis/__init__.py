@@ -14,6 +14,8 @@ from ablate.analysis.frames import (
     metrics_frame,
     run_list,
     runs_frame,
+    training_metrics,
+    values_read,
 )
 from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
 from ablate.analysis.points import Reading, at_best, at_last, scores
@@ -50,8 +52,10 @@ __all__ = [
     "run_list",
     "runs_frame",
     "scores",
+    "training_metrics",
     "trials_table",
     "tuned_arms",
     "tuned_table",
+    "values_read",
     "with_effects",
 ]

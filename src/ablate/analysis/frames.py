@@ -156,21 +156,42 @@ def run_list(frames: Frames) -> pd.DataFrame:
 
 
 def curves(frames: Frames, metric: str) -> pd.DataFrame:
-    """Return the validation curve of a metric for every current run, non-finite values too.
+    """Return the curve of a metric for every current run, non-finite values too.
 
     Columns: arm, seed, trial, run_id, epoch, step, value; ordered by trial, seed and step.
     """
-    values = frames.metrics
-    values = values[(values["phase"] == "val") & (values["name"] == metric)]
+    values = values_read(frames)
+    values = values[values["name"] == metric]
     keys = frames.current[["arm", "seed", "trial", "run_id"]]
     merged = keys.merge(values[["run_id", "epoch", "step", "value"]], on="run_id")
     return merged.sort_values(["trial", "seed", "step"], ignore_index=True)
 
 
 def metric_names(frames: Frames) -> list[str]:
-    """Return the names of all validation metrics, sorted."""
-    phase = frames.metrics["phase"] == "val"
-    return sorted(frames.metrics.loc[phase, "name"].unique())
+    """Return the names of all metrics that `values_read` has, sorted."""
+    return sorted(values_read(frames)["name"].unique())
+
+
+def values_read(frames: Frames) -> pd.DataFrame:
+    """Return the recorded values that count as those of their metric: each of one phase.
+
+    They are those of validation, and those of training for `training_metrics`.
+    """
+    validation = frames.metrics["phase"] == "val"
+    trained = frames.metrics["name"].isin(training_metrics(frames))
+    return frames.metrics[validation != trained]
+
+
+def training_metrics(frames: Frames) -> list[str]:
+    """Name the metrics of the study that its current runs log in training alone."""
+    definition = frames.definition
+    declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
+    names = dict.fromkeys([definition.objective.metric, *declared])
+    values = frames.metrics[frames.metrics["name"].isin(names)]
+    values = values[values["run_id"].isin(frames.current["run_id"])]
+    validation = values["phase"] == "val"
+    logged = set(values.loc[~validation, "name"]) - set(values.loc[validation, "name"])
+    return [name for name in names if name in logged]
 
 
 def _standings(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablate.analysis.frames import Frames
+from ablate.analysis.frames import Frames, values_read
 from ablate.spec import Direction, Objective, Status
 
 COLUMNS = [
@@ -31,7 +31,7 @@ class Reading(StrEnum):
 
 
 def at_best(frames: Frames, metric: str, direction: Direction) -> pd.DataFrame:
-    """Read every validation metric of each current run where `metric` is best.
+    """Read every metric of each current run where `metric` is best.
 
     Columns: run_id, epoch, step, name, value. Non-finite values of `metric` are never best,
     the earliest of equal ones is, and a run without a finite value has no row.
@@ -42,7 +42,7 @@ def at_best(frames: Frames, metric: str, direction: Direction) -> pd.DataFrame:
 
 
 def at_last(frames: Frames, metric: str) -> pd.DataFrame:
-    """Read every validation metric of each current run where `metric` was recorded last.
+    """Read every metric of each current run where `metric` was recorded last.
 
     Columns: run_id, epoch, step, name, value; the values may be non-finite.
     """
@@ -107,8 +107,8 @@ def _read(run: Any, objective: str, end: Any, metric: str, point: Any) -> tuple[
 
 
 def _values(frames: Frames, metric: str) -> pd.DataFrame:
-    values = frames.metrics
-    chosen = (values["phase"] == "val") & (values["name"] == metric)
+    values = values_read(frames)
+    chosen = values["name"] == metric
     values = values[chosen & values["run_id"].isin(frames.current["run_id"])]
     return values.sort_values(["run_id", "step"])
 
@@ -121,8 +121,7 @@ def _first_best(values: pd.DataFrame, direction: Direction) -> pd.DataFrame:
 
 
 def _read_at(frames: Frames, points: pd.DataFrame) -> pd.DataFrame:
-    values = frames.metrics[frames.metrics["phase"] == "val"]
-    found = points[["run_id", "step"]].merge(values, on=["run_id", "step"])
+    found = points[["run_id", "step"]].merge(values_read(frames), on=["run_id", "step"])
     found = found[["run_id", "epoch", "step", "name", "value"]]
     return found.sort_values(["run_id", "name"], ignore_index=True)
 

@@ -45,7 +45,7 @@ class Result(NamedTuple):
 class RecordedRuns:
     """The runs of an ablation that speak for their arm and seed, with what they recorded.
 
-    `curves` are the validation metrics by run and name, `fingerprints` by run, `environments`
+    `curves` are the metrics as they are read by run and name, `fingerprints` by run, `environments`
     by the name that runs have for them; `results` are of the metrics that are compared.
     """
 

@@ -14,6 +14,7 @@ from ablate.analysis import (
     curves,
     leaders,
     replicates_of,
+    training_metrics,
 )
 from ablate.reports import audit, confirmed, figures, numbers, parts, published, tuned
 from ablate.reports.audit import Audit
@@ -249,7 +250,8 @@ def _curves_figure(frames: AblationFrames, rows: pd.DataFrame, metric: str) -> F
             levels.append(figures.Level(row["arm"], float(row["mean"])))
     falls = all(direction.lower_is_better for direction in rows["direction"])
     svg = figures.draw_lines(lines, levels, ("epoch", metric), log=falls)
-    caption = f"{metric} on the validation data: mean over the seeds that count, every seed thin"
+    data = parts.data_read(frames, metric)
+    caption = f"{metric} on the {data}: mean over the seeds that count, every seed thin"
     caption += "; floors dashed." if levels else "."
     return Figure(f"curves-{figures.file_part(metric)}.svg", svg, caption)
 
@@ -324,17 +326,21 @@ def _changes_table(groups: Mapping[str, Mapping[str, Changes]]) -> Table:
 
 
 def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
-    objective = frames.definition.objective
+    definition = frames.definition
+    objective = definition.objective
     name, best = Code(objective.metric), objective.at == "best"
     where = (
         " has its best value in the run (the earliest, if several)" if best else " is recorded last"
     )
+    trained = set(training_metrics(frames))
+    data = "validation" if not trained or set(definition.metrics) - trained else "training"
     items: tuple[tuple[Inline, ...], ...] = (
         (
-            "All metrics of a run are read on the validation data at the step where ",
+            f"All metrics of a run are read on the {data} data at the step where ",
             name,
             f"{where}.",
         ),
+        *_training_item(frames),
         (
             "A value counts if its run is complete, the value is finite and ",
             name,
@@ -347,6 +353,18 @@ def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
         ("No statistical test was made: a highest mean alone does not say that an arm is better.",),
     )
     return Section("How it was computed", (Bullets(items),))
+
+
+def _training_item(frames: AblationFrames) -> tuple[tuple[Inline, ...], ...]:
+    """Name the metrics that are read on the training data, if there are some."""
+    names = training_metrics(frames)
+    if not names:
+        return ()
+    first, *others = names
+    listed: list[Inline] = [Code(first)]
+    for name in others:
+        listed += [", ", Code(name)]
+    return ((*listed, ": read on the training data, as nothing logs this in validation."),)
 
 
 def _noise_item(frames: AblationFrames, same: Iterable[str]) -> tuple[tuple[Inline, ...], ...]:

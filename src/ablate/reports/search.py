@@ -162,7 +162,8 @@ def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
         behind=others,
     )
     caption = (
-        f"{metric} on the validation data: the best trial (mean over its seeds) before all runs."
+        f"{metric} on the {parts.data_read(frames, metric)}: "
+        "the best trial (mean over its seeds) before all runs."
     )
     return Figure("curves.svg", svg, caption)
 
@@ -238,7 +239,8 @@ def _method_section(frames: SearchFrames) -> Section:
             definition.objective.at,
             " ",
             Code(definition.objective.metric),
-            " on the validation data; the value of a trial is the mean over its seeds.",
+            f" on the {parts.data_read(frames, definition.objective.metric)}; "
+            "the value of a trial is the mean over its seeds.",
         ),
         (
             "Sampler ",

@@ -34,8 +34,10 @@ from ablate.store.optuna_rows import BatchRows
 from ablate.store.optuna_schema import KNOWN, read_layout
 from ablate.store.optuna_side import (
     attach,
+    is_there,
     make_study,
     open_storage,
+    read_foreign,
     read_past,
     read_trials,
 )
@@ -313,11 +315,15 @@ class Store:
             return read_environments(connection, study)
 
     def trials(self, study: str) -> list[TrialRecord]:
-        """Return the trials of the Optuna study of the same name by number.
+        """Return the trials of ablate in the Optuna study of the same name by number.
 
         The list is empty when there is none. The value is that of the first objective.
         """
         return read_trials(self.optuna, study) if self._has_optuna() else []
+
+    def foreign_trials(self, study: str) -> list[int]:
+        """Return the numbers of the trials that another program added to a study."""
+        return read_foreign(self.optuna, study) if self._has_optuna() else []
 
     def past(self, study: str) -> list["FrozenTrial"]:
         """Return the trials of the Optuna study of this name by number, as Optuna reads them."""
@@ -412,6 +418,23 @@ class Store:
             yield
         except SQLAlchemyError as error:
             raise unreadable(self._url, error) from None
+
+
+def holds_optuna_study(url: str, study: str) -> bool:
+    """Say whether the database at `url` holds an Optuna study of this name; write nothing.
+
+    Raises StorageError if the database can't be used.
+    """
+    parsed = parse_url(url)
+    if not look_into(parsed).optuna:
+        return False
+    path = sqlite_path(parsed)
+    storage = open_storage(parsed if path is None else parsed.set(database=str(path)), BUSY_SECONDS)
+    try:
+        return is_there(storage, study)
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
 
 
 def _now() -> datetime:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
+MARK = "state"
+"""The user attribute that every trial of ablate bears from its beginning, and no other one."""
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries while another process may be making the same tables."""
 _STATUSES = {
@@ -82,6 +84,16 @@ def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:
                 loaded.set_user_attr(key, value)
 
 
+def is_there(storage: "RDBStorage", study: str) -> bool:
+    """Say whether there is an Optuna study of this name, whoever made it."""
+    with translated(storage.engine.url):
+        try:
+            storage.get_study_id_from_name(study)
+        except KeyError:
+            return False
+    return True
+
+
 def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
     """Return the trials of an Optuna study by number; none if there is no such study."""
     with translated(storage.engine.url):
@@ -94,7 +106,7 @@ def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
 
 
 def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
-    """Return the trials of an Optuna study by number; none if there is no such study."""
+    """Return the trials of ablate in an Optuna study by number; none if there is no such study."""
     return [
         TrialRecord(
             number=trial.number,
@@ -106,7 +118,13 @@ def read_trials(storage: "RDBStorage", study: str) -> list[TrialRecord]:
             end=_utc(trial.datetime_complete),
         )
         for trial in read_past(storage, study)
+        if MARK in trial.user_attrs
     ]
+
+
+def read_foreign(storage: "RDBStorage", study: str) -> list[int]:
+    """Return the numbers of the trials that another program added to an Optuna study."""
+    return [trial.number for trial in read_past(storage, study) if MARK not in trial.user_attrs]
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from ablate.spec import (
 from ablate.store import RunRecord, Store, TrialRecord
 from ablate.study.imports import check_imports
 from ablate.study.replay import ReplaySummary, resolved_configs, run
-from ablate.study.setup import Request, stored_study
+from ablate.study.setup import Request, study_to_run
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _definition(
 
 
 def _refuse_other(request: Request, name: str, search: str) -> None:
-    record = stored_study(request.storage, name)
+    record = study_to_run(request.storage, name)
     if record is not None and not (
         isinstance(record.definition, AblationDefinition) and record.definition.provenance.confirms
     ):

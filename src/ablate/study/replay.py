@@ -28,7 +28,7 @@ from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import RecordedTrial, recorded_trial
-from ablate.study.setup import Request, recording, stored_study
+from ablate.study.setup import Request, recording, study_to_run
 from ablate.study.source import Plan
 
 
@@ -85,7 +85,7 @@ class Subject:
             raise SpecError(
                 f"{written.where} is a search; run it with: ablate search --study {written.name}"
             )
-        stored_study(request.storage, written.name)
+        study_to_run(request.storage, written.name)
         return cls(written, cells)
 
     @classmethod
@@ -174,6 +174,7 @@ def run(
     `found` is what an audit said of it, to be recorded with it. Only `cells` of it are run.
     """
     wanted = wanted_runs(study, configs, cells)
+    study_to_run(request.storage, study.name)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         definition_id = store.define(study.name, study.definition)
         if found is not None:

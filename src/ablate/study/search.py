@@ -25,7 +25,13 @@ from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import Probe, check_search
 from ablate.study.record import Recorder, as_past
-from ablate.study.setup import Request, recording, refuse_changed, stored_study
+from ablate.study.setup import (
+    Request,
+    recording,
+    refuse_changed,
+    refuse_foreign_trials,
+    study_to_run,
+)
 from ablate.study.source import Plan
 
 
@@ -80,6 +86,7 @@ class SearchSource:
                 state=TrialState.RUNNING,
                 params=asked.params,
                 distributions=asked.distributions,
+                user_attrs={"state": Status.RUNNING},
                 system_attrs=asked.system_attrs,
             ),
         )
@@ -128,7 +135,7 @@ def search(
         raise SpecError(
             f"{written.where} is an ablation; run it with: ablate replay {written.name}"
         )
-    record = stored_study(request.storage, written.name)
+    record = study_to_run(request.storage, written.name)
     with request.launched() as launcher:
         study = request.prepare(written, launcher)
         assert isinstance(study, SearchStudy)  # noqa: S101
@@ -143,13 +150,17 @@ def search(
 
 
 def finished(study: SearchStudy, request: Request) -> SearchSummary | None:
-    """Return how a stored search stands if its budget is met and nothing of it is unfinished."""
+    """Return how a stored search stands if its budget is met and nothing of it is unfinished.
+
+    Raises RequestError if it is to go on and another program added trials to it.
+    """
     with Store.open(request.storage, create=False) as store:
         trials = store.trials(study.name)
         unfinished = any(not trial.state.ended for trial in trials)
         if unfinished or within(
             study.definition.budget, len(trials), store.active_seconds(study.name)
         ):
+            refuse_foreign_trials(store, study.name)
             return None
         return summary(study, store, already_done=True)
 
@@ -168,7 +179,9 @@ def run(
     definition = study.definition
     sampler = sampler_factory(definition.sampler, definition.seed, where)
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
+    study_to_run(request.storage, study.name)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
+        refuse_foreign_trials(store, study.name)
         definition_id = store.define(study.name, definition)
         active_before = store.active_seconds(study.name)
         with recording(store, study, request.say) as recorder:

@@ -18,8 +18,9 @@ from ablate.spec import (
     configs,
 )
 from ablate.store import Store, StudyRecord
+from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into
-from ablate.store.urls import parse_url
+from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
 from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
@@ -96,6 +97,33 @@ def stored_study(url: str, name: str) -> StudyRecord | None:
         return None
     with Store.open(url, create=False) as store:
         return store.study(name)
+
+
+def study_to_run(url: str, name: str) -> StudyRecord | None:
+    """Read the record of a study that is to be run, None if there is none.
+
+    Raises RequestError if another program has an Optuna study of this name in the database, and
+    StorageError if the database can't be used.
+    """
+    record = stored_study(url, name)
+    if record is None and holds_optuna_study(url, name):
+        raise RequestError(
+            f"{show_url(parse_url(url))} holds an Optuna study {name!r} that ablate did not make, "
+            "and its trials can't be told from those of this one; "
+            "give this study another name, or use another --storage"
+        )
+    return record
+
+
+def refuse_foreign_trials(store: Store, name: str) -> None:
+    """Raise RequestError if another program added trials to a search of ablate."""
+    if numbers := store.foreign_trials(name):
+        shown = ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if numbers[_SHOWN:] else "")
+        raise RequestError(
+            f"trials of the Optuna study {name!r} in {store.url_shown} were added by another "
+            f"program (number {shown}), so the search can't be continued; save it under another "
+            "study name, or use another --storage"
+        )
 
 
 def refuse_changed(record: StudyRecord, study: SearchStudy) -> None:

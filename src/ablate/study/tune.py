@@ -12,7 +12,7 @@ from ablate.spec.tuning import ABSENT, for_arm, tuned_name, tuning_study
 from ablate.store import Store, best_trial, count_states
 from ablate.study.cells import ALL, Cells
 from ablate.study.search import check, finished, run
-from ablate.study.setup import Request, refuse_changed, stored_study
+from ablate.study.setup import Request, refuse_changed, study_to_run
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ArmSearch:
         """Say whether nothing is left to search; raise RequestError if another search is stored."""
         if self.study is None:
             return True
-        record = stored_study(request.storage, self.study.name)
+        record = study_to_run(request.storage, self.study.name)
         if record is None:
             return False
         refuse_changed(record, self.study)

@@ -103,7 +103,7 @@ def whole(
         trials={number: running()},
         runs={key: new_run(definition, key)},
         parameters={key: 1000 + number},
-        user_attrs={number: {f"attr {i}": i for i in range(6)}},
+        user_attrs={number: {"state": "complete", **{f"attr {i}": i for i in range(5)}}},
         intermediate={number: {step: 1 / (step + 1) for step in range(reports)}},
         metrics={(key, "val", f"m{i % 4}", i // 4): (i // 4, float(i)) for i in range(rows)},
         fingerprints={key: {"train": "1", "val": "2"}},

@@ -383,7 +383,7 @@ class StorageSuite:
         first, second = store.past("s")
         assert first.params == {"lr": 1e-3, "depth": 3, "betas": None}
         assert (first.state, first.value) == (TrialState.COMPLETE, 0.5)
-        assert first.user_attrs == {f"attr {i}": i for i in range(6)}
+        assert first.user_attrs == {"state": "complete", **{f"attr {i}": i for i in range(5)}}
         assert first.intermediate_values == {step: 1 / (step + 1) for step in range(10)}
         assert first.datetime_start <= first.datetime_complete
         assert second.number == 1
@@ -607,12 +607,14 @@ class StorageSuite:
         done, failed, pruned = study.ask(), study.ask(), study.ask()
         done.suggest_float("x", 0, 1)
         done.set_user_attr("note", "n")
+        for trial in (done, failed, pruned):
+            trial.set_user_attr("state", "ablate's")
         study.tell(done, 0.5)
         study.tell(failed, state=TrialState.FAIL)
         pruned.report(0.7, step=1)
         study.tell(pruned, state=TrialState.PRUNED)
-        study.ask()
-        study.enqueue_trial({"x": 0.1})
+        study.ask().set_user_attr("state", "ablate's")
+        study.enqueue_trial({"x": 0.1}, user_attrs={"state": "ablate's"})
         records = store.trials("s")
         assert [r.number for r in records] == [0, 1, 2, 3, 4]
         assert [r.state for r in records] == [
@@ -625,9 +627,18 @@ class StorageSuite:
         assert records[0].value == 0.5
         assert records[1].value is None
         assert records[0].params.keys() == {"x"}
-        assert records[0].user_attrs == {"note": "n"}
+        assert records[0].user_attrs == {"note": "n", "state": "ablate's"}
         assert before <= records[0].start <= records[0].end <= datetime.now(UTC)
         assert records[3].end is None
+
+    def test_trials_of_another_program_are_none_of_ablate(
+        self, store: Store, definition: int
+    ) -> None:
+        store.write(whole(definition, 0))
+        optuna.load_study(study_name="s", storage=store.optuna).ask()
+        assert [trial.number for trial in store.trials("s")] == [0]
+        assert store.foreign_trials("s") == [1]
+        assert store.foreign_trials("nope") == []
 
     # --- runs ----------------------------------------------------------------------------
 
