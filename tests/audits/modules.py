@@ -12,7 +12,7 @@ from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, Sampler, TensorDataset
 
 
 def random_split(count: int, *shape: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -256,31 +256,24 @@ class Regressor(LightningModule):
         self.log("val_error", torch.cat(self.errors).mean().sqrt())
 
 
-# Things with a length of their own, or none
+# Indices in an order of their own, and nobody knows how many
 
 
-class Batches:
-    """Hands out indices in batches, and nobody knows how many."""
-
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter([[start, start + 1, start + 2] for start in range(0, 30, 3)])
+class Order(Sampler[int]):
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(0, 30, 2))
 
 
-class Batched(LightningDataModule):
+class Ordered(LightningDataModule):
     def _loader(self, seed: int) -> DataLoader:
         x, y = random_split(30, 4, seed=seed)
-        return DataLoader(TensorDataset(x, y.float()), batch_sampler=Batches())
+        return DataLoader(TensorDataset(x, y.float()), batch_size=3, sampler=Order())
 
     def train_dataloader(self) -> DataLoader:
         return self._loader(0)
 
     def val_dataloader(self) -> DataLoader:
         return self._loader(1)
-
-
-class Remembers(Regressor):
-    def __len__(self) -> int:
-        raise TypeError("what it remembers has no length")
 
 
 # One module to plant faults in

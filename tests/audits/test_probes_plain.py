@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.audits.examined import SGD, audited, codes, plain
+from tests.audits.examined import SGD, audited, codes, evidence, plain
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -12,7 +12,6 @@ PLAIN = {
     "Recurrent": ("Sequences", None, "width", {"val_loss": "minimize"}),
     "Adversaries": (None, None, "width", {"val_distance": "minimize"}),
     "Regressor": ("Streams", SGD, "width", {"val_error": "minimize"}),
-    "Remembers": ("Batched", SGD, "width", {"val_error": "minimize"}),
 }
 
 
@@ -26,3 +25,7 @@ def test_a_sound_plain_module_has_neither_errors_nor_warnings(name):
     unseen = {item.where for item in found if item.code == "probe-not-run"}
     assert unseen == ({"batch invariance", "leakage"} if name == "Regressor" else set())
     assert "unequal-parameters" in codes(found)
+
+
+def test_a_sampler_of_unknown_length_keeps_no_probe_from_running():
+    assert evidence(plain("Regressor", "Ordered", SGD), "val_error").skipped == {}

@@ -42,12 +42,7 @@ class Source:
     @property
     def examples(self) -> int | None:
         """The number of examples, if it is known."""
-        if not self.by_example:
-            return None
-        try:
-            return len(self.loader.dataset)
-        except TypeError:
-            return None
+        return len(self.loader.dataset) if self.by_example else None
 
     def lists(self) -> Iterator[list[Any]]:
         """Yield the indices of each batch in the order of a new epoch."""
