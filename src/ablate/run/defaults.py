@@ -120,7 +120,8 @@ def _is_read_again(owner: Any, name: str, value: Any) -> bool:
     """Say whether jsonargparse reads an argument as the very value that it wrote."""
     try:
         parser = _parser_of(owner, name)
-        text = parser.dump(Namespace(**{name: value}), skip_unset=False)
+        alone = Namespace(**{name: value})  # type: ignore[no-untyped-call]
+        text = parser.dump(alone, skip_unset=False)
         return _equal(parser.parse_object(yaml.safe_load(text)).get(name), value)
     except (ArgumentError, AttributeError, TypeError, ValueError, yaml.YAMLError):
         return False
@@ -187,7 +188,9 @@ def _without(value: Any, keys: tuple[Key, ...]) -> Any:
     if not isinstance(value, dict):
         return value
     result = {
-        key: _without(item, (*keys, key)) for key, item in value.items() if read_marker(item) is None
+        key: _without(item, (*keys, key))
+        for key, item in value.items()
+        if read_marker(item) is None
     }
     target = _target(value.get("class_path"))
     arguments = value.get("init_args")

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from ablate.errors import SpecError
 from ablate.run.config_errors import CLASS_KEYS, explained, unknown_key
 from ablate.run.defaults import left_to_code, recorded
+from ablate.run.run_folder import placed
 from ablate.run.schedules import Schedule, StepSchedule
 from ablate.spec import paths
 
@@ -146,7 +147,7 @@ def build(
         **({"default_root_dir": str(directory)} if directory else {}),
         **trainer,
     }
-    written = left_to_code(config)
+    written = left_to_code(placed(config, directory) if directory else config)
     with explained(written):
         return _Builder(written, callbacks, arguments)
 
