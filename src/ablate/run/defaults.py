@@ -1,5 +1,6 @@
 """Defaults that can't be written as YAML: marked in a resolved config, built as they are."""
 
+import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,7 +111,7 @@ def _is_odd(value: Any) -> bool:
         plain = "class_path" in value
         return not plain and any(_is_odd(item) for item in vars(value).values())
     if type(value) is dict:
-        return any(type(key) not in _SCALARS or _is_odd(item) for key, item in value.items())
+        return any(type(key) is not str or _is_odd(item) for key, item in value.items())
     if type(value) is list:
         return any(_is_odd(item) for item in value)
     return type(value) not in _SCALARS
@@ -122,7 +123,8 @@ def _is_read_again(owner: Any, name: str, value: Any) -> bool:
         parser = _parser_of(owner, name)
         alone = Namespace(**{name: value})  # type: ignore[no-untyped-call]
         text = parser.dump(alone, skip_unset=False)
-        return _equal(parser.parse_object(yaml.safe_load(text)).get(name), value)
+        stored = json.loads(json.dumps(yaml.safe_load(text)))  # where every key becomes text
+        return _equal(parser.parse_object(stored).get(name), value)
     except (ArgumentError, AttributeError, TypeError, ValueError, yaml.YAMLError):
         return False
 
