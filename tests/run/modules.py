@@ -36,6 +36,24 @@ class LogsAtEpochEnd(Toy):
         self.log("epochs_done", float(self.current_epoch + 1))
 
 
+class LogsNowAndThen(Toy):
+    """Logs metrics of both phases in every other epoch only, and some in the first alone."""
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        if self.current_epoch % 2 == 0:
+            self.log("train_even", float(self.current_epoch), on_step=False, on_epoch=True)
+        if self.current_epoch == 0:
+            self.log("train_first", 1.0)
+        return super().training_step(batch, index)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        super().validation_step(batch, index)
+        if self.current_epoch % 2 == 0:
+            self.log("val_even", float(self.current_epoch))
+        if self.current_epoch == 0:
+            self.log("val_first", 1.0)
+
+
 class LogsOneNameTwice(Toy):
     """Logs a metric of the same name in training and in validation."""
 

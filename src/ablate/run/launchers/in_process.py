@@ -82,6 +82,7 @@ class InProcessLauncher:
 
     def _do(self, job: Job, group: _Group, handle: Handler) -> None:
         from ablate.run.execute import execute  # noqa: PLC0415 - torch, only when used
+        from ablate.run.failures import outcome_of  # noqa: PLC0415
         from ablate.run.isolation import pristine  # noqa: PLC0415
 
         def channel(event: Event) -> Decision:
@@ -95,6 +96,10 @@ class InProcessLauncher:
         if group.verdict is not None:
             raise _Killed
         if isinstance(job, Run):
-            Path(job.directory).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(job.directory).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                channel(Finished(job.id, outcome_of(error, job, interrupted=False)))
+                return
         with pristine():
             execute(job, channel, self.facts(), lambda: group.interrupted)
