@@ -27,7 +27,11 @@ class _Group:
 
 
 class InProcessLauncher:
-    """Runs jobs in this process, one after the other, when polled; for tests and debugging."""
+    """Runs jobs in this process, one after the other, when polled; for tests and debugging.
+
+    The runs share the state of the modules that they import, as no worker's runs do: class
+    attributes, caches, generators of their own. What torch and Python hold is given back.
+    """
 
     slots = 1
 
