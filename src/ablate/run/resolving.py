@@ -1,6 +1,7 @@
 """Fill in every default of configurations, on a launcher's workers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from ablate.errors import RunError, SpecError
@@ -11,19 +12,25 @@ from ablate.spec import AblationStudy, Arm, Study
 
 
 def resolve_all(
-    launcher: Launcher, configs: Sequence[Mapping[str, Any]]
+    launcher: Launcher,
+    configs: Sequence[Mapping[str, Any]],
+    cli: str | None = None,
+    declared: Sequence[Collection[str]] = (),
 ) -> list[dict[str, Any] | SpecError]:
     """Resolve configs on the launcher's workers, in order; a refused one gives its error.
 
-    Raises RunError if a worker dies.
+    `declared` has the paths that are declared for each of them. Raises RunError if a worker dies.
     """
-    jobs = [Resolve(number, dict(config)) for number, config in enumerate(configs)]
+    jobs = [
+        Resolve(number, dict(config), cli, tuple(paths))
+        for number, (config, paths) in enumerate(zip_longest(configs, declared, fillvalue=()))
+    ]
     return [_resolved(events) for events in do_all(launcher, jobs)]
 
 
 def resolve_base(study: Study, launcher: Launcher) -> dict[str, Any]:
     """Resolve the config of a study without any change; raise SpecError if it does not hold."""
-    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])])
+    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])], study.cli)
     if isinstance(base, SpecError):
         raise SpecError(f"{study.source}: {base}")
     return base
@@ -34,7 +41,12 @@ def resolve_arms(
 ) -> dict[str, dict[str, Any]]:
     """Resolve the configs of arms, by name; raise SpecError if one does not hold."""
     seed = study.seeds[0]
-    outcomes = resolve_all(launcher, [study.configured(arm.changes, seed) for arm in arms])
+    outcomes = resolve_all(
+        launcher,
+        [study.configured(arm.changes, seed) for arm in arms],
+        study.cli,
+        [arm.changes for arm in arms],
+    )
     resolved = {}
     for arm, outcome in zip(arms, outcomes, strict=True):
         if isinstance(outcome, SpecError):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ablate.errors import NotFoundError, SpecError
-from ablate.spec import configs, designs, paths
+from ablate.spec import configs, designs, entries, paths
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
 from ablate.spec.fields import SEEDS_END, Changes, Components
 from ablate.spec.files import Place, beside, find, read_yaml
@@ -45,6 +45,16 @@ class WrittenStudy(Generic[Spec]):
     def config_files(self) -> tuple[Path, ...]:
         """Return the config files the study is based on, later ones over earlier ones."""
         return tuple(self._file(name) for name in self.spec.config if isinstance(name, str))
+
+    @property
+    def entry(self) -> str | None:
+        """Where the entry that the study names is found, None for plain LightningCLI."""
+        return entries.located(self.spec.cli, self.folder)
+
+    @property
+    def recorded_entry(self) -> str | None:
+        """The entry as it is recorded, None for plain LightningCLI."""
+        return None if self.entry is None else self.spec.cli
 
     def prepare(self, profile: str, overrides: Changes | None = None) -> Study:
         """Apply a profile and overrides; raise SpecError if they do not hold.
@@ -160,6 +170,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         name=study.name,
         definition=SearchDefinition(
             config=base.config,
+            cli=study.recorded_entry,
             profile=base.profile,
             profile_changes=base.profile_changes,
             seeds=_seeds(study, base),
@@ -174,6 +185,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             enqueue=spec.enqueue,
         ),
         source=base.source,
+        cli=study.entry,
     )
     try:
         space = prepared.space
@@ -233,6 +245,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         name=study.name,
         definition=AblationDefinition(
             config=base.config,
+            cli=study.recorded_entry,
             profile=base.profile,
             profile_changes=base.profile_changes,
             seeds=seeds,
@@ -248,6 +261,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             tune=_tuning(study, spec, seeds, profile.budget if profile else None),
         ),
         source=base.source,
+        cli=study.entry,
         allow=spec.allow,
         tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
     )
