@@ -18,6 +18,7 @@ from .conftest import Project, replay, search
 LIBRARY = '''
 import json
 import os
+from pathlib import Path
 
 import toy
 from lightning.pytorch import Callback
@@ -140,7 +141,8 @@ def native(project: Project, script: str, *options: str) -> list[str]:
     notes = project.folder / "notes.json"
     given = [sys.executable, script, *options, "--config", "configs/toy.yaml"]
     environment = {**os.environ, "NOTES": str(notes), "PYTHONPATH": str(project.folder)}
-    subprocess.run(given, check=True, timeout=300, env=environment, capture_output=True)
+    done = subprocess.run(given, timeout=300, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     losses: list[str] = json.loads(notes.read_text())
     return losses
 
@@ -275,8 +277,8 @@ def test_an_entry_of_a_package_from_a_database_is_run_only_if_it_is_trusted(own:
             "not the one of its LightningCLI",
         ),
         (
-            "from library import MyCLI\n"
-            "cli = MyCLI(run=False)\ncli.trainer.fit(cli.model, cli.datamodule, ckpt_path='a.ckpt')",
+            "from library import MyCLI\ncli = MyCLI(run=False)\n"
+            "cli.trainer.fit(cli.model, cli.datamodule, ckpt_path='a.ckpt')",
             "ckpt_path: a run begins at its own beginning, not at a.ckpt",
         ),
         ("import nowhere_at_all", r"No module named 'nowhere_at_all' \(broken.py, line 1\)"),

@@ -15,7 +15,8 @@ _KEY = re.compile(r"[^.\[\]]+")
 def merged(configs: Sequence[Config]) -> dict[str, Any]:
     """Lay configs over each other: mappings merge, everything else is replaced.
 
-    A section whose `class_path` changes starts anew, as with several `--config` options.
+    What stands under `KEY+` is appended to the list at `KEY`, as with several `--config` options.
+    A section whose `class_path` changes starts anew.
     """
     result: dict[str, Any] = {}
     for config in configs:
@@ -28,13 +29,24 @@ def _laid_over(base: Any, top: Any) -> Any:
         return paths.fresh(top)
     if top.get("class_path", base.get("class_path")) != base.get("class_path"):
         return paths.fresh(top)
-    return {
-        **base,
-        **{
-            key: _laid_over(base[key], value) if key in base else paths.fresh(value)
-            for key, value in top.items()
-        },
-    }
+    result = dict(base)
+    for key, value in top.items():
+        plain = str(key).removesuffix("+")
+        if plain != key and (plain in result or key in result):
+            place = plain if plain in result else key
+            result[place] = [*_listed(result[place]), *_listed(paths.fresh(value))]
+        elif key in result:
+            result[key] = _laid_over(result[key], value)
+        else:
+            result.pop(f"{key}+", None)
+            result[key] = paths.fresh(value)
+    return result
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
 
 
 def apply(config: dict[str, Any], changes: Changes, where: str) -> None:

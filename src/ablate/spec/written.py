@@ -11,6 +11,7 @@ from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefi
 from ablate.spec.fields import SEEDS_END, Changes, Components
 from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
+from ablate.spec.native import NativeConfig, native_config, read_config
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
@@ -69,7 +70,20 @@ class WrittenStudy(Generic[Spec]):
 
     def read(self, config: str | Mapping[str, Any]) -> dict[str, Any]:
         """Read a config that the study names, or holds."""
-        return read_yaml(self._file(config)) if isinstance(config, str) else paths.fresh(config)
+        return self._native(config).config
+
+    def left_out(self) -> tuple[str, ...]:
+        """Name the sections of other subcommands that configs of the study have, by file."""
+        return tuple(
+            f"{self._file(config) if isinstance(config, str) else self.where}: {section}"
+            for config in self.spec.config
+            for section in self._native(config).left_out
+        )
+
+    def _native(self, config: str | Mapping[str, Any]) -> NativeConfig:
+        if isinstance(config, str):
+            return read_config(self._file(config))
+        return native_config(config, self.folder, f"{self.where}: config")
 
     def _file(self, name: str) -> Path:
         return beside(self.folder, name)
@@ -221,7 +235,7 @@ def _point(
         space.check(entry, f"{study.where}: enqueue")
         return dict(entry)
     path = beside(study.folder, entry)
-    config = read_yaml(path)
+    config = read_config(path).config
     configs.apply(config, changes, str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(

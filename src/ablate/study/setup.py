@@ -68,6 +68,8 @@ class Request:
         study = written.prepare(self.profile or facts.profile, self.overrides)
         chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
+        for section in written.left_out():
+            self.say(f"left out: {section}; a run fits")
         for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
         return study
