@@ -6,6 +6,9 @@ from typing import Any
 from ablate.errors import SpecError
 
 Key = str | int
+CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+"""The keys that describe an object: its class, and what it is built with."""
+
 _STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
 
@@ -82,6 +85,8 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
         section = isinstance(key, str) and isinstance(keys[depth + 1], str)
         if section and isinstance(node, dict) and node.get(key) is None:
             node[key] = {}
+        elif _is_named_class(node, key) and keys[depth + 1] in CLASS_KEYS:
+            node[key] = {"class_path": node[key]}
         node = _step(node, key, keys[: depth + 1])
     last = keys[-1]
     if isinstance(last, str) and isinstance(node, dict):
@@ -89,6 +94,11 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
     else:
         _step(node, last, keys)
         node[last] = value
+
+
+def _is_named_class(node: Any, key: Key) -> bool:
+    """Say whether there is a text, which may be a class that is named without arguments."""
+    return isinstance(node, dict) and isinstance(node.get(key), str)
 
 
 def _step(node: Any, key: Key, keys: tuple[Key, ...]) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ablate.spec import configs, paths
@@ -18,13 +19,15 @@ from ablate.spec.tuning import tuned_name
 class _Prepared:
     """What both kinds of study have; `source` names the files of the config, for messages.
 
-    `cli` is where the entry that the definition names is found here, None for plain LightningCLI.
+    `cli` is where the entry that the definition names is found here, None for plain LightningCLI;
+    `folder` is where the study itself lies.
     """
 
     name: str
     definition: SearchDefinition | AblationDefinition
     source: str
     cli: str | None = field(default=None, kw_only=True)
+    folder: Path = field(default=Path(), kw_only=True)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -116,6 +119,7 @@ class AblationStudy(_Prepared):
             ),
             source=f"{self.source}: arms.{arm.name}",
             cli=self.cli,
+            folder=self.folder,
         )
 
 
