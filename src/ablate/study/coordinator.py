@@ -29,7 +29,7 @@ from ablate.run import (
     Started,
     WorkerFacts,
 )
-from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
+from ablate.spec import Cause, Objective, Outcome, Status, Study
 from ablate.store import Environment, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.study.folders import RunFolders
 from ablate.study.known_runs import KnownRun
@@ -289,7 +289,7 @@ class Coordinator:
         if trial.plan.resolved:
             self._start_run(trial, attempt, config)
             return
-        job = Resolve(self._next_job(), config)
+        job = Resolve(self._next_job(), config, self._context.study.cli)
         trial.state = Resolving(job.id, attempt)
         self._submit(job)
 
@@ -302,7 +302,7 @@ class Coordinator:
             self._end_trial(trial, outcome)
             return
         assert state.config is not None  # noqa: S101 - a worker has said it before
-        equal = self._curves.get(content_hash(state.config))
+        equal = self._curves.get(self._context.study.hash_of(state.config))
         facts = self._context.facts
         if equal and self._source.supervised and irreproducible(state.config, facts) is None:
             other, reports = equal
@@ -317,7 +317,7 @@ class Coordinator:
         """Hand a resolved run to a worker; it is recorded when the worker has begun it."""
         plan, context, seed = trial.plan, self._context, trial.seed
         assert seed is not None  # noqa: S101 - a trial after its last seed has ended
-        config_hash = content_hash(config)
+        config_hash = context.study.hash_of(config)
         folder = context.folders.of(plan.number, config_hash)
         known = self._known.get((plan.number, seed))
         same_code = known is None or known.code_version == context.code_version
@@ -351,6 +351,7 @@ class Coordinator:
             supervised=self._source.supervised,
             resume=resume,
             checkpoint_every=self._limits.checkpoint,
+            cli=context.study.cli,
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)
