@@ -25,7 +25,7 @@ def resolve_base(study: Study, launcher: Launcher) -> dict[str, Any]:
     """Resolve the config of a study without any change; raise SpecError if it does not hold."""
     (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])])
     if isinstance(base, SpecError):
-        raise SpecError(f"{study.source}: {base}")
+        raise base.at(str(study.source))
     return base
 
 
@@ -38,22 +38,27 @@ def resolve_arms(
     resolved = {}
     for arm, outcome in zip(arms, outcomes, strict=True):
         if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: arms.{arm.name}: {outcome}")
+            raise outcome.at(f"{study.name}: arms.{arm.name}")
         resolved[arm.name] = outcome
     return resolved
 
 
-def refusal(events: Sequence[Event]) -> str:
-    """Say why a configuration was refused, by its events; raise RunError if the worker died."""
+def refusal(events: Sequence[Event]) -> SpecError:
+    """Say why a configuration was refused; raise RunError if the worker died."""
     last = events[-1]
     if isinstance(last, Lost):
         raise RunError(f"a worker died while trying a configuration: {last.reason}")
     assert isinstance(last, Finished)  # noqa: S101
-    return last.outcome.reason or "it does not resolve"
+    reason, raised = last.outcome.reason or "it does not resolve", last.raised
+    if raised and raised.frame:
+        reason += f" ({raised.frame})"
+    error = SpecError(reason)
+    error.traceback = raised.traceback if raised else None
+    return error
 
 
 def _resolved(events: Sequence[Event]) -> dict[str, Any] | SpecError:
     for event in events:
         if isinstance(event, Resolved):
             return event.config
-    return SpecError(refusal(events))
+    return refusal(events)

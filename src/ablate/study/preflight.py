@@ -37,7 +37,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: space.{path} at {point[path]!r}: {outcome}")
+            raise outcome.at(f"{study.name}: space.{path} at {point[path]!r}")
         if not paths.has(outcome, path):
             known = [
                 key for key in paths.flatten(outcome) if key.split(".")[0] == path.split(".")[0]
@@ -95,7 +95,7 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
     for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
-            raise SpecError(f"{where}: {refusal(events)}")
+            raise refusal(events).at(where)
         probes.append(
             Probe(
                 job.config,

@@ -222,6 +222,7 @@ def run(
                 known=known_runs(store, study),
                 standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
+                on_failure=request.on_failure,
             ).run()
         return summary(study, store, already_done=False)
 
