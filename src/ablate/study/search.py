@@ -199,7 +199,6 @@ def run(
             if past:
                 request.say(f"continuing: {len(past)} trials are stored")
             asker = Asker(
-                name=study.name,
                 space=study.space,
                 direction=definition.objective.direction,
                 window=definition.window,
