@@ -50,8 +50,9 @@ def find_among(name: str, bases: Sequence[type]) -> Any | Missing | None:
 
 def accepted(target: Any, argument: str) -> list[type]:
     """List the classes of which an argument of a class or function may hold objects."""
+    made_by = getattr(target, "__init__") if isinstance(target, type) else target  # noqa: B009
     try:
-        hints = typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
+        hints = typing.get_type_hints(made_by)
     except Exception:  # noqa: BLE001 - an annotation may be any expression
         return []
     return list(_classes(hints.get(argument)))
