@@ -56,6 +56,7 @@ def replay(
     allow: options.Allow = None,
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -75,6 +76,7 @@ def replay(
                 storage=storage,
                 results=results,
                 workers=workers,
+                threads=threads,
                 quiet=quiet,
             ),
             as_json,
@@ -91,6 +93,7 @@ def replay(
             profile=profile,
             set=changes,
             workers=workers,
+            threads=threads,
             quiet=quiet,
         )
         show_matrix(laid_out, as_json)
@@ -106,6 +109,7 @@ def replay(
         profile=profile,
         set=changes,
         workers=workers,
+        threads=threads,
         quiet=quiet,
     )
     if as_json:

@@ -36,6 +36,7 @@ def search(
     profile: options.Profile = None,
     overrides: options.Overrides = None,
     workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -49,6 +50,7 @@ def search(
         profile=profile,
         set=options.parse_overrides(overrides),
         workers=workers,
+        threads=threads,
         quiet=quiet,
     )
     if as_json:

@@ -12,6 +12,7 @@ from ablate.spec.fields import SEEDS_END, Changes, Components
 from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
+from ablate.spec.project import import_folders
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
@@ -45,6 +46,10 @@ class WrittenStudy(Generic[Spec]):
     def config_files(self) -> tuple[Path, ...]:
         """Return the config files the study is based on, later ones over earlier ones."""
         return tuple(self._file(name) for name in self.spec.config if isinstance(name, str))
+
+    def import_folders(self) -> tuple[Path, ...]:
+        """Return the folders that modules are imported from: its own, its configs', their roots."""
+        return import_folders([self.folder, *(file.parent for file in self.config_files())])
 
     def prepare(self, profile: str, overrides: Changes | None = None) -> Study:
         """Apply a profile and overrides; raise SpecError if they do not hold.

@@ -2,7 +2,10 @@
 
 import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ablate.errors import NotFoundError, RequestError
@@ -19,13 +22,33 @@ def check_imports(config: dict[str, Any], study: str, allowed: Sequence[str]) ->
     own files in this folder name.
     """
     trusted = TRUSTED | set(allowed) | set(_named_here(study))
-    for path, value in paths.flatten(config).items():
-        root = str(value).split(".")[0]
-        if _may_import(path, value) and root not in trusted:
-            raise RequestError(
-                f"the stored config of {study} imports {value} at {path}, which is not a trusted "
-                f"package; if you trust it, add: --allow-import {root}"
-            )
+    with importing_from(folders_here(study)):
+        for path, value in paths.flatten(config).items():
+            root = str(value).split(".")[0]
+            if _may_import(path, value) and root not in trusted:
+                raise RequestError(
+                    f"the stored config of {study} imports {value} at {path}, which is not a "
+                    f"trusted package; if you trust it, add: --allow-import {root}"
+                )
+
+
+def folders_here(study: str) -> tuple[Path, ...]:
+    """Return the folders that a study's own files in this folder are imported from, if any."""
+    try:
+        return read_study(study).import_folders()
+    except (NotFoundError, RequestError):
+        return ()
+
+
+@contextmanager
+def importing_from(folders: Sequence[Path]) -> Iterator[None]:
+    """Import modules in this process as workers do: from the current folder, then from others."""
+    before = list(sys.path)
+    sys.path[:0] = list(dict.fromkeys([str(Path.cwd()), *map(str, folders)]))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _may_import(path: str, value: Any) -> bool:

@@ -54,13 +54,14 @@ def audit(
     run under the present definition is checked too. Raises RequestError if the request is wrong.
     """
     check_codes(allow)
+    definition = written(study)
     with (
         requested(
             storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
         ) as request,
-        request.launched() as launcher,
+        request.launched(definition.import_folders()) as launcher,
     ):
-        prepared = request.prepare(written(study), launcher)
+        prepared = request.prepare(definition, launcher)
         found = audit_study(prepared, launcher, request, allow, probes=not static)
     declared = prepared.allow if isinstance(prepared, AblationStudy) else {}
     recorded = mark_allowed(audit_recorded(prepared, request.storage), allow, declared)

@@ -55,6 +55,7 @@ def confirm(
     storage: str | None = None,
     results: str | Path = "results",
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> ConfirmResult:
     """Run the `top` best trials of a search again, with as many `seeds` that it never used.
@@ -62,7 +63,9 @@ def confirm(
     The runs belong to an ablation called `STUDY-confirm`, and none is made twice. Raises
     RequestError, with nothing written, if the request is wrong, and Interrupted when stopped.
     """
-    with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:
+    with requested(
+        storage=storage, results=results, workers=workers, threads=threads, quiet=quiet
+    ) as request:
         summary = studies.confirm(study, request, top, seeds, allow_import)
         with Store.open(request.storage, create=False) as store:
             frames = analysis.load_ablation(store, summary.study)

@@ -60,6 +60,7 @@ def matrix(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> MatrixResult:
     """Lay out what `replay` with the same arguments would run; nothing is trained or written.
@@ -68,7 +69,12 @@ def matrix(
     """
     check_codes(allow)
     with requested(
-        storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
+        storage=storage,
+        profile=profile,
+        overrides=set,
+        workers=workers,
+        threads=threads,
+        quiet=quiet,
     ) as request:
         laid_out = lay_out(subject_of(study, request, Cells(arms, seeds), allow_import), request)
     return MatrixResult(**vars(laid_out))

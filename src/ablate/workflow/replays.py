@@ -94,6 +94,7 @@ def replay(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> ReplayResult:
     """Run every arm with every seed, as far as that has not been done.
@@ -111,6 +112,7 @@ def replay(
         profile=profile,
         overrides=set,
         workers=workers,
+        threads=threads,
         quiet=quiet,
     ) as request:
         subject = subject_of(study, request, Cells(arms, seeds), allow_import)
@@ -123,7 +125,7 @@ def replay(
 
 def replay_study(subject: Subject, request: Request, allow: Sequence[str]) -> ReplaySummary:
     """Try every arm, audit them, tune them if the study says so, and run what is left."""
-    with request.launched() as launcher:
+    with subject.launched(request) as launcher:
         study = subject.prepare(request, launcher)
         configs = resolved_configs(study, launcher, request)
         found = audit_before_run(study, configs, launcher, request, allow)

@@ -22,6 +22,7 @@ def requested(
     profile: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> Iterator[Request]:
     """Make a request whose progress is shown while the block runs."""
@@ -32,6 +33,7 @@ def requested(
             profile=profile,
             overrides=overrides or {},
             workers=default_workers() if workers is None else workers,
+            threads=threads,
             say=progress.say,
             on_tick=progress.show,
         )

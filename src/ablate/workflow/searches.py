@@ -63,6 +63,7 @@ def search(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> SearchResult:
     """Run a search, or continue it, until its budget is met.
@@ -82,6 +83,7 @@ def search(
         profile=profile,
         overrides=set,
         workers=workers,
+        threads=threads,
         quiet=quiet,
     ) as request:
         summary = studies.search(written(study), request, budget)

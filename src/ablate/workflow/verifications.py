@@ -96,6 +96,7 @@ def verify(
     storage: str | None = None,
     results: str | Path = "results",
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
 ) -> VerifyResult:
     """Run the recorded trial `STUDY/NUMBER` again with its seeds and compare every metric value.
@@ -103,5 +104,7 @@ def verify(
     Values must agree bit for bit, on other hardware to 1 %, unless a relative `tolerance` is given.
     Raises RequestError, with nothing written, if the request is wrong.
     """
-    with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:
+    with requested(
+        storage=storage, results=results, workers=workers, threads=threads, quiet=quiet
+    ) as request:
         return VerifyResult(**vars(studies.verify(trial, request, tolerance, allow_import)))
