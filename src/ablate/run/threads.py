@@ -3,6 +3,7 @@
 import statistics
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ def step_seconds(config: dict[str, Any], threads: int) -> dict[str, Any]:
         cli.trainer.callbacks = [clock]  # type: ignore[attr-defined]
         if any(parameter.requires_grad for parameter in cli.model.parameters()):
             cli.trainer.fit(cli.model, datamodule=cli.datamodule)
-    steps = [
-        end - start
-        for start, end in zip(clock.ends[_WARM_UP:], clock.ends[_WARM_UP + 1 :], strict=False)
-    ]
-    return {"seconds": statistics.median(steps) if steps else None}
+    steps = [end - start for start, end in pairwise(clock.ends)]
+    settled = steps[min(_WARM_UP, len(steps) // 2) :]
+    return {"seconds": statistics.median(settled) if settled else None}

@@ -71,8 +71,7 @@ class Request:
             else:
                 launcher = self.launcher(self.workers)
             try:
-                if recorded is not None and self.threads is None:
-                    say_threads(launcher, recorded, self.say)
+                say_threads(launcher, self.threads, recorded, self.say)
                 yield launcher
             finally:
                 launcher.close()

@@ -50,16 +50,18 @@ def _from_environment() -> int | None:
     return int(first) if first.isdigit() and int(first) > 0 else None
 
 
-def say_threads(launcher: Launcher, recorded: int, say: Callable[[str], None]) -> None:
-    """Say that a study keeps its number of threads, or that its workers can't have it."""
-    now = launcher.facts().threads
-    if now != recorded:
-        say(
-            f"the recorded runs computed on {recorded} threads and these will on {now}: "
-            "values may differ in the last digits"
-        )
-    elif recorded != 1:
-        say(f"{recorded} threads per worker, as recorded")
+def say_threads(
+    launcher: Launcher, asked: int | None, recorded: int | None, say: Callable[[str], None]
+) -> None:
+    """Say that workers keep to a recorded number of threads, or can't have the one wanted."""
+    wanted = asked or recorded
+    if wanted is None:
+        return
+    if (now := launcher.facts().threads) != wanted:
+        source = "asked for" if asked else "recorded"
+        say(f"{wanted} threads per worker are {source}, but these workers compute on {now}")
+    elif asked is None and wanted != 1:
+        say(f"{wanted} threads per worker, as recorded")
 
 
 def settle_threads(config: dict[str, Any], launcher: Launcher, say: Callable[[str], None]) -> None:
