@@ -18,6 +18,7 @@ from ablate.run.messages import (
     Reported,
     Resolve,
     Resolved,
+    ResumedInexactly,
     Run,
     Started,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Reported",
     "Resolve",
     "Resolved",
+    "ResumedInexactly",
     "Run",
     "Started",
     "WorkerFacts",

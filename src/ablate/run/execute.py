@@ -113,7 +113,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     cli = build(job.config, directory, [watch])
     for name in left_out(cli):
         print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
-    keeper = resume.Keeper(job, checkpoint, watch, earlier)
+    keeper = resume.Keeper(job, checkpoint, watch, channel, earlier)
     cli.trainer.callbacks.insert(0, keeper)  # type: ignore[attr-defined]
     _name_checkpoints(cli.trainer, job.identity)
     resumed_epoch = earlier["epoch"] if earlier else None
@@ -124,7 +124,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     if watch.interrupted:
         return _stopped(job, "interrupted at the end of an epoch")
     if fitted and watch.stopped_at is None and _validation_is_due(cli.trainer, watch):
-        keeper.restore_random(cli.trainer)
+        keeper.restore(cli.trainer)
         _validate(cli)
     watch.require_objective(cli.trainer)
     checkpoint.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""A resumed run gives the same numbers whatever its objects keep, or says that it may not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablate.testing.jobs import model
+from tests.run import stateful
+from tests.run.test_resume import do, killed, resumed
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+
+def serves(how: str, **more: Any) -> dict[str, Any]:
+    """Return changes for data that is served in some way, and a module that takes it."""
+    data = {"class_path": "tests.run.stateful.Serves", "init_args": {"how": how, **more}}
+    return {**model(stateful.Validates, width=4), "data": data}
+
+
+KEPT: dict[str, dict[str, Any]] = {
+    "plain things": model(stateful.KeepsPlainThings),
+    "generators": model(stateful.KeepsGenerators),
+    "tensors": model(stateful.KeepsTensors),
+    "metrics": model(stateful.KeepsMetrics),
+    "manual optimization": {**model(stateful.Adversarial), "optimizer": None},
+    "a callback": {"trainer.callbacks": [{"class_path": "tests.run.stateful.Disturbs"}]},
+    "augmentation by torch in workers": serves("plain", kind="torch", workers=2),
+    "augmentation by numpy in workers": serves("plain", kind="numpy", workers=2),
+    "augmentation by python in workers": serves("plain", kind="python", workers=2),
+    "a generator of the transform": serves("plain", kind="own"),
+    "a generator of the transform in workers": serves("plain", kind="own", workers=2),
+    "a count of the transform": serves("plain", kind="count"),
+    "a stream": serves("stream"),
+    "a stream in workers": serves("stream", workers=2),
+    "a stream of known length": serves("sized stream"),
+    "a sampler with a generator": serves("sampler"),
+    "weights with a generator": serves("weights"),
+    "a batch sampler that counts": serves("batch sampler"),
+    "a list of loaders": serves("list"),
+    "combined loaders": serves("combined"),
+    "an object that collates": serves("collated"),
+    "a loader that keeps its state": serves("remembering"),
+    "several validations": serves("several validations"),
+    "a sanity check of every batch": {
+        **serves("several validations"),
+        "trainer.num_sanity_val_steps": -1,
+    },
+    "validation every second epoch": {
+        **serves("several validations"),
+        "trainer.check_val_every_n_epoch": 2,
+    },
+    "loaders made anew": {**serves("redrawn"), "trainer.reload_dataloaders_every_n_epochs": 1},
+    "loaders made anew every second epoch": {
+        **serves("redrawn"),
+        "trainer.reload_dataloaders_every_n_epochs": 2,
+    },
+    "validation amid epochs": {**serves("several validations"), "trainer.val_check_interval": 0.5},
+    "accumulation over the end": {
+        **serves("plain", kind="own"),
+        "trainer.accumulate_grad_batches": 3,
+    },
+}
+BASE = {"trainer.callbacks": None, "trainer.enable_checkpointing": False, "trainer.max_epochs": 5}
+
+
+@pytest.mark.parametrize("changes", KEPT.values(), ids=KEPT.keys())
+def test_a_resumed_run_gives_the_same_numbers(tmp_path: Path, changes):
+    changes = {**BASE, **changes}
+    whole = do(tmp_path / "whole", changes)
+    assert whole.status() == "complete"
+    killed(tmp_path / "broken", 1, changes)
+    killed(tmp_path / "broken", 3, changes, resume=True)
+    record = resumed(tmp_path / "broken", changes)
+    assert record.reports() == whole.reports()
