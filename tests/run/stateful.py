@@ -27,7 +27,7 @@ from torchmetrics import MeanMetric, MetricCollection, SumMetric
 
 from ablate.testing.toy import Points, Toy
 
-Transition = namedtuple("Transition", ["state", "reward"])  # noqa: PYI024 - as people write it
+Transition = namedtuple("Transition", ["state", "reward"])
 
 
 class Phase(Enum):
@@ -135,10 +135,10 @@ class KeepsGenerators(Notes):
         self.twister = np.random.Generator(np.random.MT19937(1))
         self.torch_generator = torch.Generator().manual_seed(0)
         hidden = random.Random(1)
-        self.draw = lambda: hidden.random()
+        self.draw = lambda: 2 * hidden.random()
         self.bound = random.Random(2).random
 
-    def note(self, loss: Tensor) -> float:  # noqa: ARG002
+    def note(self, loss: Tensor) -> float:
         return float(
             self.python.random()
             + self.numpy.random()
@@ -307,7 +307,8 @@ class Curriculum(Sampler[list[int]]):
         return iter([order[at : at + size] for at in range(0, self.length, size)])
 
     def __len__(self) -> int:
-        return -(-self.length // (4 + max(self.epoch, 1)))
+        size = 4 + max(self.epoch, 1)
+        return (self.length + size - 1) // size
 
 
 class Remembers(DataLoader):
@@ -350,7 +351,7 @@ class Serves(Points):
             data, num_workers=self.workers, persistent_workers=self.persistent, **more
         )
 
-    def train_dataloader(self) -> Any:
+    def train_dataloader(self) -> Any:  # noqa: PLR0911
         self.served += 1
         own = torch.Generator().manual_seed(9)
         data = self.noisy
@@ -445,5 +446,30 @@ class Endless(Notes):
             number += 1.0
             yield number
 
-    def note(self, loss: Tensor) -> float:  # noqa: ARG002
+    def note(self, loss: Tensor) -> float:
         return next(self.numbers)
+
+
+class HandsOut(Points):
+    """Hands out its tensors by workers that persist, in an order of the process's generator."""
+
+    def __init__(self) -> None:
+        super().__init__(count=32, batch_size=8)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(
+            self.train, batch_size=8, shuffle=True, num_workers=1, persistent_workers=True
+        )
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(self.val, batch_size=8, num_workers=1, persistent_workers=True)
+
+
+class BuildsBy(Toy):
+    """Builds a table from something outside of its configuration."""
+
+    value = 1.0
+
+    def __init__(self) -> None:
+        super().__init__(width=4)
+        self.table = [torch.full((50_000,), self.value)]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from ablate.testing.jobs import model
+from ablate.run import ResumedInexactly
+from ablate.testing.jobs import Record, model
 from tests.run import stateful
 from tests.run.test_resume import do, killed, resumed
 
@@ -73,3 +74,51 @@ def test_a_resumed_run_gives_the_same_numbers(tmp_path: Path, changes):
     killed(tmp_path / "broken", 3, changes, resume=True)
     record = resumed(tmp_path / "broken", changes)
     assert record.reports() == whole.reports()
+
+
+INEXACT = {
+    "a Python generator": (model(stateful.Endless), "model.numbers"),
+    "persistent workers": (serves("plain", workers=1, persistent=True), "train_dataloader"),
+}
+
+
+class TestInexact:
+    def broken(self, directory: Path, changes, **more: Any) -> Record:
+        changes = {**BASE, **changes, "trainer.max_epochs": 2}
+        killed(directory, 1, changes)
+        return resumed(directory, changes, **more)
+
+    @pytest.mark.parametrize(("changes", "what"), INEXACT.values(), ids=INEXACT.keys())
+    def test_a_run_says_what_could_not_be_kept(self, tmp_path, changes, what, capfd):
+        record = self.broken(tmp_path, changes)
+        (event,) = [event for event in record.events if isinstance(event, ResumedInexactly)]
+        assert [reason.split()[0] for reason in event.reasons] == [what]
+        assert f"not exact: {what}" in capfd.readouterr().err
+
+    def test_a_run_that_must_be_exact_starts_afresh(self, tmp_path):
+        changes, _ = INEXACT["a Python generator"]
+        record = self.broken(tmp_path / "broken", changes, exact=True)
+        assert record.built().resumed_epoch is None
+        whole = do(tmp_path / "whole", {**BASE, **changes, "trainer.max_epochs": 2})
+        assert record.reports() == whole.reports()
+
+    def test_a_run_that_can_be_exact_continues(self, tmp_path):
+        record = self.broken(tmp_path, model(stateful.KeepsGenerators), exact=True)
+        assert record.built().resumed_epoch == 1
+        assert "ResumedInexactly" not in record.kinds()
+
+    def test_workers_that_only_hand_out_tensors_may_persist(self, tmp_path):
+        data = {"class_path": "tests.run.stateful.HandsOut"}
+        changes = {"data": data, "trainer.num_sanity_val_steps": 2}
+        record = self.broken(tmp_path / "broken", changes, exact=True)
+        assert record.built().resumed_epoch == 1
+        whole = do(tmp_path / "whole", {**BASE, **changes, "trainer.max_epochs": 2})
+        assert record.reports() == whole.reports()
+
+    def test_what_is_built_otherwise_is_noticed(self, tmp_path, monkeypatch):
+        changes = {**BASE, **model(stateful.BuildsBy), "trainer.max_epochs": 2}
+        killed(tmp_path, 1, changes)
+        monkeypatch.setattr(stateful.BuildsBy, "value", 2.0)
+        record = resumed(tmp_path, changes)
+        (event,) = [event for event in record.events if isinstance(event, ResumedInexactly)]
+        assert event.reasons == ["model.table is not built as it was before"]

@@ -31,7 +31,7 @@ from ablate.spec.hashing import content_hash
 FILE = "resume.ckpt"
 _KEY = "ablate"
 _SHARE = 0.05
-"""The part of a run's time that checkpoints may take, however often they are asked for."""
+"""The part of a run's time that checkpoints may take, unless one is asked for at every epoch."""
 
 
 class NotExact(Exception):  # noqa: N818 - an outcome, not a mistake
@@ -181,7 +181,8 @@ class Keeper(Callback):
     def _write(self, trainer: Trainer) -> None:
         """Write the checkpoint if it is due."""
         if not self._watch.interrupted:
-            if time.monotonic() - self._last < max(self._every, self._cost / _SHARE):
+            wait = max(self._every, self._cost / _SHARE) if self._every else 0.0
+            if time.monotonic() - self._last < wait:
                 return
             if not self._ended and not run_objects.loaders_are_new(trainer):
                 return

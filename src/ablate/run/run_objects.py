@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
@@ -82,7 +81,7 @@ def loaders_are_new(trainer: Trainer) -> bool:
     every = trainer.reload_dataloaders_every_n_epochs  # type: ignore[attr-defined]
     if not every:
         return True
-    return trainer.current_epoch % every == 0 and trainer.check_val_every_n_epoch == 1  # type: ignore[attr-defined]
+    return trainer.current_epoch % every == 0 and trainer.check_val_every_n_epoch == 1
 
 
 def unknowable(trainer: Trainer, *, between_epochs: bool) -> list[str]:
@@ -93,13 +92,13 @@ def unknowable(trainer: Trainer, *, between_epochs: bool) -> list[str]:
     ):
         found.append("loaders are made anew in other epochs (reload_dataloaders_every_n_epochs)")
     for name in LOADERS:
-        for loader in _flattened(getattr(trainer, name)):
-            if _has_persistent_workers(loader) and not _draws_nothing(loader):
-                found.append(
-                    f"{name} has persistent workers, whose generators and copies of the dataset "
-                    "no checkpoint holds"
-                )
-    return list(dict.fromkeys(found))
+        loaders = _flattened(getattr(trainer, name))
+        if any(_has_persistent_workers(one) and not _draws_nothing(one) for one in loaders):
+            found.append(
+                f"{name} has persistent workers, whose generators and copies of the dataset no "
+                "checkpoint holds"
+            )
+    return found
 
 
 def _flattened(loaders: Any) -> Iterator[Any]:
@@ -123,6 +122,7 @@ def _draws_nothing(loader: DataLoader[Any]) -> bool:
         elif type(dataset) is not TensorDataset:
             return False
     # `seed_everything(workers=True)` sets a function that only seeds.
-    seeds = loader.worker_init_fn
-    only_seeds = seeds is None or getattr(seeds, "__module__", "").startswith("lightning")
+    seeds: Any = loader.worker_init_fn
+    module = getattr(getattr(seeds, "func", seeds), "__module__", "")
+    only_seeds = seeds is None or module.partition(".")[0] in {"lightning", "pytorch_lightning"}
     return only_seeds and loader.collate_fn is default_collate

@@ -13,11 +13,11 @@ import types
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from lightning.fabric.loggers import Logger
+from lightning.fabric.loggers.logger import Logger
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor, nn
@@ -74,6 +74,17 @@ _BARE: Mapping[type, frozenset[str]] = {
     )
 }
 """What objects of a library's class have by themselves; its checkpoint holds what matters."""
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """A loader that says itself how it stands."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go back to a state."""
 
 
 @dataclass(slots=True)
@@ -152,7 +163,7 @@ class Walk:
         is_new = self._marks is not None and self._marks.get(known) != _mark(value)
         return "cell", known, _signature(value), is_new
 
-    def _content(self, value: Any, path: str) -> tuple[str, Any, int]:
+    def _content(self, value: Any, path: str) -> tuple[str, Any, int]:  # noqa: PLR0911, PLR0912
         """Return kind, content and size of something mutable."""
         match value:
             case Tensor():
@@ -178,15 +189,15 @@ class Walk:
                 return self._callable(value, path)
             case types.CellType():
                 return "variable", self.token(value.cell_contents, path), 0
-            case DataLoader() if _is_stateful(value):
+            case DataLoader() if isinstance(value, Stateful):
                 state = self.token(value.state_dict(), f"{path}.state_dict()")
                 return "loader", (state, self._attributes(value, path)), 0
             case CombinedLoader():
                 return "loaders", self.token(tuple(value.flattened), path), 0
         if not _is_walkable(value):
             return self._opaque(value, path)
-        content = name_of(type(value)), self._attributes(value, path)
-        return "object", content, 50 * len(content[1])
+        inside = self._attributes(value, path)
+        return "object", (name_of(type(value)), inside), 50 * len(inside)
 
     def _tensor(self, value: Tensor, path: str) -> tuple[str, Any, int]:
         plain = value.detach()
@@ -254,7 +265,7 @@ class Walk:
 def attributes(value: Any) -> Iterator[tuple[str, Any]]:
     """Yield what an object has by name, its slots included, apart from what a library put there."""
     bare = frozenset().union(*(names for kind, names in _BARE.items() if isinstance(value, kind)))
-    stands_by_itself = isinstance(value, DataLoader) and _is_stateful(value)
+    stands_by_itself = isinstance(value, DataLoader) and isinstance(value, Stateful)
     own = None if stands_by_itself else getattr(value, "__dict__", None)
     if isinstance(own, dict):
         yield from ((name, item) for name, item in list(own.items()) if name not in bare)
@@ -294,7 +305,7 @@ def _is_walkable(value: Any) -> bool:
     return all(base in _TRANSPARENT or _is_open(base) for base in kind.__mro__)
 
 
-def _fixed(value: Any) -> str | None:
+def _fixed(value: Any) -> str | None:  # noqa: PLR0911 - one for each kind
     """Name a value that has no state to keep, so that another in its place is noticed."""
     if isinstance(value, type):
         return name_of(value)
@@ -350,12 +361,6 @@ def _fixed_name(value: Any) -> str:
     return f"{getattr(kind, '__module__', None)}:{name}"
 
 
-def _is_stateful(value: Any) -> bool:
-    return callable(getattr(value, "state_dict", None)) and callable(
-        getattr(value, "load_state_dict", None)
-    )
-
-
 def _signature(value: Any) -> str:
     """Name what an object must agree in to be filled with what another one held."""
     if isinstance(value, Tensor):
@@ -389,7 +394,7 @@ def _bytes_of(value: "np.ndarray[Any, Any]") -> Tensor:
 
 
 def _shown(key: Any, place: int) -> str:
-    return repr(key) if type(key) in LEAVES and len(str(key)) <= 40 else str(place)  # noqa: PLR2004
+    return repr(key) if type(key) in LEAVES and len(str(key)) <= 40 else str(place)
 
 
 def _feed(digest: Any, content: Any) -> None:
@@ -420,7 +425,7 @@ class _Digest(io.RawIOBase):
         self._digest, self._most = hashlib.sha256(), most
         self.size = 0
 
-    def write(self, data: Any) -> int:  # type: ignore[override]
+    def write(self, data: Any) -> int:
         self.size += len(data)
         if self.size > self._most:
             raise OverflowError

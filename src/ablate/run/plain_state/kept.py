@@ -59,7 +59,11 @@ class PlainState:
                     why[path] = f"is a {kind}, has changed and can't be kept"
                 rest[path] = cell
             elif changed or small:
-                kept[path] = (cell.kind, *_copied(cell), path not in roots and self._is_new(path, cell))
+                kept[path] = (
+                    cell.kind,
+                    *_copied(cell),
+                    path not in roots and self._is_new(path, cell),
+                )
                 spare -= 0 if changed else cell.size + len(path) + 100
             else:
                 rest[path] = cell
@@ -81,7 +85,7 @@ class _Restoring:
 
     def __init__(self, state: Mapping[str, Any], graph: Graph, held: Mapping[str, Tensor]) -> None:
         self._kept: Mapping[str, tuple[str, Any, str, bool]] = state["cells"]
-        self._rest: Mapping[str, bytes] = state["rest"]
+        self._rest: Mapping[str, str] = state["rest"]
         self._cells = graph.cells
         self._held = held
         self._objects: dict[str, Any] = {}
@@ -134,7 +138,7 @@ class _Restoring:
         self._objects[path] = made
         return made
 
-    def _fill(self, path: str) -> None:
+    def _fill(self, path: str) -> None:  # noqa: PLR0912 - one for each kind
         """Put into an object what was kept of it."""
         target = self._object(path)
         kind, content, _, _ = self._kept[path]
@@ -165,13 +169,13 @@ class _Restoring:
             case "bytearray", text:
                 target[:] = text.encode("latin-1")
             case "dict", (_, items, more, factory):
-                old = dict(target)
-                new = [(key := self._value(k), self._value(v, old, key)) for k, v in items]
+                before = dict(target)
+                new = [(key := self._value(k), self._value(v, before, key)) for k, v in items]
                 ordered = isinstance(target, collections.OrderedDict)
-                base: type[dict[Any, Any]] = collections.OrderedDict if ordered else dict
-                base.clear(target)
+                kind_of_dict: type[dict[Any, Any]] = collections.OrderedDict if ordered else dict
+                kind_of_dict.clear(target)
                 for key, value in new:
-                    base.__setitem__(target, key, value)
+                    kind_of_dict.__setitem__(target, key, value)
                 if isinstance(target, collections.defaultdict):
                     target.default_factory = self._value(
                         factory, vars_of(target), "default_factory"
@@ -253,6 +257,8 @@ def _put(target: Any, name: str, value: Any) -> None:
         if name in dict(target.named_buffers(recurse=False)):
             setattr(target, name, value)
             return
+        if name not in vars(target) and name in dict(attributes(target)):
+            raise Unrestorable(f"has another {name}")
         vars(target)[name] = value
         return
     object.__setattr__(target, name, value)
@@ -262,23 +268,20 @@ def _fits(cell: Cell, content: Any) -> bool:
     """Say whether an object can be filled in place."""
     match cell.kind, content:
         case "tensor", (_, values):
-            return cell.value.shape == values.shape and cell.value.dtype == values.dtype
+            return bool(cell.value.shape == values.shape and cell.value.dtype == values.dtype)
         case "array", (dtype, shape, _):
-            return (
-                cell.value.dtype.str == dtype
-                and cell.value.shape == tuple(shape)
-                and cell.value.flags.writeable
-            )
+            same = cell.value.dtype.str == dtype and cell.value.shape == tuple(shape)
+            return bool(same and cell.value.flags.writeable)
         case "generator", (name, _):
-            return generators.class_name(cell.value) == name
+            return bool(generators.class_name(cell.value) == name)
         case "deque", (*_, length):
             return bool(cell.value.maxlen == length)
         case (("list" | "set" | "dict" | "object"), (name, *_)):
-            return name_of(type(cell.value)) == name
+            return bool(name_of(type(cell.value)) == name)
     return True
 
 
-def _empty(kind: str, content: Any) -> Any:
+def _empty(kind: str, content: Any) -> Any:  # noqa: PLR0911 - one for each kind
     """Make an object to be filled; of a class of the user's only without calling anything of it."""
     match kind, content:
         case "tensor", (about, values):
@@ -297,13 +300,15 @@ def _empty(kind: str, content: Any) -> Any:
             made = class_of(name, base)
             if issubclass(made, collections.OrderedDict):
                 base = collections.OrderedDict
-            return base.__new__(made)
+            new: Any = base.__new__(made)
+            return new
         case "object", (name, *_):
             made = class_of(name)
             if not is_plain(made):
                 raise Unrestorable(f"is a new {made.__qualname__}, which can't be made again")
-            namespace = issubclass(made, types.SimpleNamespace)
-            return (types.SimpleNamespace if namespace else object).__new__(made)
+            if issubclass(made, types.SimpleNamespace):
+                return types.SimpleNamespace.__new__(made)
+            return object.__new__(made)
     raise Unrestorable(f"is a new {kind}, which can't be made again")
 
 

@@ -36,7 +36,7 @@ def class_of(name: str, below: type = object) -> type:
     return found
 
 
-def frozen(value: Any, token: Callable[[Any, str], Any], path: str) -> Any:
+def frozen(value: Any, token: Callable[[Any, str], Any], path: str) -> Any:  # noqa: PLR0911 - one for each type
     """Write a value that never changes as a token; NotImplemented if it is none.
 
     `token` writes the values inside of it, which may change, by their paths.
@@ -65,7 +65,7 @@ def frozen(value: Any, token: Callable[[Any, str], Any], path: str) -> Any:
     return NotImplemented
 
 
-def thawed(token: Any, value_of: Callable[[Any], Any]) -> Any:
+def thawed(token: Any, value_of: Callable[[Any], Any]) -> Any:  # noqa: PLR0911 - one for each type
     """Make the value of a token; `value_of` makes what is inside. Raises Unrestorable."""
     match token:
         case ("tuple", inner):
@@ -73,7 +73,7 @@ def thawed(token: Any, value_of: Callable[[Any], Any]) -> Any:
         case ("frozenset", inner):
             return frozenset(map(value_of, inner))
         case ("named tuple", name, inner):
-            return tuple.__new__(class_of(name, tuple), map(value_of, inner))  # type: ignore[type-var]
+            return tuple.__new__(class_of(name, tuple), map(value_of, inner))
         case ("enum", name, member):
             return class_of(name, enum.Enum)[member]  # type: ignore[index]
         case ("bytes", text):
