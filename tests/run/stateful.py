@@ -1,11 +1,14 @@
 """Modules, data and callbacks that keep state in every place where people keep it."""
 
+import os
 import random
+import signal
 import types
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -473,3 +476,18 @@ class BuildsBy(Toy):
     def __init__(self) -> None:
         super().__init__(width=4)
         self.table = [torch.full((50_000,), self.value)]
+
+
+class DiesOnce(KeepsPlainThings):
+    """Is killed in its second epoch, the first time."""
+
+    def __init__(self, note: str) -> None:
+        super().__init__()
+        self.note_of_death = note
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        note = Path(self.note_of_death)
+        if self.current_epoch == 2 and note.parent.name == "broken" and not note.exists():
+            note.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().training_step(batch, index)

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ablate.run import ResumedInexactly
-from ablate.testing.jobs import Record, model
+from ablate.run import Built, Finished, LocalLauncher, Reported, ResumedInexactly
+from ablate.run.jobs import do_all
+from ablate.testing.jobs import Record, model, run
 from tests.run import stateful
 from tests.run.test_resume import do, killed, resumed
 
@@ -62,7 +63,7 @@ KEPT: dict[str, dict[str, Any]] = {
         "trainer.accumulate_grad_batches": 3,
     },
 }
-BASE = {"trainer.callbacks": None, "trainer.enable_checkpointing": False, "trainer.max_epochs": 5}
+BASE = {"trainer.callbacks": None, "trainer.enable_checkpointing": False, "trainer.max_epochs": 4}
 
 
 @pytest.mark.parametrize("changes", KEPT.values(), ids=KEPT.keys())
@@ -74,6 +75,25 @@ def test_a_resumed_run_gives_the_same_numbers(tmp_path: Path, changes):
     killed(tmp_path / "broken", 3, changes, resume=True)
     record = resumed(tmp_path / "broken", changes)
     assert record.reports() == whole.reports()
+
+
+def test_a_run_whose_worker_is_killed_gives_the_same_numbers(tmp_path: Path):
+    launcher = LocalLauncher(1)
+    reports = []
+    try:
+        for number, name in enumerate(["whole", "broken"]):
+            folder = tmp_path / name
+            folder.mkdir()
+            changes = {**BASE, **model(stateful.DiesOnce, note=str(folder / "died"))}
+            more = {"metric": None, "checkpoint_every": 0, "resume": True}
+            (events,) = do_all(launcher, [run(number, folder, changes, **more)])
+            assert isinstance(events[-1], Finished)
+            last = max(n for n, event in enumerate(events) if isinstance(event, Built))
+            assert events[last].resumed_epoch == (2 if name == "broken" else None)
+            reports.append([e.metrics for e in events[last:] if isinstance(e, Reported)])
+    finally:
+        launcher.close()
+    assert reports[0] == reports[1]
 
 
 INEXACT = {

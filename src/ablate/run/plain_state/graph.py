@@ -54,6 +54,8 @@ _NOTHING_TO_KEEP = (
     weakref.ReferenceType,
     *(type(make()) for make in (threading.Lock, threading.RLock)),
 )
+_MANY = 1000
+"""From how many tensors on a list of them is one thing."""
 _HEAP_TYPE = 1 << 9
 """The flag of classes that are made at run time: Py_TPFLAGS_HEAPTYPE."""
 _TRANSPARENT = frozenset({object, types.SimpleNamespace, BaseException, Exception})
@@ -211,10 +213,21 @@ class Walk:
 
     def _sequence(self, value: Any, path: str) -> tuple[str, Any, int]:
         items: tuple[Any, ...] = tuple(value)
-        if set(map(type, items)) <= LEAVES:
+        kinds = set(map(type, items))
+        if type(value) is list and kinds == {Tensor} and _is_long_and_alike(items):
+            # As one, for a dataset may have a tensor for every example.
+            shapes = tuple(tuple(item.shape) for item in items)
+            flat = torch.cat([item.reshape(-1) for item in items])
+            return "tensors", (shapes, flat), flat.nbytes
+        if kinds <= LEAVES:
             self._values += len(items)
         else:
-            items = tuple(self.token(item, f"{path}[{n}]") for n, item in enumerate(items))
+            items = tuple(
+                ("tuple", item)
+                if type(item) is tuple and LEAVES.issuperset(map(type, item))
+                else self.token(item, f"{path}[{n}]")
+                for n, item in enumerate(items)
+            )
         more = self._attributes(value, path)
         if isinstance(value, list):
             return "list", (name_of(type(value)), items, more), 20 * len(items)
@@ -386,6 +399,20 @@ def _mark(value: Any) -> int:
     if isinstance(value, (list, dict, set, collections.deque, *generators.GENERATORS)):
         return id(value)
     return 0
+
+
+def _is_long_and_alike(items: tuple[Tensor, ...]) -> bool:
+    if len(items) < _MANY:
+        return False
+    first = items[0]
+    return all(
+        item.dtype == first.dtype
+        and item.device == first.device
+        and item.layout is torch.strided
+        and not item.requires_grad
+        and not item.is_meta
+        for item in items
+    )
 
 
 def _bytes_of(value: "np.ndarray[Any, Any]") -> Tensor:

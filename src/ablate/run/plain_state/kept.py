@@ -2,6 +2,7 @@
 
 import collections
 import hashlib
+import math
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -158,6 +159,10 @@ class _Restoring:
                 old = list(target)
                 target[:] = [self._value(item, old, n) for n, item in enumerate(items)]
                 self._fill_attributes(target, more)
+            case "tensors", (shapes, flat):
+                parts = flat.split([math.prod(shape) for shape in shapes])
+                shaped = zip(parts, shapes, strict=True)
+                target[:] = [part.reshape(shape).clone() for part, shape in shaped]
             case "deque", (_, items, more, _):
                 target.clear()
                 target.extend(map(self._value, items))
@@ -293,15 +298,16 @@ def _empty(kind: str, content: Any) -> Any:  # noqa: PLR0911 - one for each kind
                 return made
         case "bytearray", _:
             return bytearray()
+        case "tensors", _:
+            return []
         case "deque", ("collections:deque", *_, length):
             return collections.deque(maxlen=length)
         case (("list" | "set" | "dict"), (name, *_)):
-            base = {"list": list, "set": set, "dict": dict}[kind]
+            base: Any = {"list": list, "set": set, "dict": dict}[kind]
             made = class_of(name, base)
             if issubclass(made, collections.OrderedDict):
                 base = collections.OrderedDict
-            new: Any = base.__new__(made)
-            return new
+            return base.__new__(made)
         case "object", (name, *_):
             made = class_of(name)
             if not is_plain(made):
