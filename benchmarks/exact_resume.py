@@ -31,7 +31,7 @@ class Net(LightningModule):
         self.net = nn.Sequential(nn.Linear(WIDTH, 1024), nn.ReLU(), nn.Linear(1024, 900))
         self.losses: list[float] = []
 
-    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:  # noqa: ARG002
         loss: Tensor = self.net(batch[0]).square().mean()
         self.losses.append(loss.item())
         return loss
@@ -49,10 +49,10 @@ class Times(Callback):
         self.more: list[float] = []
         self.sizes = 0, 0
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.plain.begin(*run_objects.of(trainer))
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         began = time.perf_counter()
         trainer.save_checkpoint(self.folder / "whole.ckpt")
         middle = time.perf_counter()
@@ -81,7 +81,8 @@ def measure(name: str, data: Any, repeats: int) -> None:
     without, more = statistics.median(times.without), statistics.median(times.more)
     print(
         f"{name}: checkpoint {without * 1e3:.0f} ms, {times.sizes[0] / 1e6:.1f} MB; objects "
-        f"{more * 1e3:.0f} ms, {times.sizes[1] / 1e6:.3f} MB: {(without + more) / without:.2f} times"
+        f"{more * 1e3:.0f} ms, {times.sizes[1] / 1e6:.3f} MB: "
+        f"{(without + more) / without:.2f} times"
     )
 
 

@@ -139,7 +139,7 @@ class _Restoring:
         self._objects[path] = made
         return made
 
-    def _fill(self, path: str) -> None:  # noqa: PLR0912 - one for each kind
+    def _fill(self, path: str) -> None:  # noqa: PLR0912, PLR0915 - one for each kind
         """Put into an object what was kept of it."""
         target = self._object(path)
         kind, content, _, _ = self._kept[path]
