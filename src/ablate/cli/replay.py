@@ -154,6 +154,7 @@ def _print_verdict(verdict: "VerifyResult", as_json: bool) -> None:
                     }
                     for ending in verdict.endings
                 ],
+                "inexact": {str(seed): list(why) for seed, why in verdict.inexact.items()},
             }
         )
     else:

@@ -125,7 +125,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
-    keeper = resume.Keeper(job, checkpoint, watch, earlier)
+    keeper = resume.Keeper(job, checkpoint, watch, channel, earlier)
     calls: list[FitCall] = []
 
     def do(call: FitCall) -> bool:
@@ -144,7 +144,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         if watch.interrupted:
             return False
         if fitted and watch.stopped_at is None and _validation_is_due(call.trainer, watch):
-            keeper.restore_random(call.trainer)
+            keeper.restore(call.trainer)
             call.validate()
         watch.require_objective(call.trainer)
         return watch.stopped_at is None
