@@ -10,7 +10,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-_LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
+_LIBRARIES = (
+    "ablate-hpo",
+    "torch",
+    "lightning",
+    "pytorch-lightning",
+    "optuna",
+    "numpy",
+    "jsonargparse",
+)
 
 
 @dataclass(frozen=True)

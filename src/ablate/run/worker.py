@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 from ablate.run.environment import WorkerFacts, worker_facts
+from ablate.run.flavours import unify
 from ablate.run.log import logged, open_log
 from ablate.run.messages import (
     Decision,
@@ -84,6 +85,9 @@ def _do_first(group: list[Job], pipe: Pipe, facts: WorkerFacts) -> None:
     with logged(log), pristine():
         execute(job, channel, facts, lambda: pipe.interrupted(job.id))
 
+
+if __name__ in {"__main__", "__mp_main__"}:  # the latter in processes that a run spawns
+    unify()
 
 if __name__ == "__main__":
     main()

@@ -8,15 +8,15 @@ from typing import Any
 from ablate.errors import NotFoundError, RequestError
 from ablate.spec import paths, read_study, read_yaml
 
-TRUSTED = frozenset({"ablate", "torch", "lightning"})
+TRUSTED = frozenset({"ablate", "torch", "lightning", "pytorch_lightning", "lightning_fabric"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
 def check_imports(config: dict[str, Any], study: str, allowed: Sequence[str]) -> None:
     """Raise RequestError if a stored config names code outside the trusted packages.
 
-    Trusted are ablate, torch, lightning, the packages in `allowed`, and those that the study's
-    own files in this folder name.
+    Trusted are ablate, torch, lightning by either name, the packages in `allowed`, and those that
+    the study's own files in this folder name.
     """
     trusted = TRUSTED | set(allowed) | set(_named_here(study))
     for path, value in paths.flatten(config).items():
