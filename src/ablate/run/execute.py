@@ -35,6 +35,8 @@ from ablate.run.messages import (
     Run,
     Started,
 )
+from ablate.run.ranks import is_first
+from ablate.run.team import assembled, check_devices
 from ablate.run.watch import Diverged, Watch, require_metric
 from ablate.spec import Cause, Outcome, Status, dump_yaml
 
@@ -72,7 +74,7 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
         case Resolve():
             channel(Resolved(job.id, resolve(job.config)))
         case Probe():
-            channel(_probe(job))
+            channel(_probe(job, channel))
         case Call():
             channel(Answered(job.id, _call(job)))
         case Run():
@@ -80,14 +82,16 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
     return Finished(job.id, _COMPLETE)
 
 
-def _probe(job: Probe) -> Probed:
+def _probe(job: Probe, channel: Channel) -> Probed:
+    check_devices(job.config)
     epochs = (job.config.get("trainer") or {}).get("max_epochs")
     with tempfile.TemporaryDirectory() as directory:
         cli = build(job.config, Path(directory), [], fast_dev_run=1)
         _drop_file_writers(cli.trainer)
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             cli.trainer.fit_loop.max_epochs = epochs
-        _fit_or_validate(cli)
+        with assembled(job, cli.trainer, channel):
+            _fit_or_validate(cli)
     logged = cli.trainer.callback_metrics
     require_metric(job.metric, logged)
     return Probed(job.id, parameter_count(cli), sorted(logged), _length(epochs), left_out(cli))
@@ -105,8 +109,10 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     if interrupted():
         return _stopped(job, "interrupted before it started")
     channel(Started(job.id, facts))
+    check_devices(job.config)
     directory = Path(job.directory)
-    (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
+    if is_first():
+        (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
@@ -120,14 +126,16 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     channel(Built(job.id, parameter_count(cli), _length(cli.trainer.max_epochs), resumed_epoch))
     if earlier:
         resume.restore(cli.trainer, watch, earlier)
-    fitted = _fit_or_validate(cli, checkpoint if earlier else None)
-    if watch.interrupted:
-        return _stopped(job, "interrupted at the end of an epoch")
-    if fitted and watch.stopped_at is None and _validation_is_due(cli.trainer, watch):
-        keeper.restore_random(cli.trainer)
-        _validate(cli)
+    with assembled(job, cli.trainer, channel):
+        fitted = _fit_or_validate(cli, checkpoint if earlier else None)
+        if watch.interrupted:
+            return _stopped(job, "interrupted at the end of an epoch")
+        if fitted and watch.stopped_at is None and _validation_is_due(cli.trainer, watch):
+            keeper.restore_random(cli.trainer)
+            _validate(cli)
     watch.require_objective(cli.trainer)
-    checkpoint.unlink(missing_ok=True)
+    if is_first():
+        checkpoint.unlink(missing_ok=True)
     return _ended(job, cli, watch)
 
 

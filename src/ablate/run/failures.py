@@ -16,8 +16,18 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
-def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:
+class MemberFailed(Exception):  # noqa: N818 - an outcome, not a mistake of this process
+    """Another process of a distributed run has failed; `outcome` says how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:  # noqa: PLR0911
     """Say how a job has ended that raised `error`, perhaps while it was being interrupted."""
+    if isinstance(error, MemberFailed):
+        return error.outcome
     if (full := next(filter(_is_full, _chain(error)), None)) is not None:
         reason = f"no space left on the device for {_place(full, job)}"
         return Outcome(Status.INTERRUPTED, Cause.NO_SPACE, reason)

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities import CombinedLoader
 
+from ablate.errors import RunError
 from ablate.run.messages import Reported, Run
 from ablate.run.randomness import RandomState
+from ablate.run.ranks import is_first, of_all, rank
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
 from ablate.spec.hashing import content_hash
@@ -102,7 +105,7 @@ class Keeper(Callback):
         # Only for building a module from its checkpoint; often not plain data.
         for owner in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
             checkpoint.pop(getattr(owner, "CHECKPOINT_HYPER_PARAMS_KEY", ""), None)
-        checkpoint[_KEY] = {
+        own = {
             "origin": self._origin,
             "epoch": trainer.current_epoch,
             "random": _random_state(trainer),
@@ -111,6 +114,7 @@ class Keeper(Callback):
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
+        checkpoint[_KEY] = of_all(trainer, own)
 
     def _await_termination(self) -> None:
         if callable(self._on_termination):
@@ -118,11 +122,12 @@ class Keeper(Callback):
 
     def _write(self, trainer: Trainer) -> None:
         """Write the checkpoint if it is due."""
-        if time.monotonic() - self._last < self._every and not self._watch.interrupted:
+        due = time.monotonic() - self._last >= self._every or self._watch.interrupted
+        if not trainer.strategy.broadcast(due):
             return
         self._writing = True
         try:
-            with replacing(self._path) as part:
+            with replacing(self._path) if is_first() else nullcontext(self._path) as part:
                 trainer.save_checkpoint(part, weights_only=False)
         finally:
             self._writing = False
@@ -140,7 +145,15 @@ def take_up(path: Path, job: Run) -> dict[str, Any] | None:
 
 
 def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
-    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again."""
+    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again.
+
+    Raises RunError if the checkpoint was written by another number of processes.
+    """
+    if state["processes"] != trainer.world_size:
+        raise RunError(
+            f"trainer.devices: a run that {state['processes']} processes began can't go on with "
+            f"{trainer.world_size}: give it as many devices as it had"
+        )
     watch.fingerprints |= state["fingerprints"]
     watch.replay(state["reports"])
     # The run has passed its sanity check.
@@ -157,7 +170,12 @@ def _load(path: Path, job: Run) -> dict[str, Any] | None:
         return None
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state: dict[str, Any] = {**checkpoint[_KEY], "callbacks": checkpoint["callbacks"]}
+        states = checkpoint[_KEY]
+        state: dict[str, Any] = {
+            **states[rank()],
+            "processes": len(states),
+            "callbacks": checkpoint["callbacks"],
+        }
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         _starts_afresh(path, str(error).partition("\n")[0])
         return None
