@@ -11,10 +11,16 @@ Decision = Literal["continue", "stop"]
 
 @dataclass(frozen=True)
 class Resolve:
-    """Fill in every default of a configuration; answered with Resolved."""
+    """Fill in every default of a configuration; answered with Resolved.
+
+    As in every job, `cli` is the entry that builds the project's own LightningCLI, None for plain
+    LightningCLI. It is refused if it links one of the `declared` paths to another.
+    """
 
     id: int
     config: dict[str, Any]
+    cli: str | None = None
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Probe:
     id: int
     config: dict[str, Any]
     metric: str
+    cli: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,7 @@ class Call:
     config: dict[str, Any]
     function: str
     arguments: dict[str, Any]
+    cli: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Run:
     supervised: bool
     resume: bool
     checkpoint_every: float
+    cli: str | None = None
 
 
 Job = Resolve | Probe | Call | Run

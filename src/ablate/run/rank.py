@@ -7,6 +7,7 @@ and how it ended; what user code prints goes to the run's log.
 import os
 import signal
 
+from ablate.run.child import keep_streams
 from ablate.run.environment import worker_facts
 from ablate.run.flavours import unify
 from ablate.run.messages import Decision, Event, Finished, Progress
@@ -15,10 +16,9 @@ from ablate.run.pipe import Pipe
 
 def main() -> None:
     """Do one job."""
-    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    commands, events = keep_streams()
     os.dup2(2, 1)
-    pipe = Pipe(incoming, outgoing)
+    pipe = Pipe(commands, events, events)
     # The first process alone decides when a run ends.
     signal.signal(signal.SIGTERM, lambda *_: None)
 
@@ -29,8 +29,7 @@ def main() -> None:
             pipe.send(event)
         return "continue"
 
-    (job,) = pipe.next_group()
-    execute(job, channel, worker_facts())
+    execute(pipe.job(), channel, worker_facts())
     # Closes the connections of collectives, in which the other processes may be waiting.
     os._exit(0)
 

@@ -81,6 +81,7 @@ _EVENTS, _COMMANDS, _JOBS = _named(Event), _named(Command), _named(Job)
 
 _READ: dict[str, Callable[[Any], Any]] = {
     "cause": Cause,
+    "declared": tuple,
     "facts": WorkerFacts.of,
     "ids": tuple,
     "jobs": _jobs,

@@ -1,8 +1,10 @@
 """What a search and a replay have in common before their first run."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import optuna
 
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
+from ablate.run.resolving import taken_arguments
 from ablate.spec import (
     SearchDefinition,
     SearchStudy,
@@ -17,6 +20,7 @@ from ablate.spec import (
     WrittenStudy,
     configs,
 )
+from ablate.spec.scripts import notice
 from ablate.store import Store, StudyRecord
 from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into
@@ -57,6 +61,15 @@ class Request:
         finally:
             launcher.close()
 
+    def require_folder(self) -> None:
+        """Raise RequestError unless runs can write below the folder of results; write nothing."""
+        folder = self.results.absolute()
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        if not there.is_dir():
+            raise RequestError(f"--results {self.results}: {there} is no folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise RequestError(f"--results {self.results}: {there} can't be written to")
+
     def prepare(self, written: WrittenStudy[Any], launcher: Launcher) -> Study:
         """Apply the profile that was asked for, else the hardware's, and say which."""
         if self.profile is not None and self.profile not in written.spec.profiles:
@@ -65,9 +78,15 @@ class Request:
                 f"{written.where} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = written.prepare(self.profile or facts.profile, self.overrides)
+        study = written.prepare(
+            self.profile or facts.profile, self.overrides, partial(taken_arguments, launcher)
+        )
         chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
+        for section in written.left_out():
+            self.say(f"left out: {section}; a run fits")
+        if written.spec.cli is None and (said := notice(written.folder)) is not None:
+            self.say(said)
         for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
         return study

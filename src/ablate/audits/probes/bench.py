@@ -54,10 +54,13 @@ class Bench:
     epoch.
     """
 
-    def __init__(self, config: dict[str, Any], directory: Path | None = None) -> None:
+    def __init__(
+        self, config: dict[str, Any], directory: Path | None = None, cli: str | None = None
+    ) -> None:
         self.directory = directory
         self._config = config
-        self._cli = build_short(config, directory)
+        self._entry = cli
+        self._cli = self.built(config)
         self._random = RandomState.capture()
         self.data = Data(self._cli.datamodule)
         self._validations = Validations.LAST_STEP
@@ -67,6 +70,14 @@ class Bench:
         """The module as built, never run."""
         model: LightningModule = self._cli.model
         return model
+
+    def built(self, config: dict[str, Any]) -> LightningCLI:
+        """Build another config as this one is built."""
+        return build_short(config, self.directory, self._entry)
+
+    def beside(self, config: dict[str, Any]) -> "Bench":
+        """Put another config of the same project on a bench of its own."""
+        return Bench(config, self.directory, self._entry)
 
     @property
     def order(self) -> str | None:
@@ -104,7 +115,7 @@ class Bench:
         validates: bool,
     ) -> None:
         # Its optimizer belongs to a module: a copy has none.
-        cli = build_short(self._config if config is None else config, self.directory)
+        cli = self.built(self._config if config is None else config)
         settings = self._validations.settings(steps, wanted=validates)
         self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
 
@@ -130,13 +141,20 @@ class Bench:
             entry(model, datamodule=self.data.module)
 
 
-def build_short(config: dict[str, Any], directory: Path | None = None) -> LightningCLI:
-    """Build the module and the data of a config, with a trainer for runs of a few steps."""
+def build_short(
+    config: dict[str, Any], directory: Path | None = None, cli: str | None = None
+) -> LightningCLI:
+    """Build the module and the data of a config, with a trainer for runs of a few steps.
+
+    `cli` is the entry that builds the project's own LightningCLI.
+    """
     with quiet():
         return build(
             short(config),
             directory,
             [],
+            cli,
+            bare=True,
             logger=False,
             enable_checkpointing=False,
             inference_mode=False,

@@ -5,7 +5,7 @@ stand in a list. Asked about one argument of one class, it leaves no doubt which
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -38,6 +38,21 @@ def refused(config: dict[str, Any]) -> str | None:
             return reason
     trainer = config.get("trainer")
     return _arguments("trainer", Trainer, trainer) if isinstance(trainer, dict) else None
+
+
+def taken(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Name those of some arguments, `init_args`, that the class of the object at `path` takes."""
+    arguments = described["init_args"]
+    target = classes.find(described["class_path"], base_of(described["path"]))
+    if not callable(target) or isinstance(target, classes.Missing):
+        return {"names": []}
+    known = _names(target)
+    names = [
+        name
+        for name, value in arguments.items()
+        if name in known and _refusal(target, {name: value}, skip=known - {name}) is None
+    ]
+    return {"names": names}
 
 
 def unknown_key(path: str, config: dict[str, Any]) -> str:
