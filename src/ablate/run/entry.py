@@ -14,7 +14,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
 
 from ablate.errors import SpecError
-from ablate.run.config_errors.frames import place
+from ablate.run.frames import own_frame
 from ablate.spec.entries import is_script
 
 Construct = Callable[[LightningCLI, Callable[..., None], dict[str, Any]], None]
@@ -53,7 +53,7 @@ def execute_entry(entry: str, construct: Construct, fit: Fit) -> None:
 
 
 def _failure(entry: str, error: Exception) -> str:
-    where = place(error)
+    where = own_frame(error)
     return f"{entry} fails before it trains: {type(error).__name__}: {error}" + (
         f" ({where})" if where else ""
     )

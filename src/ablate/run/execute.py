@@ -18,7 +18,7 @@ from ablate.errors import AblateError, RunError
 from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
-from ablate.run.failures import outcome_of
+from ablate.run.failures import outcome_of, raised_by
 from ablate.run.lightning_cli import FitCall, drop_bars, left_out, resolve, train
 from ablate.run.messages import (
     Answered,
@@ -65,7 +65,8 @@ def execute(
         if not isinstance(error, (Diverged, AblateError)):
             with contextlib.suppress(OSError):  # the disk of the log may be full
                 traceback.print_exc()
-        finished = Finished(job.id, outcome_of(error, job, interrupted=interrupted()))
+        outcome = outcome_of(error, job, interrupted=interrupted())
+        finished = Finished(job.id, outcome, raised=raised_by(error))
     channel(finished)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ablate.run.environment import WorkerFacts
+from ablate.run.frames import Frame
 from ablate.spec import Cause, Outcome
 
 Decision = Literal["continue", "stop"]
@@ -179,6 +180,17 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Raised:
+    """The exception that ended a job: its traceback, and where in the user's own code it was.
+
+    `frame` is None where no code of the user's took part, or the reason names it already.
+    """
+
+    frame: Frame | None
+    traceback: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """A job has ended; a run that trained says how far it came and what data it saw."""
 
@@ -187,6 +199,7 @@ class Finished:
     epochs: int | None = None
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
+    raised: Raised | None = None
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def resolve_base(study: Study, launcher: Launcher) -> dict[str, Any]:
     """Resolve the config of a study without any change; raise SpecError if it does not hold."""
     (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])], study.cli)
     if isinstance(base, SpecError):
-        raise _refused(study, study.source, base)
+        raise _refused(study, str(study.source), base)
     return base
 
 
@@ -61,7 +61,8 @@ def resolve_arms(
 def _refused(study: Study, where: str, error: SpecError) -> SpecError:
     """Say where a config does not hold, and what it may need that the study does not name."""
     needs = advice(study.definition.config, study.folder) if study.cli is None else None
-    return SpecError(f"{where}: {error}" + (f"\n{needs}" if needs else ""))
+    placed = error.at(where)
+    return placed.adding(needs) if needs else placed
 
 
 def taken_arguments(
@@ -74,17 +75,22 @@ def taken_arguments(
     return [] if answer is None else list(answer.result["names"])
 
 
-def refusal(events: Sequence[Event]) -> str:
-    """Say why a configuration was refused, by its events; raise RunError if the worker died."""
+def refusal(events: Sequence[Event]) -> SpecError:
+    """Say why a configuration was refused; raise RunError if the worker died."""
     last = events[-1]
     if isinstance(last, Lost):
         raise RunError(f"a worker died while trying a configuration: {last.reason}")
     assert isinstance(last, Finished)  # noqa: S101
-    return last.outcome.reason or "it does not resolve"
+    reason, raised = last.outcome.reason or "it does not resolve", last.raised
+    if raised and raised.frame:
+        reason += f" ({raised.frame})"
+    error = SpecError(reason)
+    error.traceback = raised.traceback if raised else None
+    return error
 
 
 def _resolved(events: Sequence[Event]) -> dict[str, Any] | SpecError:
     for event in events:
         if isinstance(event, Resolved):
             return event.config
-    return SpecError(refusal(events))
+    return refusal(events)

@@ -46,7 +46,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     )
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: space.{path} at {point[path]!r}: {outcome}")
+            raise outcome.at(f"{study.name}: space.{path} at {point[path]!r}")
         if not paths.has(outcome, path):
             known = [
                 key for key in paths.flatten(outcome) if key.split(".")[0] == path.split(".")[0]
@@ -111,7 +111,7 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], study: Stu
     for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
-            raise SpecError(f"{where}: {refusal(events)}")
+            raise refusal(events).at(where)
         probes.append(
             Probe(
                 job.config,

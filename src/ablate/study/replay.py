@@ -211,6 +211,7 @@ def run(
                 known=known_runs(store, study),
                 standing=Standing(Counter(done.values()), best=None, total=len(wanted)),
                 on_tick=request.on_tick,
+                on_failure=request.on_failure,
             ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
         runs = tuple(latest[number] for number in numbers.values() if number in latest)

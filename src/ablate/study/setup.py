@@ -26,6 +26,7 @@ from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
+from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
 from ablate.study.snapshot import Snapshot
@@ -48,6 +49,7 @@ class Request:
     workers: int = 1
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
+    on_failure: Callable[[FailedRun], None] = _silent
     launcher: Callable[[int], Launcher] = LocalLauncher
 
     @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from ablate.audits.probes.served import TRAIN_BATCHES, Data
 from ablate.audits.probes.trace import Values, numbers
@@ -50,8 +51,8 @@ class Bench:
     """One configuration and its data; every run begins with the module as the seed makes it.
 
     Runs are in full precision on one device, without the configured callbacks and loggers; what
-    the module writes goes below `directory`. A training run makes three optimizer steps, one per
-    epoch.
+    is logged goes nowhere, and what the module writes below `directory`. A training run makes three
+    optimizer steps, one per epoch.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ def build_short(
             [],
             cli,
             bare=True,
-            logger=False,
+            logger=_Unheard(directory),
             enable_checkpointing=False,
             inference_mode=False,
             num_sanity_val_steps=0,
@@ -198,6 +199,19 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+class _Unheard(DummyLogger):
+    """Takes what is logged and keeps nothing: callbacks that only log refuse to be without one."""
+
+    def __init__(self, directory: Path | None) -> None:
+        super().__init__()
+        self._directory = directory
+
+    @property
+    def save_dir(self) -> str | None:
+        """The folder in which the module may write."""
+        return None if self._directory is None else str(self._directory)
 
 
 class _Stop(Callback):
