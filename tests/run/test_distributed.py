@@ -178,6 +178,7 @@ def test_the_trial_on_one_batch_takes_all_devices_and_names_the_process_that_fai
     record = probed(config("error"))
     assert record.kinds() == ["Finished"]
     assert record.outcome().reason.startswith("rank 1: ValueError: a bad batch")
+    assert "in training_step" in record.finished().raised.traceback
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
 class MemberFailed(Exception):  # noqa: N818 - an outcome, not a mistake of this process
-    """Another process of a distributed run has failed; `outcome` says how."""
+    """Another process of a distributed run has failed; `outcome` says how, `raised` by what."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, raised: Raised | None) -> None:
         super().__init__(outcome.reason)
-        self.outcome = outcome
+        self.outcome, self.raised = outcome, raised
 
 
 def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:  # noqa: PLR0911
@@ -65,6 +65,8 @@ def _outside(error: BaseException, job: Job) -> Outcome | None:
 
 def raised_by(error: BaseException) -> Raised:
     """Describe an exception to those who did not see it; what is very long is cut."""
+    if isinstance(error, MemberFailed) and error.raised is not None:
+        return error.raised
     entries = traceback.format_exception(error)[-_ENTRIES:]
     text = "".join(
         entry if len(entry) <= _CHARACTERS else f"{entry[:_CHARACTERS]}...\n" for entry in entries

@@ -147,7 +147,7 @@ class _Team:
         self._channel = channel
         self._changed = threading.Condition()
         self._ready: set[int] = set()
-        self._failures: list[tuple[int, Outcome]] = []
+        self._failures: list[tuple[int, Finished]] = []
         self._over = False
         self._ending = False
         self._processes = [self._start(number) for number in range(1, size)]
@@ -169,7 +169,7 @@ class _Team:
         if not isinstance(error, Exception) or isinstance(error, MemberFailed):
             return
         own = outcome_of(error, self._job, interrupted=False)
-        if self._failures and self._failures[0][1].reason != own.reason:
+        if self._failures and self._failures[0][1].outcome.reason != own.reason:
             raise self._failure() from error
 
     def wait_until_ready(self) -> None:
@@ -205,29 +205,30 @@ class _Team:
                     if not isinstance(event, Finished):
                         self._ready.add(number)
                     elif not finished and event.outcome.cause not in (None, Cause.STOPPED):
-                        self._failures.append((number, event.outcome))
+                        self._failures.append((number, event))
                     finished |= isinstance(event, Finished)
                     self._changed.notify_all()
         code = process.wait()
         with self._changed:
             if not finished and not self._ending:
                 death = f"was killed by signal {-code}" if code < 0 else f"exited ({code})"
-                reason = f"the process {death}"
-                self._failures.append((number, Outcome(Status.FAILED, Cause.LOST, reason)))
+                outcome = Outcome(Status.FAILED, Cause.LOST, f"the process {death}")
+                self._failures.append((number, Finished(self._job.id, outcome)))
                 self._changed.notify_all()
             if self._failures and not self._changed.wait_for(lambda: self._over, _GRACE_S):
                 self._give_up()
 
     def _give_up(self) -> None:
         """End this process, which waits for ever for one that has failed; Lightning kills it."""
-        outcome = self._failure().outcome
-        print(outcome.reason, file=sys.stderr, flush=True)
-        self._channel(Finished(self._job.id, outcome))
+        failure = self._failure()
+        print(failure, file=sys.stderr, flush=True)
+        self._channel(Finished(self._job.id, failure.outcome, raised=failure.raised))
         os._exit(1)
 
     def _failure(self) -> MemberFailed:
-        number, outcome = self._failures[0]
-        return MemberFailed(replace(outcome, reason=f"rank {number}: {outcome.reason}"))
+        number, end = self._failures[0]
+        reason = f"rank {number}: {end.outcome.reason}"
+        return MemberFailed(replace(end.outcome, reason=reason), end.raised)
 
     def _end(self, *, at_once: bool) -> None:
         for process in self._processes:
