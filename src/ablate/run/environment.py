@@ -10,9 +10,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
+<<<<<<< HEAD
+_LIBRARIES = (
+    "ablate-hpo",
+    "torch",
+    "lightning",
+    "pytorch-lightning",
+    "optuna",
+    "numpy",
+    "jsonargparse",
+)
+=======
 from ablate.run.devices import device_environment
 
 _LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
+>>>>>>> main
 
 
 @dataclass(frozen=True)

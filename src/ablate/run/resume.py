@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerFn
 
+from ablate.errors import RunError
 from ablate.run import run_objects
 from ablate.run.messages import Event, Reported, ResumedInexactly, Run
 from ablate.run.plain_state import PlainState
 from ablate.run.randomness import RandomState
+from ablate.run.ranks import is_first, of_all, rank
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
 from ablate.spec.hashing import run_hash
@@ -137,7 +140,8 @@ class Keeper(Callback):
         missed = run_objects.restore(trainer, self._plain, earlier["objects"])
         if earlier["ended"]:
             run_objects.set_epoch(trainer)
-        reasons = [f"{path} {why}" for path, why in missed.items()]
+        everyone = of_all(trainer, {f"{path} {why}": None for path, why in missed.items()})
+        reasons = list(dict.fromkeys(reason for one in everyone for reason in one))
         if reasons and self._job.exact:
             self._path.unlink(missing_ok=True)
             raise NotExact(f"could not continue exactly: {'; '.join(reasons)}")
@@ -160,7 +164,7 @@ class Keeper(Callback):
         now = [*(f"{path} {why}" for path, why in objects.pop("unknown").items())]
         now += run_objects.unknowable(trainer, between_epochs=not self._ended)
         inexact = [*self._inexact, *(reason for reason in now if reason not in self._inexact)]
-        checkpoint[_KEY] = {
+        own = {
             "origin": self._origin,
             "epoch": trainer.current_epoch,
             "random": RandomState.capture().to_plain(),
@@ -173,23 +177,28 @@ class Keeper(Callback):
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
+        checkpoint[_KEY] = of_all(trainer, own)
 
     def _await_termination(self) -> None:
         if callable(self._on_termination):
             signal.signal(signal.SIGTERM, self._on_termination)
 
+    def _is_due(self, trainer: Trainer) -> bool:
+        if self._watch.interrupted:
+            return True
+        wait = max(self._every, self._cost / _SHARE) if self._every else 0.0
+        if time.monotonic() - self._last < wait:
+            return False
+        return self._ended or run_objects.loaders_are_new(trainer)
+
     def _write(self, trainer: Trainer) -> None:
         """Write the checkpoint if it is due."""
-        if not self._watch.interrupted:
-            wait = max(self._every, self._cost / _SHARE) if self._every else 0.0
-            if time.monotonic() - self._last < wait:
-                return
-            if not self._ended and not run_objects.loaders_are_new(trainer):
-                return
+        if not trainer.strategy.broadcast(self._is_due(trainer)):
+            return
         began = time.monotonic()
         self._writing = True
         try:
-            with replacing(self._path) as part:
+            with replacing(self._path) if is_first() else nullcontext(self._path) as part:
                 trainer.save_checkpoint(part, weights_only=False)
         finally:
             self._writing = False
@@ -208,7 +217,15 @@ def take_up(path: Path, job: Run) -> dict[str, Any] | None:
 
 
 def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
-    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again."""
+    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again.
+
+    Raises RunError if the checkpoint was written by another number of processes.
+    """
+    if state["processes"] != trainer.world_size:
+        raise RunError(
+            f"trainer.devices: a run that {state['processes']} processes began can't go on with "
+            f"{trainer.world_size}: give it as many devices as it had"
+        )
     watch.fingerprints |= state["fingerprints"]
     watch.replay(state["reports"])
     # The run has passed its sanity check.
@@ -225,7 +242,12 @@ def _load(path: Path, job: Run) -> dict[str, Any] | None:
         return None
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state: dict[str, Any] = {**checkpoint[_KEY], "callbacks": checkpoint["callbacks"]}
+        states = checkpoint[_KEY]
+        state: dict[str, Any] = {
+            **states[rank()],
+            "processes": len(states),
+            "callbacks": checkpoint["callbacks"],
+        }
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         _starts_afresh(path, str(error).partition("\n")[0])
         return None

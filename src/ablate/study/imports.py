@@ -14,7 +14,7 @@ from ablate.errors import AblateError, RequestError
 from ablate.spec import WrittenStudy, paths, read_study, study_files
 from ablate.spec.entries import is_script, located, root_package
 
-TRUSTED = frozenset({"ablate", "torch", "lightning"})
+TRUSTED = frozenset({"ablate", "torch", "lightning", "pytorch_lightning", "lightning_fabric"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
@@ -23,8 +23,8 @@ def check_imports(
 ) -> None:
     """Raise RequestError if a stored config names code outside the trusted packages.
 
-    Trusted are ablate, torch, lightning, the packages in `allowed`, those that the study's own
-    files in this folder name, and what the script `cli` defines, if that is trusted.
+    Trusted are ablate, torch, lightning by either name, the packages in `allowed`, those that the
+    study's own files in this folder name, and what the script `cli` defines, if that is trusted.
     """
     trusted = TRUSTED | set(allowed) | set(_named_here(study))
     if cli is not None and is_script(cli):
