@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-<<<<<<< HEAD
+from ablate.run.devices import device_environment
+
 _LIBRARIES = (
     "ablate-hpo",
     "torch",
@@ -20,11 +21,6 @@ _LIBRARIES = (
     "numpy",
     "jsonargparse",
 )
-=======
-from ablate.run.devices import device_environment
-
-_LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
->>>>>>> main
 
 
 @dataclass(frozen=True)
