@@ -48,7 +48,7 @@ def check_devices(config: dict[str, Any]) -> None:
         which = f" (CUDA_VISIBLE_DEVICES={visible})" if visible else ""
         raise SpecError(
             f"trainer.devices: {devices!r}, but a worker sees {seen} of the machine's GPUs{which}: "
-            f"set trainer.devices: {seen}, or start fewer workers"
+            f"set trainer.devices: {seen}"
         )
 
 
