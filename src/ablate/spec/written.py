@@ -233,9 +233,9 @@ def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
         return tuple(seeds)
     seed = base.config.get("seed_everything")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS_END:
+        given = "has no seed_everything" if seed is None else f"has seed_everything: {seed!r}"
         raise SpecError(
-            f"{study.where}: give seeds, such as seeds: [1, 2, 3]; the seed_everything of "
-            f"{base.source} is {seed!r}, which is no seed"
+            f"{study.where}: give seeds, such as seeds: [1, 2, 3]; {base.source} {given}"
         )
     return (seed,)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import optuna
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import RunError, SpecError
@@ -250,6 +251,8 @@ def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) 
 
 def _asker(study: SearchStudy, probe: Probe, where: str, past: Sequence[FrozenTrial] = ()) -> Asker:
     """Return the asker of a search, with what is stored of it."""
+    # Optuna's own account of every trial would stand between the lines of the progress display.
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     definition = study.definition
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
     return Asker(

@@ -121,7 +121,6 @@ class Request:
 @contextmanager
 def recording(store: Store, study: Study, say: Callable[[str], None]) -> Iterator[Recorder]:
     """Record a study; whatever happens, what was noted is written before this ends."""
-    # Optuna's own account of every trial would stand between the lines of the progress display.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     recorder = Recorder(store, study.name, study.objective.direction, say)
     try:
