@@ -66,8 +66,7 @@ def _run_script(path: Path) -> None:
     """Run a script as Python itself does: its folder comes first where modules are looked for."""
     if not path.is_file():
         raise SpecError(f"cli: there is no file {path}")
-    if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, str(path.parent))
     with _arguments(str(path)):
         runpy.run_path(str(path), run_name="__main__")
 
