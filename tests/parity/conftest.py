@@ -1,0 +1,158 @@
+"""Projects of users, run by their own scripts and by ablate."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from ablate.run import Launcher, LocalLauncher
+from ablate.store import Store
+from ablate.study import ReplaySummary, Request
+from tests.parity.launchers import Ending, Shared
+from tests.parity.logged import Rows, csv_rows, stored
+from tests.study.conftest import replay
+
+PROJECTS = Path(__file__).parent / "projects"
+STUDY = "study"
+RESULTS = "results"
+
+
+class Runner:
+    """The process that runs scripts as `python train.py` does."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("native.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, folder: Path, *words: str, environment: Mapping[str, str]) -> None:
+        """Run a script in its folder; fail with all that it printed if it fails."""
+        log = folder / "script.log"
+        asked = {
+            "folder": str(folder), "words": words, "log": str(log), "environment": environment
+        }  # fmt: skip
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        status = self._process.stdout.readline().strip()
+        assert status == "0", f"{words}: {status}\n{log.read_text()}"
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[Runner]:
+    runner = Runner()
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A worker process for all projects, which it finds as it finds installed packages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp("workers"))
+        folders = sorted(str(folder) for folder in PROJECTS.iterdir())
+        patch.setenv("PYTHONPATH", os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")]))
+        launcher = LocalLauncher(1)
+    yield launcher
+    launcher.close()
+
+
+class Project:
+    """A copy of one of the projects, to be run there."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name, self.folder = name, folder
+        shutil.copytree(PROJECTS / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+
+    @property
+    def script(self) -> str:
+        """The script that a user would run."""
+        (script,) = self.folder.glob("train*.py")
+        return script.name
+
+    def words(self) -> list[str]:
+        """Return what a user types behind `python`."""
+        command = self.folder / "command.txt"
+        if command.exists():
+            return command.read_text().split()[1:]
+        return [self.script, "fit", "--config", "config.yaml"]
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables that a user sets."""
+        file = self.folder / "environment.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def native_rows(self) -> Rows:
+        """Return what the project's own script has logged."""
+        return csv_rows(
+            file for file in self._logs(self.folder) if RESULTS not in file.parts[:-1]
+        )
+
+    def study_rows(self, results: Path) -> Rows:
+        """Return what the run of a study has logged into its own folder."""
+        return csv_rows(self._logs(results))
+
+    def _logs(self, folder: Path) -> list[Path]:
+        return sorted(folder.rglob("metrics.csv"), key=lambda file: file.stat().st_mtime_ns)
+
+
+class Native:
+    """A project with what its own script has logged."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.rows = project.native_rows()
+
+
+class Studied:
+    """What ablate has logged and stored of a project's study."""
+
+    def __init__(self, project: Project, results: Path, url: str) -> None:
+        self.rows = project.study_rows(results)
+        self.stored = stored(url, STUDY)
+        with Store.open(url, create=False) as store:
+            self.attempts = len(store.runs(STUDY))
+
+
+def studied(
+    project: Project,
+    launcher: Launcher,
+    label: str,
+    ends: tuple[int, Literal["interrupt", "kill"]] | None = None,
+) -> Studied:
+    """Run the study of a project, ended once before its time if `ends` says so, and continued."""
+    results = project.folder / RESULTS / label
+    url = f"sqlite:///{project.folder}/{label}.db"
+
+    def run(launcher: Launcher) -> ReplaySummary:
+        request = Request(
+            storage=url, results=results, launcher=lambda _: launcher, say=lambda _: None
+        )
+        return replay(str(project.folder / f"{STUDY}.yaml"), request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.folder)
+        for name, value in project.environment().items():
+            patch.setenv(name, value)
+        if ends:
+            ending = Ending(launcher, *ends)
+            run(ending)
+            assert ending.ended
+        run(Shared(launcher))
+    return Studied(project, results, url)
+
+
