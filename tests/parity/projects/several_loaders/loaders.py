@@ -24,7 +24,7 @@ class Domains(LightningModule):
         (x,) = batch
         loss = nn.functional.mse_loss(self.layer(x), x.sum(dim=1, keepdim=True))
         self.log("val_loss", loss, batch_size=len(x))
-        self.log("val_worst", loss, reduce_fx=torch.max, add_dataloader_idx=False)
+        self.log(f"val_worst_{dataloader_idx}", loss, reduce_fx="max", add_dataloader_idx=False)
 
 
 class TwoDomains(LightningDataModule):
