@@ -15,7 +15,7 @@ from ablate.run import Launcher, LocalLauncher
 from ablate.store import Store
 from ablate.study import ReplaySummary, Request
 from tests.parity.launchers import Ending, Shared
-from tests.parity.logged import Rows, csv_rows, stored
+from tests.parity.logged import Rows, logs, stored
 from tests.study.conftest import replay
 
 PROJECTS = Path(__file__).parent / "projects"
@@ -66,6 +66,9 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
         patch.chdir(tmp_path_factory.mktemp("workers"))
         folders = sorted(str(folder) for folder in PROJECTS.iterdir())
         patch.setenv("PYTHONPATH", os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")]))
+        for file in PROJECTS.glob("*/environment.json"):
+            for name, value in json.loads(file.read_text()).items():
+                patch.setenv(name, value)
         launcher = LocalLauncher(1)
     yield launcher
     launcher.close()
@@ -78,36 +81,22 @@ class Project:
         self.name, self.folder = name, folder
         shutil.copytree(PROJECTS / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
 
-    @property
-    def script(self) -> str:
-        """The script that a user would run."""
-        (script,) = self.folder.glob("train*.py")
-        return script.name
-
     def words(self) -> list[str]:
         """Return what a user types behind `python`."""
         command = self.folder / "command.txt"
         if command.exists():
             return command.read_text().split()[1:]
-        return [self.script, "fit", "--config", "config.yaml"]
+        (script,) = self.folder.glob("train*.py")
+        return [script.name, "fit", "--config", "config.yaml"]
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables that a user sets."""
         file = self.folder / "environment.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
-    def native_rows(self) -> Rows:
-        """Return what the project's own script has logged."""
-        return csv_rows(
-            file for file in self._logs(self.folder) if RESULTS not in file.parts[:-1]
-        )
-
-    def study_rows(self, results: Path) -> Rows:
-        """Return what the run of a study has logged into its own folder."""
-        return csv_rows(self._logs(results))
-
-    def _logs(self, folder: Path) -> list[Path]:
-        return sorted(folder.rglob("metrics.csv"), key=lambda file: file.stat().st_mtime_ns)
+    def native_logs(self) -> dict[str, Rows]:
+        """Return what the project's own script has logged, by logger."""
+        return logs(self.folder, leave_out=RESULTS)
 
 
 class Native:
@@ -115,14 +104,15 @@ class Native:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.rows = project.native_rows()
+        self.logs = project.native_logs()
 
 
 class Studied:
     """What ablate has logged and stored of a project's study."""
 
-    def __init__(self, project: Project, results: Path, url: str) -> None:
-        self.rows = project.study_rows(results)
+    def __init__(self, results: Path, url: str) -> None:
+        (folder,) = (results / STUDY).iterdir()
+        self.logs = logs(folder)
         self.stored = stored(url, STUDY)
         with Store.open(url, create=False) as store:
             self.attempts = len(store.runs(STUDY))
@@ -146,13 +136,11 @@ def studied(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.folder)
-        for name, value in project.environment().items():
-            patch.setenv(name, value)
         if ends:
             ending = Ending(launcher, *ends)
             run(ending)
             assert ending.ended
         run(Shared(launcher))
-    return Studied(project, results, url)
+    return Studied(results, url)
 
 

@@ -1,7 +1,7 @@
 """What a run has logged: the rows of its `metrics.csv`, and the rows in ablate's store."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from ablate.store import Store
@@ -12,19 +12,23 @@ Row = dict[str, str]
 Rows = list[Row]
 
 
-def csv_rows(files: Iterable[Path]) -> Rows:
-    """Read the rows of the files in their order.
+def logs(folder: Path, leave_out: str = "") -> dict[str, Rows]:
+    """Read what every logger has written into a folder: the rows of its versions, in their order.
 
-    A file begins again where its run was continued: what the files before it hold of that step and
-    of later ones was not kept, and the run has logged it again.
+    A logger has a version for every time that the run was continued. What the versions before hold
+    of its first step, and of later ones, was not kept by the run: it has logged that again.
     """
-    rows: Rows = []
-    for file in files:
+    found: dict[str, Rows] = {}
+    for file in sorted(folder.rglob("metrics.csv")):
+        logger = file.parent.parent.relative_to(folder)
+        if leave_out and logger.parts[0] == leave_out:
+            continue
         with file.open(newline="", encoding="utf-8") as lines:
             new = [{k: v for k, v in row.items() if v} for row in csv.DictReader(lines)]
         first = int(new[0]["step"])
-        rows = [row for row in rows if int(row["step"]) < first] + new
-    return rows
+        kept = [row for row in found.get(str(logger), []) if int(row["step"]) < first]
+        found[str(logger)] = kept + new
+    return found
 
 
 def stored(url: str, study: str) -> list[tuple[str, str, int, int, float]]:
