@@ -1,10 +1,12 @@
 """Modules that do to their process, and log, what real ones do."""
 
+import atexit
 import errno
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,24 @@ class LogsAtEpochEnd(Toy):
 
     def on_train_epoch_end(self) -> None:
         self.log("epochs_done", float(self.current_epoch + 1))
+
+
+class LogsNowAndThen(Toy):
+    """Logs metrics of both phases in every other epoch only, and some in the first alone."""
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        if self.current_epoch % 2 == 0:
+            self.log("train_even", float(self.current_epoch), on_step=False, on_epoch=True)
+        if self.current_epoch == 0:
+            self.log("train_first", 1.0)
+        return super().training_step(batch, index)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        super().validation_step(batch, index)
+        if self.current_epoch % 2 == 0:
+            self.log("val_even", float(self.current_epoch))
+        if self.current_epoch == 0:
+            self.log("val_first", 1.0)
 
 
 class LogsOneNameTwice(Toy):
@@ -91,6 +111,38 @@ class Dies(Toy):
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
         os.kill(os.getpid(), 9)
         return super().training_step(batch, index)
+
+
+IMPORTED_BY = os.getpid()
+
+
+class SaysWhoImported(Toy):
+    """Logs the process that imported this module, and its own."""
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict({"imported_by": float(IMPORTED_BY), "process": float(os.getpid())})
+
+
+class Crashes(Toy):
+    """Ends its process in the midst of its first step: by a signal, or with an exit code."""
+
+    def __init__(self, number: int = 0, code: int = 0) -> None:
+        super().__init__(width=4)
+        self.number, self.code = number, code
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        if self.number:
+            signal.signal(self.number, signal.SIG_DFL)
+            os.kill(os.getpid(), self.number)
+        sys.exit(self.code)
+
+
+class TidiesUp(Toy):
+    """Takes its time to write a file when its process exits."""
+
+    def on_fit_end(self) -> None:
+        root = Path(self.trainer.default_root_dir)
+        atexit.register(lambda: (time.sleep(0.3), (root / "tidied").write_text("")))
 
 
 class Thorough(Toy):
@@ -209,7 +261,7 @@ class BringsItsMonitor(Toy):
 
 
 class Slow(Toy):
-    """Takes its time for every step, notes its process, and at some step takes forever."""
+    """Takes its time for every step, notes its worker, and at some step takes forever."""
 
     def __init__(
         self,
@@ -224,7 +276,8 @@ class Slow(Toy):
 
     def on_train_start(self) -> None:
         if self.pid_file:
-            Path(self.pid_file + ".part").write_text(str(os.getpid()))
+            # A worker leads its process group.
+            Path(self.pid_file + ".part").write_text(str(os.getpgrp()))
             Path(self.pid_file + ".part").rename(self.pid_file)
 
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:

@@ -17,6 +17,7 @@ from tests.run import modules
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 CALLBACKS = "lightning.pytorch.callbacks"
+PATIENT = {"monitor": "val_loss", "patience": 9, "check_on_train_epoch_end": True}
 
 
 @pytest.fixture
@@ -75,6 +76,34 @@ class TestReports:
         assert [r.epoch for r in record.reports("val")] == [0] * per_epoch + [1] * per_epoch
         assert all(set(r.metrics) == {"val_loss", "val_error"} for r in record.reports("val"))
         assert all("val_loss" not in r.metrics for r in record.reports("train"))
+
+    @pytest.mark.parametrize("sanity", [0, 2])
+    def test_a_metric_is_reported_only_where_it_was_logged(self, ran, sanity):
+        record = ran(
+            {
+                **model(modules.LogsNowAndThen),
+                "trainer.max_epochs": 4,
+                "trainer.num_sanity_val_steps": sanity,
+                # It reads all metrics after the run's own callback, and so keeps old ones alive.
+                "trainer.callbacks": [
+                    {"class_path": f"{CALLBACKS}.EarlyStopping", "init_args": PATIENT}
+                ],
+            },
+            metric="val_even",
+        )
+        logged = {
+            name: [r.epoch for r in record.reports() if name in r.metrics]
+            for name in ("train_even", "train_first", "val_even", "val_first", "val_loss")
+        }
+        assert logged == {
+            "train_even": [0, 2],
+            "train_first": [0],
+            "val_even": [0, 2],
+            "val_first": [0],
+            "val_loss": [0, 1, 2, 3],
+        }
+        objectives = [(r.epoch, r.objective) for r in record.reports() if r.objective is not None]
+        assert objectives == [(0, 0.0), (2, 2.0)]
 
     def test_the_objective_comes_once_per_epoch(self, ran):
         reports = ran().reports()

@@ -22,8 +22,10 @@ from ablate.run import (
 from ablate.run.resume import FILE
 from ablate.spec import Cause, Outcome, Status
 from ablate.testing.jobs import Record, model, resolve, run
-from ablate.testing.launcher import PATIENCE_S, LauncherSuite, do, wait
+from ablate.testing.launcher import PATIENCE_S, IsolatedLauncherSuite, LauncherSuite, do, wait
+from ablate.testing.toy import Toy
 from tests.run import modules
+from tests.run.threaded import Threaded
 
 ROOT = Path(__file__).parents[2]
 
@@ -87,7 +89,7 @@ class TestInProcessLauncher(LauncherSuite):
         launcher.close()
 
 
-class TestLocalLauncher(LauncherSuite):
+class TestLocalLauncher(IsolatedLauncherSuite):
     @pytest.fixture
     def launcher(self, warm: LocalLauncher, monkeypatch: pytest.MonkeyPatch) -> LocalLauncher:
         monkeypatch.setattr(warm, "close", lambda: None)
@@ -118,6 +120,54 @@ class TestWorkers:
     def test_a_failed_runs_log_holds_its_traceback(self, warm: LocalLauncher, tmp_path):
         do(warm, run(1, tmp_path, {"model.init_args.mishap": "raise"}))
         assert "KeyError: 'the module raised'" in (tmp_path / "run.log").read_text()
+
+    def test_a_users_module_is_imported_once_by_the_worker(self, warm: LocalLauncher, tmp_path):
+        says = model(modules.SaysWhoImported)
+        record = do(warm, *(run(n, tmp_path / str(n), says) for n in (1, 2)))
+        importers = {*record.series("imported_by", 1), *record.series("imported_by", 2)}
+        processes = {*record.series("process", 1), *record.series("process", 2)}
+        assert (len(importers), len(processes)) == (1, 2)
+        assert not importers & processes
+
+    def test_a_run_has_ended_when_its_process_has(self, warm: LocalLauncher, tmp_path):
+        class Looks(Record):
+            def __call__(self, event):
+                if isinstance(event, Finished):
+                    assert (tmp_path / "tidied").exists()
+                return super().__call__(event)
+
+        assert do(warm, run(1, tmp_path, model(modules.TidiesUp)), record=Looks()).kinds()
+
+    def test_a_run_may_load_its_data_by_processes(self, warm: LocalLauncher, tmp_path):
+        loads = {"data": {"class_path": "tests.run.modules.Loads", "init_args": {"workers": 1}}}
+        record = do(warm, *(run(n, tmp_path / str(n), loads) for n in (1, 2)))
+        assert record.status(1) == "complete"
+        assert record.series("val_loss", 1) == record.series("val_loss", 2)
+
+    def test_an_import_that_starts_a_thread_gets_a_fresh_interpreter(self, tmp_path):
+        launcher = LocalLauncher(1)
+        try:
+            threaded, plain = (
+                run(n, tmp_path / str(n), model(m)) for n, m in ((1, Threaded), (2, Toy))
+            )
+            record = do(launcher, threaded, plain)
+        finally:
+            launcher.close()
+        assert set(record.series("alive", 1)) == {1.0}
+        assert record.series("val_loss", 1) == record.series("val_loss", 2)
+        assert record.started(1).facts == record.started(2).facts
+
+    @pytest.mark.parametrize(
+        ("how", "reason"),
+        [
+            ({"number": int(signal.SIGSEGV)}, "the worker was killed by signal 11"),
+            ({"code": 3}, "the worker exited (3)"),
+            ({"code": 0}, "the worker exited (0)"),
+        ],
+    )
+    def test_a_run_that_ends_its_process_ends_its_worker_alike(self, warm, tmp_path, how, reason):
+        record = do(warm, run(1, tmp_path, model(modules.Crashes, **how)))
+        assert record.events[-1] == Lost(1, Cause.LOST, reason)
 
     def test_a_killed_worker_loses_its_group_and_is_replaced(self, warm: LocalLauncher, tmp_path):
         before = children(os.getpid())
@@ -181,8 +231,8 @@ class TestWorkers:
         wait(warm, record, lambda: "Finished" in record.kinds())
         assert record.status() == "interrupted"
 
-    @pytest.mark.parametrize("everyone", [False, True], ids=["worker", "process group"])
-    def test_a_terminated_worker_ends_its_run_with_the_epoch(self, warm, tmp_path, everyone):
+    @pytest.mark.parametrize("target", ["worker", "process group", "run"])
+    def test_a_terminated_worker_ends_its_run_with_the_epoch(self, warm, tmp_path, target):
         slow = {
             **model(modules.Slow, seconds=0.05, pid_file=str(tmp_path / "pid")),
             "data": {"class_path": "tests.run.modules.Loads", "init_args": {"workers": 1}},
@@ -192,13 +242,17 @@ class TestWorkers:
         warm.submit([job])
         assert eventually((tmp_path / "pid").exists)
         worker = int((tmp_path / "pid").read_text())
-        (os.killpg if everyone else os.kill)(worker, signal.SIGTERM)
+        if target == "run":
+            (process,) = children(worker)
+            os.kill(process, signal.SIGTERM)
+        else:
+            (os.kill if target == "worker" else os.killpg)(worker, signal.SIGTERM)
         record = Record()
         wait(warm, record, lambda: "Finished" in record.kinds())
         assert record.status() == "interrupted"
         assert len(record.reports("train")) <= 1
         assert alive(worker)
-        assert (tmp_path / FILE).exists() or everyone
+        assert (tmp_path / FILE).exists() or target == "process group"
 
     def test_an_idle_worker_that_is_terminated_is_replaced(self, warm, tmp_path):
         do(warm, run(1, tmp_path, model(modules.Slow, seconds=0, pid_file=str(tmp_path / "pid"))))
@@ -259,7 +313,8 @@ class TestWorkers:
         monkeypatch.setenv("PYTHONHOME", "/nowhere")
         launcher = LocalLauncher(1)
         try:
-            with pytest.raises(RunError, match="a worker could not start"):
+            with pytest.raises(RunError, match="a worker could not start") as caught:
                 launcher.facts()
+            assert "No module named 'encodings'" in str(caught.value)
         finally:
             launcher.close()

@@ -61,9 +61,11 @@ ABLATION: dict[str, Any] = {
 }
 
 
-def search(name: str, request: Request, budget: Budget | None = None) -> SearchSummary:
+def search(
+    name: str, request: Request, budget: Budget | None = None, *, retry_failed: bool = False
+) -> SearchSummary:
     """Run a search of the project."""
-    return study.search(read_study(name), request, budget)
+    return study.search(read_study(name), request, budget, retry_failed=retry_failed)
 
 
 def subject(

@@ -57,6 +57,7 @@ def run(order: random.Random, trials: int, workers: int, past: Sequence[Past] = 
     running = {n: [p.point, 0] for n, p in record.items() if p.state is None}
     while len(record) < trials or running:
         while len(running) < workers and len(record) < trials and search.ready:
+            search.tell()
             number, point = search.ask()
             record[number] = Past(point, {}, search.frozen(number).system_attrs, None, None)
             running[number] = [point, 0]

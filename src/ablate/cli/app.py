@@ -1,5 +1,6 @@
 """The `ablate` command."""
 
+import os
 import sys
 
 import typer
@@ -15,6 +16,7 @@ from ablate.cli.search import search
 from ablate.cli.status import status
 from ablate.errors import AblateError, RequestError
 from ablate.plugins import installed
+from ablate.workflow.streams import forgiving
 
 GROUP = "ablate.commands"
 
@@ -49,7 +51,12 @@ for _command in COMMANDS:
 
 
 def main() -> None:
-    """Run the command line; an error ablate can explain ends in one message and its exit code."""
+    """Run the command line; an error ablate can explain ends in one message and its exit code.
+
+    The exit code is about the work, not about who reads what is said of it.
+    """
+    _open_closed_streams()
+    sys.stdout, sys.stderr = forgiving(sys.stdout, only_pipes=True), forgiving(sys.stderr)
     try:
         _add_installed()
         app()
@@ -57,6 +64,17 @@ def main() -> None:
         for line in f"error: {error}".splitlines():
             typer.echo(line, err=True)
         sys.exit(error.exit_code)
+
+
+def _open_closed_streams() -> None:
+    """Point standard streams that were closed nowhere, so that no other file takes their place."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def _add_installed() -> None:

@@ -31,6 +31,10 @@ def search(
         str | None,
         typer.Option("--timeout", help="How long, such as 2h, in place of the study's budget."),
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="First try the trials again that have failed."),
+    ] = False,
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     profile: options.Profile = None,
@@ -44,6 +48,7 @@ def search(
         _one(study, named),
         trials=trials,
         timeout=timeout,
+        retry_failed=retry_failed,
         storage=storage,
         results=results,
         profile=profile,
@@ -70,7 +75,10 @@ def search(
         typer.echo(result.summary())
     output.say_what_next(result.study, result.storage)
     if result.failed:
-        output.say("some trials failed; their reasons: ablate report " + result.study)
+        output.say(
+            f"some trials failed; their reasons: ablate report {result.study}; "
+            f"to try them again: ablate search {result.study} --retry-failed"
+        )
         raise typer.Exit(1)
 
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningCLI
@@ -19,6 +18,8 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ablate.errors import SpecError
 from ablate.run.config_errors import CLASS_KEYS, explained, unknown_key
+from ablate.run.defaults import left_to_code, recorded
+from ablate.run.run_folder import placed
 from ablate.run.schedules import Schedule, StepSchedule
 from ablate.spec import paths
 
@@ -122,10 +123,10 @@ def resolve(config: dict[str, Any]) -> dict[str, Any]:
 
     Seeds the global random number generators as a side effect, as LightningCLI does.
     """
-    with explained(config), _silenced():
-        cli = _Resolver(config)
-        text = cli.parser.dump(cli.config, skip_unset=False)
-    resolved: dict[str, Any] = yaml.safe_load(text)
+    written = left_to_code(config)
+    with explained(written), _silenced():
+        cli = _Resolver(written)
+        resolved = recorded(cli.parser, cli.config, written, {"trainer": cli.trainer_class})
     for path, value in paths.flatten(config).items():
         # jsonargparse drops an empty mapping under an unknown key without a word.
         if value == {} and path.split(".")[-1] not in CLASS_KEYS and not paths.has(resolved, path):
@@ -146,8 +147,9 @@ def build(
         **({"default_root_dir": str(directory)} if directory else {}),
         **trainer,
     }
-    with explained(config):
-        return _Builder(config, callbacks, arguments)
+    written = left_to_code(placed(config, directory) if directory else config)
+    with explained(written):
+        return _Builder(written, callbacks, arguments)
 
 
 def left_out(cli: LightningCLI) -> list[str]:

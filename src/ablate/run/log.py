@@ -21,14 +21,19 @@ def open_log(directory: Path | None) -> int:
     return os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
 
-@contextmanager
-def logged(log: int) -> Iterator[None]:
-    """Send this process's output, C libraries included, to an open file, and close it."""
+def redirect(log: int) -> None:
+    """Send this process's output from now on, C libraries included, to an open file."""
     _flush()
-    saved = os.dup(1), os.dup(2)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
+
+
+@contextmanager
+def logged(log: int) -> Iterator[None]:
+    """Send this process's output to an open file while the block runs, and close it."""
+    saved = os.dup(1), os.dup(2)
+    redirect(log)
     try:
         yield
     finally:

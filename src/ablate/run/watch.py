@@ -16,6 +16,7 @@ from ablate.run.batches import batch_digest
 from ablate.run.messages import Decision, Progress, Reported
 
 Report = Callable[[Reported | Progress], Decision]
+Phase = Literal["train", "val"]
 _PROGRESS_S = 1.0
 
 
@@ -32,7 +33,9 @@ class Watch(Checkpoint):
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
-    of every training epoch. A validation after the fit counts as one of its last epoch.
+    of every training epoch. A report holds what was logged since the one before it of its phase:
+    Lightning keeps an old value for callbacks to look at, but it is no measurement of this epoch.
+    A validation after the fit counts as one of its last epoch.
     `validated_at` is the optimizer step of the last validation, None before the first.
 
     It is a Checkpoint only in name: Lightning calls those after the module's own hooks, so that
@@ -51,6 +54,7 @@ class Watch(Checkpoint):
         self._metric = metric
         self._report = report
         self._before: set[str] = set()
+        self._old: dict[Phase, dict[str, Tensor]] = {"train": {}, "val": {}}
         self._val_names: set[str] = set()
         self._train_names: set[str] = set()
         self._logged: set[str] = set()
@@ -80,9 +84,14 @@ class Watch(Checkpoint):
         if self.stopped_at is not None:
             end_after_this_epoch(trainer)
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Note what is old news."""
+        self._old["train"] = dict(trainer.callback_metrics)
+
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note the names that training has logged by now."""
+        """Note the names that training has logged by now, and what is old news."""
         self._before = (set(trainer.callback_metrics) | self._train_names) - self._val_names
+        self._old["val"] = dict(trainer.callback_metrics)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Report what validation logged."""
@@ -152,11 +161,13 @@ class Watch(Checkpoint):
             if not bool(torch.isfinite(loss).all()):
                 raise Diverged(f"diverged: the training loss is {loss.item()} at step {step}")
 
-    def _send(self, trainer: Trainer, phase: Literal["train", "val"], names: set[str]) -> None:
+    def _send(self, trainer: Trainer, phase: Phase, names: set[str]) -> None:
+        old = self._old[phase]
         metrics = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()
-            if name in names and value.numel() == 1
+            # Whatever is logged is a tensor of its own.
+            if name in names and value is not old.get(name) and value.numel() == 1
         }
         if not metrics:
             return

@@ -1,88 +1,176 @@
 """A warm worker process: reads jobs from standard input, writes events to standard output.
 
-Everything that user code prints goes to the run's own log; the protocol has a pipe of its own.
+It imports the libraries and the modules that its jobs name, and runs nothing itself. Every job has
+a process of its own, a copy of this one, or a fresh interpreter where a copy would not be as good.
+So nothing that a run leaves behind in its process reaches the next. All that user code prints goes
+to the run's own log; the protocol has pipes of its own.
 """
 
 import os
+import selectors
 import signal
-from pathlib import Path
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable
 
-from ablate.run.environment import WorkerFacts, worker_facts
-from ablate.run.log import logged, open_log
-from ablate.run.messages import (
-    Decision,
-    Event,
-    Finished,
-    Job,
-    Ready,
-    Run,
-    awaits_decision,
-)
-from ablate.run.pipe import Pipe
+from ablate.errors import RunError
+from ablate.run.child import keep_streams
+from ablate.run.child_process import ChildProcess, end_like
+from ablate.run.messages import Command, Decided, Group, Interrupt, Job, Ready, Run
+from ablate.run.pipe import write
+from ablate.run.warm import Warmth
+from ablate.run.wire import decode_command, encode
+
+_LOOK_S = 0.05
+"""How often a child is looked after where nothing tells of its end."""
 
 
 def main() -> None:
     """Serve jobs until the coordinator closes the pipe."""
-    pipe = _protocol()
-    group: list[Job] = []
-    _interrupt_when_terminated(group, pipe)
+    incoming, outgoing = keep_streams()
+    environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109
 
-    import ablate.run.execute  # noqa: PLC0415, F401 - torch loads while the parent works
+    import ablate.run.execute  # noqa: PLC0415, F401 - what every run needs
 
-    facts = worker_facts()
-    pipe.send(Ready(facts))
-    while True:
-        group[:] = pipe.next_group()
-        while group:
-            _do_first(group, pipe, facts)
+    warmth = Warmth()
+    write(outgoing, encode(Ready(warmth.facts)))
 
+    def start(job: Job, let_go: Callable[[], None]) -> ChildProcess | None:
+        warmth.prepare(job)
+        if warmth.forkable:
 
-def _protocol() -> Pipe:
-    """Keep the standard streams for the protocol alone."""
-    incoming = os.fdopen(os.dup(0), "rb")
-    outgoing = os.fdopen(os.dup(1), "wb")
-    devnull = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):
-        os.dup2(devnull, number)
-    return Pipe(incoming, outgoing)
+            def begin() -> None:
+                let_go()
+                warmth.begin()
+
+            return ChildProcess.fork(job, outgoing, warmth.facts, begin)
+        return ChildProcess.spawn(job, outgoing, environment, folder)
+
+    _Worker(incoming, outgoing, start).serve()
 
 
-def _interrupt_when_terminated(group: list[Job], pipe: Pipe) -> None:
-    """Let SIGTERM interrupt the runs of a group; without one it ends the process."""
-    worker = os.getpid()
+class _Worker:
+    """Does the jobs that come, one after the other, each in a process that `start` makes."""
 
-    def terminate(number: int, frame: object) -> None:  # noqa: ARG001
-        # A run's own child processes inherit this handler.
-        if os.getpid() == worker and any(isinstance(job, Run) for job in group):
-            pipe.interrupt(job.id for job in group)
+    def __init__(
+        self,
+        incoming: int,
+        outgoing: int,
+        start: Callable[[Job, Callable[[], None]], ChildProcess | None],
+    ) -> None:
+        self._incoming, self._outgoing, self._start = incoming, outgoing, start
+        self._unread = b""
+        self._jobs: deque[Job] = deque()
+        self._interrupted: set[int] = set()
+        self._child: ChildProcess | None = None
+        self._signals, self._signalled = socket.socketpair()
+        self._signals.setblocking(False)
+        self._signalled.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._watch(incoming, self._read_commands)
+        self._watch(self._signals.fileno(), self._read_signals)
+
+    def serve(self) -> None:
+        """Serve until the coordinator is gone; return in the process of a job, once it is done."""
+        self._heed_signals()
+        while True:
+            if self._child is None and self._jobs and not self._start_next():
+                return
+            blind = self._child is not None and self._child.ending is None
+            for key, _ in self._selector.select(_LOOK_S if blind else None):
+                key.data()
+            if blind:
+                self._reap()
+
+    def _watch(self, descriptor: int, act: Callable[[], None]) -> None:
+        self._selector.register(descriptor, selectors.EVENT_READ, act)
+
+    def _heed_signals(self) -> None:
+        """Let SIGTERM be read in its turn; a module may have set a handler of its own."""
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
+
+    def _let_go(self) -> None:
+        """Close, in a child, what is this process's own."""
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._signals.close()
+        self._signalled.close()
+        os.close(self._incoming)
+
+    def _start_next(self) -> bool:
+        """Start the next job; say whether this is still the worker, not the job's process."""
+        job = self._jobs[0]
+        child = self._start(job, self._let_go)
+        if child is None:
+            return False
+        self._heed_signals()
+        self._child = child
+        self._watch(child.end, self._read_end)
+        if child.ending is not None:
+            self._watch(child.ending, self._reap)
+        if job.id in self._interrupted:
+            child.send(Interrupt((job.id,)))
+        return True
+
+    def _read_commands(self) -> None:
+        data = os.read(self._incoming, 1 << 16)
+        if not data:
+            os._exit(0)  # a child ends with the pipe that leads to it
+        *lines, self._unread = (self._unread + data).split(b"\n")
+        for line in lines:
+            match _decoded(line):
+                case Group(jobs):
+                    self._interrupted -= {job.id for job in jobs}
+                    self._jobs.extend(jobs)
+                case Interrupt(ids):
+                    self._interrupt(ids)
+                case Decided() as decided if self._child is not None:
+                    self._child.send(decided)
+
+    def _read_signals(self) -> None:
+        """Interrupt the runs of a group if terminated; without one, end."""
+        if signal.SIGTERM not in self._signals.recv(1 << 10):
+            return
+        if any(isinstance(job, Run) for job in self._jobs):
+            self._interrupt(job.id for job in list(self._jobs))
         else:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            end_like(-signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, terminate)
+    def _interrupt(self, jobs: Iterable[int]) -> None:
+        ids = tuple(jobs)
+        self._interrupted |= set(ids)
+        if self._child is not None:
+            self._child.send(Interrupt(ids))
+
+    def _read_end(self) -> None:
+        assert self._child is not None  # noqa: S101
+        if not self._child.receive():
+            self._selector.unregister(self._child.end)
+
+    def _reap(self) -> None:
+        """Tell that a job has finished once its process has ended, or end as that has."""
+        child = self._child
+        code = child.exit_code() if child else None
+        if child is None or code is None:
+            return
+        if not child.has_finished():
+            end_like(code)
+        for key in list(self._selector.get_map().values()):
+            if key.fd in {child.end, child.ending}:
+                self._selector.unregister(key.fd)
+        child.close()
+        self._child = None
+        self._jobs.popleft()
+        write(self._outgoing, child.finished)
 
 
-def _do_first(group: list[Job], pipe: Pipe, facts: WorkerFacts) -> None:
-    """Do the first job of a group, and take it off when it has ended."""
-    from ablate.run.execute import execute  # noqa: PLC0415
-    from ablate.run.failures import outcome_of  # noqa: PLC0415
-    from ablate.run.isolation import pristine  # noqa: PLC0415
-
-    job = group[0]
-
-    def channel(event: Event) -> Decision:
-        if isinstance(event, Finished):
-            del group[0]
-        pipe.send(event)
-        return pipe.decision(job.id) if awaits_decision(job, event) else "continue"
-
+def _decoded(line: bytes) -> Command:
     try:
-        log = open_log(Path(job.directory) if isinstance(job, Run) else None)
-    except OSError as error:
-        channel(Finished(job.id, outcome_of(error, job, interrupted=False)))
-        return
-    with logged(log), pristine():
-        execute(job, channel, facts, lambda: pipe.interrupted(job.id))
+        return decode_command(line)
+    except RunError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

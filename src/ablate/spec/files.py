@@ -12,7 +12,7 @@ import yaml
 from ablate.errors import NotFoundError, SpecError, nearest
 
 _TAG = "tag:yaml.org,2002:"
-_TEXT, _BOOLEAN = _TAG + "str", _TAG + "bool"
+_TEXT, _BOOLEAN, _NULL = _TAG + "str", _TAG + "bool", _TAG + "null"
 _FLOAT = re.compile(
     r"^[-+]?(?:[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?|[0-9][0-9_]*[eE][-+]?[0-9]+"
     r"|\.[0-9][0-9_]*(?:[eE][-+]?[0-9]+)?|\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
@@ -41,6 +41,24 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value!r} can't be read: {error}", node.start_mark
             ) from None
+
+
+class _ConfigLoader(_Loader):
+    """Refuses keys that LightningCLI reads as no text, and that no record of a run can hold."""
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        """Compose a mapping of keys that are texts or numbers."""
+        node = yaml.SafeLoader.compose_mapping_node(self, anchor)
+        for key, _ in node.value:
+            if key.tag in {_BOOLEAN, _NULL}:
+                raise yaml.constructor.ConstructorError(
+                    None,
+                    None,
+                    f"the key {key.value!r} is no text for LightningCLI: in YAML it is a boolean "
+                    f"or null; write it in quotes: '{key.value}'",
+                    key.start_mark,
+                )
+        return node
 
 
 class _Dumper(yaml.SafeDumper):
@@ -106,7 +124,10 @@ def parse_yaml(text: str, names: Collection[Place] = ()) -> Any:
 
     At the places of `names`, `on` or `no` is the text that is written, as it is in a key.
     """
-    loader = _Loader(text)
+    return _parsed(_Loader(text), names)
+
+
+def _parsed(loader: _Loader, names: Collection[Place]) -> Any:
     try:
         node = loader.get_single_node()
         if node is None:
@@ -136,8 +157,20 @@ def read_yaml(path: Path, names: Collection[Place] = ()) -> dict[str, Any]:
 
     `names` are places as in `parse_yaml`.
     """
+    return _read(path, _Loader, names)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a config as LightningCLI does; raise NotFoundError or SpecError with file and line.
+
+    A key such as `on`, which is no text there, is refused.
+    """
+    return _read(path, _ConfigLoader)
+
+
+def _read(path: Path, loader: type[_Loader], names: Collection[Place] = ()) -> dict[str, Any]:
     try:
-        data = parse_yaml(path.read_text(encoding="utf-8"), names)
+        data = _parsed(loader(path.read_text(encoding="utf-8")), names)
     except FileNotFoundError:
         known = [other.name for other in path.parent.glob("*.yaml")] if path.parent.exists() else []
         raise NotFoundError(

@@ -30,6 +30,7 @@ class Cause(StrEnum):
     OVER_TIME = "over time"
     OUT_OF_MEMORY = "out of memory"
     NO_SPACE = "no space"
+    NO_ACCESS = "no access"
     WRONG_CONFIG = "wrong config"
     REUSED = "reused"
     STOPPED = "stopped"

@@ -9,7 +9,7 @@ from ablate.errors import NotFoundError, SpecError
 from ablate.spec import configs, designs, paths
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
 from ablate.spec.fields import SEEDS_END, Changes, Components
-from ablate.spec.files import Place, beside, find, read_yaml
+from ablate.spec.files import Place, beside, find, read_config, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.space import Point, Space
@@ -59,7 +59,7 @@ class WrittenStudy(Generic[Spec]):
 
     def read(self, config: str | Mapping[str, Any]) -> dict[str, Any]:
         """Read a config that the study names, or holds."""
-        return read_yaml(self._file(config)) if isinstance(config, str) else paths.fresh(config)
+        return read_config(self._file(config)) if isinstance(config, str) else paths.fresh(config)
 
     def _file(self, name: str) -> Path:
         return beside(self.folder, name)
@@ -209,7 +209,7 @@ def _point(
         space.check(entry, f"{study.where}: enqueue")
         return dict(entry)
     path = beside(study.folder, entry)
-    config = read_yaml(path)
+    config = read_config(path)
     configs.apply(config, changes, str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(

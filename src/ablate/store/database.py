@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce
@@ -91,6 +92,7 @@ class Store:
         self._run_tables = RunTables(self._engine.dialect.name, self.url_shown)
         self._trial_writer: TrialWriter | None = None
         self._locks: dict[str, StudyLock] = {}
+        self._file: tuple[int, int] | None = None
 
     @classmethod
     def open(cls, url: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Self:
@@ -126,7 +128,21 @@ class Store:
             except StorageError:
                 store.close()
                 raise
+        if path is not None:
+            store._file = _identity(path)
         return store
+
+    def require_in_place(self) -> None:
+        """Raise StorageError if the database's file is no longer the one that was opened."""
+        if (path := sqlite_path(self._url)) is None:
+            return
+        now = _identity(path)
+        if now != self._file:
+            what = "deleted" if now is None else "replaced by another file"
+            raise StorageError(
+                f"the database {self.url_shown} was {what} while it was in use, and what was "
+                "written to it since is lost; if you have the old file, put it back"
+            )
 
     def close(self) -> None:
         """Close every connection, Optuna's too."""
@@ -435,6 +451,15 @@ def holds_optuna_study(url: str, study: str) -> bool:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _now() -> datetime:

@@ -11,7 +11,8 @@ been.
 import copy
 import importlib
 import inspect
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +24,12 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.errors import SpecError
+from ablate.errors import RunError, SpecError
 from ablate.spec import (
     Choice,
     ClassConfig,
@@ -40,20 +42,33 @@ from ablate.spec import (
 )
 
 PrunerFactory = Callable[[], BasePruner]
+_DIRECTIONS = {
+    Direction.MINIMIZE: StudyDirection.MINIMIZE,
+    Direction.MAXIMIZE: StudyDirection.MAXIMIZE,
+}
+_PLANNED = (GridSampler, QMCSampler)
+_REHEARSED = 12
+"""Made-up trials: two more than the ten that samplers draw at random by default."""
 
 
 @dataclass(frozen=True)
 class SamplerFactory:
-    """Builds the sampler of trial n, seeded from the study's seed and n if it takes a seed."""
+    """Builds the sampler of trial n, seeded from the study's seed and n if it takes a seed.
 
-    target: Callable[..., BaseSampler]
+    One that walks through a plan has the study's seed in every trial: the plan follows from it.
+    """
+
+    target: type[BaseSampler]
     arguments: Mapping[str, Any]
     seed: int
     seeded: bool
 
     def __call__(self, number: int) -> BaseSampler:
         """Build the sampler of trial `number`."""
-        seeding = {"seed": derived_seed(self.seed, number)} if self.seeded else {}
+        seeding = {}
+        if self.seeded:
+            planned = issubclass(self.target, _PLANNED)
+            seeding = {"seed": self.seed if planned else derived_seed(self.seed, number)}
         return self.target(**{**self.arguments, **seeding})
 
 
@@ -94,8 +109,21 @@ class _View(InMemoryStorage):
         return BaseStorage.get_best_trial(self, study_id)
 
 
+class _Study(optuna.Study):
+    """A study that a sampler may stop outside `optimize`: it has tried all there is."""
+
+    exhausted = False
+
+    def stop(self) -> None:
+        """Note that there is nothing left to try."""
+        self.exhausted = True
+
+
 class Asker:
-    """The sampler and the pruner of one search, over the deterministic view of its trials."""
+    """The sampler and the pruner of one search, over the deterministic view of its trials.
+
+    Whatever these raise becomes a RunError that names them.
+    """
 
     def __init__(
         self,
@@ -115,10 +143,8 @@ class Asker:
         self._pruner = pruner
         self._enqueued = enqueued
         self._view = _View()
-        self._study = optuna.create_study(
-            storage=self._view, study_name=name, direction=direction.value, sampler=sampler(0)
-        )
-        self._study_id = self._view.get_study_id_from_name(name)
+        self._study_id = self._view.create_new_study([_DIRECTIONS[direction]], name)
+        self._study = _Study(name, self._view, sampler=sampler(0))
         self._results: dict[int, tuple[TrialState, float | None]] = {}
         self._asked = 0
         self._told = 0
@@ -131,32 +157,52 @@ class Asker:
         return all(number in self._results for number in range(self._told, self._visible + 1))
 
     @property
+    def exhausted(self) -> bool:
+        """Whether the sampler says that it has tried all there is."""
+        return self._study.exhausted
+
+    @property
     def _visible(self) -> int:
         """The last trial whose result the next trial may know."""
         return self._asked - self._window
 
-    def ask(self) -> tuple[int, Point]:
-        """Return the next trial's number and its point; call only when `ready`."""
-        self._tell_visible()
+    def ask(self, fixed: Point | None = None) -> tuple[int, Point]:
+        """Return the next trial's number and its point, `fixed` if that is given.
+
+        Call it only when `ready`, and after `tell`.
+        """
         number = self._asked
-        self._study.sampler = self._sampler(number)
-        if number < len(self._enqueued):
-            self._study.enqueue_trial(self._enqueued[number])
-        trial = self._study.ask()
+        if fixed is None and number < len(self._enqueued):
+            fixed = self._enqueued[number]
         point: Point = {}
-        for path, parameter in self._space.items():
-            if self._space.active(path, point):
-                point[path] = _suggest(trial, path, parameter)
+        self._study.sampler = self._sampler(number)
+        with _named("sampler", self._study.sampler):
+            if fixed is not None:
+                self._study.enqueue_trial(fixed)
+            trial = self._study.ask()
+            for path, parameter in self._space.items():
+                if self._space.active(path, point):
+                    point[path] = _suggest(trial, path, parameter)
         self._asked += 1
         return number, point
+
+    def tell(self) -> None:
+        """Tell the sampler the results that the next trial may know; call only when `ready`."""
+        with _named("sampler", self._study.sampler):
+            while self._told <= self._visible:
+                state, value = self._results[self._told]
+                self._study.tell(self._told, value if state == TrialState.COMPLETE else None, state)
+                self._told += 1
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Note an intermediate value of a running trial and say whether to prune it."""
         trial_id = self._trial_id(number)
         self._view.set_trial_intermediate_value(trial_id, step, value)
         self._view.horizon = (number - self._window, number)
+        pruner = self._pruner()
         try:
-            return self._pruner().prune(self._study, self._view.get_trial(trial_id))
+            with _named("pruner", pruner):
+                return pruner.prune(self._study, self._view.get_trial(trial_id))
         finally:
             self._view.horizon = None
 
@@ -168,15 +214,9 @@ class Asker:
         """Return a copy of a trial with its parameters, distributions and system attributes."""
         return self._view.get_trial(self._trial_id(number))
 
-    def _tell_visible(self) -> None:
-        while self._told <= self._visible:
-            state, value = self._results[self._told]
-            self._study.tell(self._told, value if state == TrialState.COMPLETE else None, state)
-            self._told += 1
-
     def _replay(self, past: Past) -> None:
         if self.ready:
-            self._tell_visible()
+            self.tell()
         self._study.add_trial(
             create_trial(
                 state=TrialState.RUNNING,
@@ -192,6 +232,34 @@ class Asker:
 
     def _trial_id(self, number: int) -> int:
         return self._view.get_trial_id_from_study_id_trial_number(self._study_id, number)
+
+
+def rehearse(asker: Asker, reports: int) -> None:
+    """Have an asker propose, judge and end a few trials, all of them made up.
+
+    Each reports `reports` times. Raises RunError if its sampler or its pruner can't do it.
+    """
+    for trial in range(_REHEARSED):
+        asker.tell()
+        if asker.exhausted:
+            return
+        number, _ = asker.ask()
+        values = [1.0 / (1 + trial + step) for step in range(max(reports, 1))]
+        pruned = any(asker.report(number, step, value) for step, value in enumerate(values))
+        state = TrialState.PRUNED if pruned else TrialState.COMPLETE
+        asker.finish(number, state, None if pruned else values[-1])
+
+
+@contextmanager
+def _named(role: str, actor: BaseSampler | BasePruner) -> Iterator[None]:
+    """Turn what a sampler or a pruner raises into a RunError that names it."""
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split()) or "no reason given"
+        raise RunError(
+            f"the {role} {type(actor).__name__} failed: {type(error).__name__}: {said}"
+        ) from error
 
 
 def distribution(parameter: FloatRange | IntRange | Choice) -> BaseDistribution:

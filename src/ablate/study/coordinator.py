@@ -48,6 +48,11 @@ _STATES = {
     Status.FAILED: TrialState.FAIL,
 }
 _PRUNED = Outcome(Status.PRUNED)
+_OUTSIDE = {
+    Cause.NO_SPACE: "free some space",
+    Cause.NO_ACCESS: "make the folder writable",
+}
+"""Causes that no run can do anything about, so that the whole command ends; and what to do."""
 
 
 @dataclass(frozen=True)
@@ -113,15 +118,15 @@ class Coordinator:
         self._began = time.monotonic()
         self._signals = 0
         self._stopping: float | None = None
-        self._fatal: str | None = None
+        self._fatal: Outcome | None = None
 
     # --- the loop ------------------------------------------------------------------------
 
     def run(self) -> dict[Status, int]:
         """Run to the end and return how many trials ended in each state.
 
-        Raises Interrupted after a SIGINT or SIGTERM, and RunError if the disk is full or the
-        database fails for good; the same command continues then.
+        Raises Interrupted after a SIGINT or SIGTERM, and RunError if the disk is full, the results
+        can't be written or the database fails for good; the same command continues then.
         """
         self._close_abandoned()
         with self._heeding_signals():
@@ -134,7 +139,7 @@ class Coordinator:
                     break
         self._recorder.flush()
         if self._fatal is not None:
-            raise RunError(f"{self._fatal}; free some space and run the same command again")
+            raise RunError(self._fatal.reason)
         if self._signals:
             raise Interrupted("interrupted; the same command continues where it stopped")
         return self._counts
@@ -194,7 +199,7 @@ class Coordinator:
             return False
         outcome = Outcome(Status.INTERRUPTED, Cause.STOPPED, "stopped by a signal")
         if self._fatal is not None:
-            outcome = Outcome(Status.INTERRUPTED, Cause.NO_SPACE, self._fatal)
+            outcome = self._fatal
         for trial in self._trials.values():
             if isinstance(trial.state, Running):
                 self._close_run(trial, trial.state, RunEnd(outcome, None, None), {})
@@ -291,7 +296,7 @@ class Coordinator:
     def _resolved(self, trial: Trial, state: Resolving, outcome: Outcome) -> None:
         """Take over the result of an equal run, or start the run that is resolved."""
         if outcome.status is Status.INTERRUPTED:
-            del self._trials[trial.number]
+            self._interrupted(trial, state, outcome)
             return
         if outcome.status is not Status.COMPLETE:
             self._end_trial(trial, outcome)
@@ -372,8 +377,9 @@ class Coordinator:
         outcome = event.outcome
         end = RunEnd(outcome, event.epochs, event.steps)
         self._close_run(trial, state, end, event.fingerprints)
-        if outcome.cause is Cause.NO_SPACE:
-            self._fatal = outcome.reason
+        if outcome.cause in _OUTSIDE:
+            what_to_do = f"{_OUTSIDE[outcome.cause]} and run the same command again"
+            self._fatal = replace(outcome, reason=f"{outcome.reason}; {what_to_do}")
             del self._trials[trial.number]
         elif outcome.status is Status.COMPLETE:
             reports = tuple(state.reports)
@@ -383,11 +389,21 @@ class Coordinator:
         elif outcome.status is Status.PRUNED:
             self._end_trial(trial, outcome)
         elif outcome.status is Status.INTERRUPTED:
-            del self._trials[trial.number]
+            self._interrupted(trial, state, outcome)
         elif outcome.cause in {Cause.WRONG_CONFIG, Cause.DIVERGED}:
             self._end_trial(trial, outcome)
         else:
             self._retry(trial, state, outcome, error=outcome.reason)
+
+    def _interrupted(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
+        """Leave a run to the next command if this one is stopping; else try it again.
+
+        Then its worker alone was told to stop, by whoever looks after the machine.
+        """
+        if self._stopping is not None or self._signals:
+            del self._trials[trial.number]
+        else:
+            self._retry(trial, state, replace(outcome, status=Status.FAILED), error=None)
 
     def _lost(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
         """Try again what its worker has left."""

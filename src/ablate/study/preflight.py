@@ -8,6 +8,7 @@ from ablate.errors import SpecError, nearest
 from ablate.run import Launcher, Probed, messages
 from ablate.run.jobs import do_all
 from ablate.run.resolving import refusal, resolve_all, resolve_arms, resolve_base
+from ablate.run.run_folder import misplaced
 from ablate.spec import AblationStudy, SearchStudy, paths
 
 
@@ -34,6 +35,9 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     points = list(study.space.covering_points())
     progress(f"checking {len(points)} points of the space")
     base = resolve_base(study, launcher)
+    one_run = study.definition.budget.trials == 1 and len(study.seeds) == 1
+    if not one_run:
+        _refuse_shared_folders(study.source, base)
     resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
@@ -46,6 +50,8 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
                 f"{study.name}: space.{path}: there is no such key in the config: "
                 f"{nearest(path, known or paths.flatten(outcome))}"
             )
+        if not one_run:
+            _refuse_shared_folders(f"{study.name}: space.{path} at {point[path]!r}", outcome)
     progress("trying the config on one batch; data that is not there yet is prepared first")
     (probe,) = _probe(launcher, {study.source: base}, study.objective.metric)
     _say_left_out([probe], progress)
@@ -61,8 +67,12 @@ def check_ablation(
     """
     names = [arm.name for arm in study.arms]
     progress(f"trying {len(names)} arms on one batch; missing data is prepared first")
-    resolve_base(study, launcher)
+    base = resolve_base(study, launcher)
     arms = resolve_arms(study, study.arms, launcher)
+    if len(study.arm_names) * len(study.seeds) > 1:
+        _refuse_shared_folders(study.source, base)
+        for name, config in arms.items():
+            _refuse_shared_folders(f"{study.name}: arms.{name}", config)
     places = {f"{study.name}: arms.{name}": config for name, config in arms.items()}
     probes = _probe(launcher, places, study.objective.metric)
     _say_left_out(probes, progress)
@@ -106,6 +116,16 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: st
             )
         )
     return probes
+
+
+def _refuse_shared_folders(where: str, config: dict[str, Any]) -> None:
+    """Raise SpecError if the runs of a config would write their files to one place."""
+    for path, value in misplaced(config):
+        raise SpecError(
+            f"{where}: {path}: {value!r} is the same place for every run, and they would overwrite "
+            "each other's files; write a relative path, such as 'checkpoints', which lies in the "
+            "folder of each run, or leave the key out"
+        )
 
 
 def _say_left_out(probes: Sequence[Probe], progress: Progress) -> None:

@@ -141,7 +141,9 @@ class Recorder:
     def check(self) -> None:
         """Raise RunError if a failure that waiting can't cure stopped the writing."""
         if self._failure is not None:
-            raise RunError(f"{self._failure}\nthe same command continues where this one stopped")
+            raise RunError(
+                f"{self._failure}\nthe same command continues with what the database holds"
+            )
 
     def flush(self) -> None:
         """Wait until everything noted is written; raise RunError if it can't be."""
@@ -210,6 +212,7 @@ class Recorder:
                 return
 
     def _write(self, batch: Batch) -> None:
+        self._store.require_in_place()
         if not batch.empty:
             self._store.write(batch)
         if time.monotonic() - self._touched > 1 or self._closing:

@@ -130,6 +130,7 @@ def resolved_configs(
     study: AblationStudy, launcher: Launcher, request: Request
 ) -> dict[str, dict[str, Any]]:
     """Try every arm of an ablation and return its resolved configuration, by arm."""
+    request.require_folder()
     probes = check_ablation(study, launcher, request.say)
     return {arm: probe.config for arm, probe in probes.items()}
 

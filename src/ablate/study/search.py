@@ -2,16 +2,17 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ablate.errors import SpecError
+from ablate.errors import RunError, SpecError
 from ablate.run import Launcher
 from ablate.spec import (
     Budget,
+    Point,
     Search,
     SearchStudy,
     Status,
@@ -20,7 +21,7 @@ from ablate.spec import (
     derived_seed,
 )
 from ablate.store import Store, TrialRecord, best_trial, count_states
-from ablate.study.asker import Asker, pruner_factory, sampler_factory
+from ablate.study.asker import Asker, pruner_factory, rehearse, sampler_factory
 from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import Probe, check_search
@@ -34,21 +35,32 @@ from ablate.study.setup import (
 )
 from ablate.study.source import Plan
 
+_RETRIES = "retries"
+"""The attribute of a trial that holds the number of the failed one that it replaces."""
+
 
 @dataclass(frozen=True)
 class SearchSummary:
-    """How a search stands: how many trials are in each state, and the best one."""
+    """How a search stands: how many trials are in each state, and the best one.
+
+    `failed` counts the failed ones that no other trial has replaced.
+    """
 
     study: str
     storage: str
     profile: str
     counts: dict[Status, int]
     best: TrialRecord | None
+    failed: int
     already_done: bool
 
 
 class SearchSource:
-    """Asks for trials until the study's budget is met; unfinished ones of before come first."""
+    """Asks for trials until the study's budget is met; unfinished ones of before come first.
+
+    Then come the `failed` ones again: each as a new trial at the same point with the same seeds,
+    which takes its place in the budget.
+    """
 
     supervised = True
 
@@ -58,44 +70,43 @@ class SearchSource:
         asker: Asker,
         recorder: Recorder,
         past: Sequence[FrozenTrial],
+        *,
         active_before: float,
+        failed: Sequence[int] = (),
     ) -> None:
         self._study = study
         self._asker = asker
         self._recorder = recorder
         self._started = time.monotonic() - active_before
-        self._stored = len(past)
+        self._stored = len(past) - len(replaced(past)) - len(failed)
         self._replicates: dict[str, list[int]] = {}
-        plans = [self._plan(trial.number, dict(trial.params)) for trial in past]
+        self._plans: dict[int, Plan] = {}
+        for trial in past:
+            self._plan(trial.number, dict(trial.params), trial.user_attrs.get(_RETRIES))
         self._unfinished = deque(
-            plan for plan, trial in zip(plans, past, strict=True) if not trial.state.is_finished()
+            self._plans[trial.number] for trial in past if not trial.state.is_finished()
         )
+        self._failed = deque((number, dict(past[number].params)) for number in failed)
 
     def next(self) -> Plan | None:
-        """Return an unfinished trial, or ask for a new one within the budget."""
+        """Return an unfinished trial, a failed one again, or ask for one within the budget."""
         if self._unfinished:
             return self._unfinished.popleft()
-        active = time.monotonic() - self._started
-        if not self._asker.ready or not within(self._study.definition.budget, self._stored, active):
+        if not self._asker.ready:
             return None
-        number, point = self._asker.ask()
-        asked = self._asker.frozen(number)
-        self._recorder.new_trial(
-            number,
-            create_trial(
-                state=TrialState.RUNNING,
-                params=asked.params,
-                distributions=asked.distributions,
-                user_attrs={"state": Status.RUNNING},
-                system_attrs=asked.system_attrs,
-            ),
-        )
-        self._stored += 1
-        plan = self._plan(number, point)
-        if plan.seeds != self._study.seeds:
-            first = self._replicates[canonical_json(point)][0]
-            self._recorder.trial_replicates(number, first)
-        return plan
+        self._asker.tell()
+        if self._failed:
+            failed, point = self._failed.popleft()
+            return self._new(point, failed)
+        if self._asker.exhausted or not self._within_budget:
+            return None
+        return self._new()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to run: the budget is met, or the sampler has tried all."""
+        waiting = self._unfinished or self._failed
+        return not waiting and (self._asker.exhausted or not self._within_budget)
 
     def report(self, number: int, step: int, value: float) -> bool:
         """Ask the pruner."""
@@ -106,14 +117,57 @@ class SearchSource:
         self._asker.finish(number, state, value)
         return dict(self._asker.frozen(number).system_attrs)
 
-    def _plan(self, number: int, point: dict[str, Any]) -> Plan:
-        same = self._replicates.setdefault(canonical_json(point), [])
-        seeds = self._study.seeds
-        if len(seeds) > 1 and same:
-            # The same point again is another replicate, so it gets seeds of its own.
-            seeds = tuple(derived_seed("replicate", len(same), seed) for seed in seeds)
-        same.append(number)
-        return Plan(number, self._study.at(point, seeds[0]), seeds)
+    @property
+    def _within_budget(self) -> bool:
+        active = time.monotonic() - self._started
+        return within(self._study.definition.budget, self._stored, active)
+
+    def _new(self, point: Point | None = None, failed: int | None = None) -> Plan:
+        """Record a new trial, at a given point if it is to replace one that failed."""
+        number, point = self._asker.ask(point)
+        asked = self._asker.frozen(number)
+        retries = {} if failed is None else {_RETRIES: failed}
+        self._recorder.new_trial(
+            number,
+            create_trial(
+                state=TrialState.RUNNING,
+                params=asked.params,
+                distributions=asked.distributions,
+                user_attrs={"state": Status.RUNNING, **retries},
+                system_attrs=asked.system_attrs,
+            ),
+        )
+        self._stored += 1
+        plan = self._plan(number, point, failed)
+        if failed is None and plan.seeds != self._study.seeds:
+            first = self._replicates[canonical_json(point)][0]
+            self._recorder.trial_replicates(number, first)
+        return plan
+
+    def _plan(self, number: int, point: Point, failed: int | None) -> Plan:
+        if failed is None:
+            same = self._replicates.setdefault(canonical_json(point), [])
+            seeds = self._study.seeds
+            if len(seeds) > 1 and same:
+                # The same point again is another replicate, so it gets seeds of its own.
+                seeds = tuple(derived_seed("replicate", len(same), seed) for seed in seeds)
+            same.append(number)
+        else:
+            seeds = self._plans[failed].seeds
+        plan = Plan(number, self._study.at(point, seeds[0]), seeds)
+        self._plans[number] = plan
+        return plan
+
+
+def replaced(trials: Iterable[FrozenTrial | TrialRecord]) -> set[int]:
+    """Return the numbers of the failed trials that another trial has taken the place of."""
+    return {trial.user_attrs[_RETRIES] for trial in trials if _RETRIES in trial.user_attrs}
+
+
+def failed_for_good(trials: Sequence[TrialRecord]) -> list[int]:
+    """Return the numbers of the failed trials that have not been tried again."""
+    failed = (trial.number for trial in trials if trial.state is Status.FAILED)
+    return [number for number in failed if number not in replaced(trials)]
 
 
 def within(budget: Budget, trials: int, active_seconds: float) -> bool:
@@ -124,12 +178,18 @@ def within(budget: Budget, trials: int, active_seconds: float) -> bool:
 
 
 def search(
-    written: WrittenStudy[Any], request: Request, budget: Budget | None = None
+    written: WrittenStudy[Any],
+    request: Request,
+    budget: Budget | None = None,
+    *,
+    retry_failed: bool = False,
 ) -> SearchSummary:
     """Run a search until its budget is met, continuing what is stored.
 
-    A `budget` takes the place of the study's own. Raises RequestError, with nothing written, if
-    the request is wrong, and Interrupted when stopped by a signal.
+    A `budget` takes the place of the study's own. With `retry_failed`, each trial that has failed
+    is first tried again, as a new trial that takes its place in the budget. Raises RequestError,
+    with nothing written, if the request is wrong, RunError if the search can't go on, and
+    Interrupted when stopped by a signal.
     """
     if not isinstance(written.spec, Search):
         raise SpecError(
@@ -143,42 +203,75 @@ def search(
             study = study.with_budget(budget)
         if record is not None:
             refuse_changed(record, study)
-            if (done := finished(study, request)) is not None:
+            if (done := finished(study, request, retry_failed=retry_failed)) is not None:
                 return done
         probe = check(study, launcher, request, written.where)
-        return run(study, probe, launcher, request, written.where)
+        return run(study, probe, launcher, request, written.where, retry_failed=retry_failed)
 
 
-def finished(study: SearchStudy, request: Request) -> SearchSummary | None:
-    """Return how a stored search stands if its budget is met and nothing of it is unfinished.
+def finished(
+    study: SearchStudy, request: Request, *, retry_failed: bool = False
+) -> SearchSummary | None:
+    """Return how a stored search stands if its budget is met and nothing of it is left to run.
 
     Raises RequestError if it is to go on and another program added trials to it.
     """
     with Store.open(request.storage, create=False) as store:
         trials = store.trials(study.name)
-        unfinished = any(not trial.state.ended for trial in trials)
-        if unfinished or within(
-            study.definition.budget, len(trials), store.active_seconds(study.name)
-        ):
+        left = any(not trial.state.ended for trial in trials)
+        left = left or (retry_failed and bool(failed_for_good(trials)))
+        counted = len(trials) - len(replaced(trials))
+        active = store.active_seconds(study.name)
+        if left or within(study.definition.budget, counted, active):
             refuse_foreign_trials(store, study.name)
             return None
         return summary(study, store, already_done=True)
 
 
 def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) -> Probe:
-    """Raise SpecError, with nothing written, unless a search can run; `where` is for messages."""
+    """Raise SpecError, with nothing written, unless a search can run; `where` is for messages.
+
+    Its sampler and its pruner are built, and rehearse with a few made-up trials in memory.
+    """
+    request.require_folder()
     sampler_factory(study.definition.sampler, study.definition.seed, where)
     pruner_factory(study.definition.pruner, None, where)
-    return check_search(study, launcher, request.say)
+    probe = check_search(study, launcher, request.say)
+    try:
+        rehearse(_asker(study, probe, where), probe.max_epochs)
+    except RunError as error:
+        raise SpecError(f"{where}: {error}") from None
+    return probe
+
+
+def _asker(study: SearchStudy, probe: Probe, where: str, past: Sequence[FrozenTrial] = ()) -> Asker:
+    """Return the asker of a search, with what is stored of it."""
+    definition = study.definition
+    resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
+    return Asker(
+        name=study.name,
+        space=study.space,
+        direction=definition.objective.direction,
+        window=definition.window,
+        sampler=sampler_factory(definition.sampler, definition.seed, where),
+        pruner=pruner_factory(definition.pruner, resource, where),
+        enqueued=study.enqueued,
+        past=[as_past(trial) for trial in past],
+    )
 
 
 def run(
-    study: SearchStudy, probe: Probe, launcher: Launcher, request: Request, where: str
+    study: SearchStudy,
+    probe: Probe,
+    launcher: Launcher,
+    request: Request,
+    where: str,
+    *,
+    retry_failed: bool = False,
 ) -> SearchSummary:
     """Run a search that was checked until its budget is met, continuing what is stored."""
     definition = study.definition
     sampler = sampler_factory(definition.sampler, definition.seed, where)
-    resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
     study_to_run(request.storage, study.name)
     with Store.open(request.storage, create=True) as store, store.lock(study.name):
         refuse_foreign_trials(store, study.name)
@@ -198,31 +291,34 @@ def run(
             past = recorder.past()
             if past:
                 request.say(f"continuing: {len(past)} trials are stored")
-            asker = Asker(
-                name=study.name,
-                space=study.space,
-                direction=definition.objective.direction,
-                window=definition.window,
-                sampler=sampler,
-                pruner=pruner_factory(definition.pruner, resource, where),
-                enqueued=study.enqueued,
-                past=[as_past(trial) for trial in past],
-            )
+            asker = _asker(study, probe, where, past)
             if request.workers > definition.window:
                 request.say(
                     f"{request.workers} workers, but at most {definition.window} trials in flight "
                     "(`window` in the study): the rest stay idle"
                 )
             before = summary(study, store, already_done=False)
+            failed = failed_for_good(store.trials(study.name)) if retry_failed else []
+            if failed:
+                request.say(f"trying {len(failed)} failed trials again")
+            source = SearchSource(
+                study, asker, recorder, past, active_before=active_before, failed=failed
+            )
             Coordinator(
                 context=request.context(study, definition_id, launcher),
-                source=SearchSource(study, asker, recorder, past, active_before),
+                source=source,
                 recorder=recorder,
                 launcher=launcher,
                 known=known_runs(store, study),
                 standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
             ).run()
+            if not source.done:
+                raise RunError(
+                    f"{study.name} ended before its budget was met: run the same command again"
+                )
+            if asker.exhausted:
+                request.say(f"{definition.sampler.class_path} has tried all there is")
         return summary(study, store, already_done=False)
 
 
@@ -240,5 +336,11 @@ def summary(study: SearchStudy, store: Store, *, already_done: bool) -> SearchSu
     trials = store.trials(study.name)
     best = best_trial(trials, study.objective.direction)
     return SearchSummary(
-        study.name, store.url_shown, study.profile, count_states(trials), best, already_done
+        study=study.name,
+        storage=store.url_shown,
+        profile=study.profile,
+        counts=count_states(trials),
+        best=best,
+        failed=len(failed_for_good(trials)),
+        already_done=already_done,
     )

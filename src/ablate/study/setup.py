@@ -1,5 +1,6 @@
 """What a search and a replay have in common before their first run."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -56,6 +57,15 @@ class Request:
             yield launcher
         finally:
             launcher.close()
+
+    def require_folder(self) -> None:
+        """Raise RequestError unless runs can write below the folder of results; write nothing."""
+        folder = self.results.absolute()
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        if not there.is_dir():
+            raise RequestError(f"--results {self.results}: {there} is no folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise RequestError(f"--results {self.results}: {there} can't be written to")
 
     def prepare(self, written: WrittenStudy[Any], launcher: Launcher) -> Study:
         """Apply the profile that was asked for, else the hardware's, and say which."""

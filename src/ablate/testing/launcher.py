@@ -1,4 +1,7 @@
-"""What every launcher must do: inherit from LauncherSuite and give it a `launcher` fixture."""
+"""What every launcher must do: inherit from LauncherSuite and give it a `launcher` fixture.
+
+A launcher whose runs have processes of their own inherits from IsolatedLauncherSuite.
+"""
 
 import time
 from collections.abc import Callable
@@ -7,7 +10,7 @@ from pathlib import Path
 from ablate.run import Decision, Event, Finished, Job, Launcher, Lost, Reported, Started
 from ablate.spec import Cause, Outcome, Status
 from ablate.testing.jobs import Record, model, probe, resolve, run
-from ablate.testing.pollution import Draws, Pollutes, Witness
+from ablate.testing.pollution import Draws, Pollutes, Remembers, Witness
 
 PATIENCE_S = 60
 
@@ -207,3 +210,23 @@ class LauncherSuite:
     def test_a_closed_launcher_may_be_closed_again(self, launcher: Launcher) -> None:
         launcher.close()
         launcher.close()
+
+
+class IsolatedLauncherSuite(LauncherSuite):
+    """What holds besides where every run is as in a fresh interpreter."""
+
+    def test_nothing_that_a_run_leaves_in_its_modules_reaches_the_next(
+        self, launcher: Launcher, tmp_path: Path
+    ) -> None:
+        record = do(launcher, *(run(n, tmp_path / str(n), model(Remembers)) for n in (1, 2)))
+        for name in ("class_counter", "cache", "environment"):
+            assert set(record.series(name, 1)) == {1.0}
+        assert set(record.series("tracked_before", 1)) == {0.0}
+        for name in ("module_draw", "class_counter", "cache", "environment", "tracked_before"):
+            assert record.series(name, 1) == record.series(name, 2)
+
+    def test_a_probe_leaves_nothing_for_a_run(self, launcher: Launcher, tmp_path: Path) -> None:
+        record = do(launcher, probe(1, model(Remembers)), run(2, tmp_path / "2", model(Remembers)))
+        assert record.status(1) == "complete"
+        assert set(record.series("class_counter", 2)) == {1.0}
+        assert set(record.series("tracked_before", 2)) == {0.0}

@@ -11,6 +11,10 @@ import torch
 
 from ablate.testing.toy import Toy
 
+GENERATOR = torch.Generator().manual_seed(5)
+CACHE: dict[str, int] = {}
+current_run: object | None = None
+
 
 class Pollutes(Toy):
     """Changes whatever state a process has."""
@@ -58,3 +62,29 @@ class Draws(Toy):
         self.log("python_draw", random.random())
         self.log("torch_draw", torch.rand(()))
         self.log("numpy_draw", float(np.random.rand()))
+
+
+class Remembers(Toy):
+    """Logs what it finds in its module, and leaves something there.
+
+    There are a generator, a counter on the class, a cache, the environment and the current run of
+    a tracker, which later runs of the process take for theirs.
+    """
+
+    built = 0
+
+    def __init__(self) -> None:
+        super().__init__(width=4)
+        global current_run  # noqa: PLW0603 - as trackers do
+        type(self).built += 1
+        CACHE["runs"] = CACHE.get("runs", 0) + 1
+        os.environ["REMEMBERED"] = os.environ.get("REMEMBERED", "") + "x"
+        self.tracked_before = current_run is not None
+        current_run = self
+
+    def on_train_epoch_end(self) -> None:
+        self.log("module_draw", torch.rand((), generator=GENERATOR))
+        self.log("class_counter", float(self.built))
+        self.log("cache", float(CACHE["runs"]))
+        self.log("environment", float(len(os.environ["REMEMBERED"])))
+        self.log("tracked_before", float(self.tracked_before))

@@ -1,5 +1,6 @@
 """The live view of a running study."""
 
+import sys
 from importlib.util import find_spec
 from types import TracebackType
 from typing import Self
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ablate.study import Snapshot
+from ablate.workflow.streams import forgiving
 from ablate.workflow.words import clock
 
 
@@ -20,7 +22,7 @@ class Progress:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True)
+        self._console = _console()
         self._live = (
             Live(console=self._console, refresh_per_second=4, transient=True)
             if _can_redraw(self._console) and not quiet
@@ -55,6 +57,13 @@ class Progress:
         if finished != self._finished:
             self._finished = finished
             self.say(_line(snapshot, running=False))
+
+
+def _console() -> Console:
+    console = Console(stderr=True)
+    if not console.is_jupyter:
+        console.file = forgiving(sys.stderr)
+    return console
 
 
 def _can_redraw(console: Console) -> bool:

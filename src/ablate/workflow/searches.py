@@ -29,14 +29,11 @@ class SearchResult(Result):
     """How many trials ended how."""
     best: TrialRecord | None
     """The complete trial with the best value, if there is one."""
+    failed: int
+    """How many failed trials no other one has replaced."""
     already_done: bool
     """Whether the budget was met before."""
     _url: str = field(repr=False, default="")
-
-    @property
-    def failed(self) -> int:
-        """How many trials failed."""
-        return self.counts.get(Status.FAILED, 0)
 
     def frame(self) -> pd.DataFrame:
         """Return the trials: number, state, value, seeds, seconds, reason, every parameter."""
@@ -58,6 +55,7 @@ def search(
     *,
     trials: int | None = None,
     timeout: float | str | None = None,
+    retry_failed: bool = False,
     storage: str | None = None,
     results: str | Path = "results",
     profile: str | None = None,
@@ -68,7 +66,8 @@ def search(
     """Run a search, or continue it, until its budget is met.
 
     `study` is a name in `studies/`, a path, or an `ablate.Search`. `trials`, `timeout` (seconds, or
-    a text such as `2h`) or both take the place of the study's budget. Raises RequestError, with
+    a text such as `2h`) or both take the place of the study's budget. With `retry_failed`, trials
+    that have failed are first tried again. Raises RequestError, with
     nothing written, if the request is wrong, RunError if the study can't go on, and Interrupted
     when stopped by a signal.
     """
@@ -84,7 +83,7 @@ def search(
         workers=workers,
         quiet=quiet,
     ) as request:
-        summary = studies.search(written(study), request, budget)
+        summary = studies.search(written(study), request, budget, retry_failed=retry_failed)
     return SearchResult(**vars(summary), _url=storage_url(storage))
 
 

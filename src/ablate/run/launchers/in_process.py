@@ -27,7 +27,11 @@ class _Group:
 
 
 class InProcessLauncher:
-    """Runs jobs in this process, one after the other, when polled; for tests and debugging."""
+    """Runs jobs in this process, one after the other, when polled; for tests and debugging.
+
+    The runs share the state of the modules that they import, as no worker's runs do: class
+    attributes, caches, generators of their own. What torch and Python hold is given back.
+    """
 
     slots = 1
 
@@ -82,6 +86,7 @@ class InProcessLauncher:
 
     def _do(self, job: Job, group: _Group, handle: Handler) -> None:
         from ablate.run.execute import execute  # noqa: PLC0415 - torch, only when used
+        from ablate.run.failures import outcome_of  # noqa: PLC0415
         from ablate.run.isolation import pristine  # noqa: PLC0415
 
         def channel(event: Event) -> Decision:
@@ -95,6 +100,10 @@ class InProcessLauncher:
         if group.verdict is not None:
             raise _Killed
         if isinstance(job, Run):
-            Path(job.directory).mkdir(parents=True, exist_ok=True)
+            try:
+                Path(job.directory).mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                channel(Finished(job.id, outcome_of(error, job, interrupted=False)))
+                return
         with pristine():
             execute(job, channel, self.facts(), lambda: group.interrupted)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from typing import IO
 
@@ -11,6 +12,9 @@ from ablate.run.environment import WorkerFacts, interpreter, worker_environment
 from ablate.run.messages import Command, Event, Group, Job, Lost
 from ablate.run.wire import decode_event, encode
 from ablate.spec import Cause
+
+_SHOWN = 20
+"""How many of the last lines are shown of what a worker says that can't start."""
 
 
 class WorkerProcess:
@@ -21,16 +25,19 @@ class WorkerProcess:
     """
 
     def __init__(self, threads: int) -> None:
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when its end is waited for
         self._process = subprocess.Popen(  # noqa: S603
             [interpreter(), "-m", "ablate.run.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=self._stderr,
             env=worker_environment(threads),
             start_new_session=True,
         )
         self._unread = b""
         self.jobs: dict[int, Job] = {}
         self.facts: WorkerFacts | None = None
+        self._complaint = ""
         self.verdict: tuple[Cause, str] | None = None
 
     @property
@@ -81,6 +88,11 @@ class WorkerProcess:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait()
+        if self.started_wrongly and not self._stderr.closed:
+            self._stderr.seek(0)
+            text = self._stderr.read().decode(errors="replace")
+            self._complaint = "\n".join(text.strip().splitlines()[-_SHOWN:])
+        self._stderr.close()
 
     def losses(self) -> list[Lost]:
         """Say of each job that it has left, once it has ended, why it is lost."""
@@ -89,8 +101,9 @@ class WorkerProcess:
 
     @property
     def death(self) -> str:
-        """How the process ended, in words."""
+        """How the process ended, in words; what it said if it never got ready."""
         code = self._process.returncode
         if code < 0:
             return f"the worker was killed by signal {-code}"
-        return f"the worker exited ({code})"
+        said = f":\n{self._complaint}" if self._complaint else ""
+        return f"the worker exited ({code}){said}"
