@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -59,16 +60,23 @@ def runner() -> Iterator[Runner]:
     runner.close()
 
 
-@pytest.fixture(scope="session")
-def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    """A worker process for all projects, which it finds as it finds installed packages."""
+@contextmanager
+def shell(folder: Path) -> Iterator[None]:
+    """Be where a user types commands, with the variables of all projects and their modules."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("workers"))
-        folders = sorted(str(folder) for folder in PROJECTS.iterdir())
-        patch.setenv("PYTHONPATH", os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")]))
+        patch.chdir(folder)
+        found = [str(project) for project in sorted(PROJECTS.iterdir())]
+        patch.setenv("PYTHONPATH", os.pathsep.join([*found, os.environ.get("PYTHONPATH", "")]))
         for file in PROJECTS.glob("*/environment.json"):
             for name, value in json.loads(file.read_text()).items():
                 patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture(scope="session")
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
+    """A worker process for all projects."""
+    with shell(tmp_path_factory.mktemp("workers")):
         launcher = LocalLauncher(1)
     yield launcher
     launcher.close()
@@ -134,8 +142,7 @@ def studied(
         )
         return replay(str(project.folder / f"{STUDY}.yaml"), request)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project.folder)
+    with shell(project.folder):
         if ends:
             ending = Ending(launcher, *ends)
             run(ending)

@@ -11,7 +11,7 @@ import pytest
 from ablate.run import Launcher, LocalLauncher
 from ablate.store import Store
 from ablate.study import Request
-from tests.parity.conftest import PROJECTS, Native, Project, Runner, Studied, studied
+from tests.parity.conftest import PROJECTS, Native, Project, Runner, Studied, shell, studied
 from tests.parity.launchers import Shared
 from tests.parity.logged import last_of_epochs, logs
 from tests.study.conftest import search
@@ -71,7 +71,7 @@ def test_a_run_that_is_interrupted_and_resumed_logs_it_too(
     assert_equal(run, native)
 
 
-@pytest.mark.parametrize("native", ["accumulation", "intervals"], indirect=True)
+@pytest.mark.parametrize("native", ["intervals"], indirect=True)
 def test_a_run_that_is_killed_within_an_epoch_and_tried_again_logs_it_too(
     native: Native, workers: Launcher
 ) -> None:
@@ -83,7 +83,7 @@ def test_a_run_that_is_killed_within_an_epoch_and_tried_again_logs_it_too(
         assert rows == native.logs[logger][-len(rows) :]
 
 
-@pytest.mark.parametrize("native", ["class_paths", "loader_workers"], indirect=True)
+@pytest.mark.parametrize("native", ["class_paths"], indirect=True)
 def test_the_scripts_are_run_as_they_are_run_by_hand(native: Native, tmp_path: Path) -> None:
     project = Project(native.project.name, tmp_path / "by_hand")
     environment = {**os.environ, **project.environment()}
@@ -109,8 +109,7 @@ def test_one_worker_and_two_log_what_the_scripts_log(
     def searched(launcher: Launcher, label: str) -> list[dict[str, list[dict[str, str]]]]:
         results = project.folder / "results" / label
         url = f"sqlite:///{project.folder}/{label}.db"
-        with pytest.MonkeyPatch.context() as patch:
-            patch.chdir(project.folder)
+        with shell(project.folder):
             request = Request(
                 storage=url,
                 results=results,
@@ -122,8 +121,7 @@ def test_one_worker_and_two_log_what_the_scripts_log(
             return [logs(Path(run.directory)) for run in store.runs("search")]
 
     assert searched(workers, "one") == scripts
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(project.folder)
+    with shell(project.folder):
         two = LocalLauncher(2)
     try:
         assert searched(two, "two") == scripts
