@@ -15,12 +15,34 @@ Every message says what is wrong, where (file and key) and what to do.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from typing import Self
+
+_LINES = 6
+_CHARACTERS = 2_000
 
 
 class AblateError(Exception):
-    """Something ablate can explain without a traceback."""
+    """Something ablate can explain without a traceback.
+
+    `traceback` is that of the exception in a worker which it tells of, for those who want to see
+    it; None if there is none.
+    """
 
     exit_code = 1
+    traceback: str | None = None
+
+    def at(self, place: str) -> Self:
+        """Return the same error with the place of the mistake in front."""
+        return self._worded(f"{place}: {self}")
+
+    def adding(self, advice: str) -> Self:
+        """Return the same error with a line of advice behind it."""
+        return self._worded(f"{self}\n{advice}")
+
+    def _worded(self, text: str) -> Self:
+        again = type(self)(text)
+        again.traceback = self.traceback
+        return again
 
 
 class RequestError(AblateError):
@@ -57,6 +79,31 @@ class Interrupted(AblateError):  # noqa: N818 - a state, not a mistake
     """The command was stopped by a signal and can be resumed."""
 
     exit_code = 130
+
+
+def worded(error: BaseException) -> str:
+    """Write an exception as its type and what it says, shortened; the type alone if that is all."""
+    return shortened(f"{type(error).__name__}: {_said(error)}").rstrip(": ")
+
+
+def shortened(text: str) -> str:
+    """Keep the first lines of a text and its last one, and the beginning of each line.
+
+    What a shortened text is shortened to is itself.
+    """
+    lines = text.strip().splitlines()
+    if len(lines) > _LINES:
+        lines = [*lines[:_LINES], "...", lines[-1]]
+    return "\n".join(
+        line if len(line) <= _CHARACTERS else f"{line[: _CHARACTERS - 3]}..." for line in lines
+    )
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - whatever a class of the user's does when it is asked
+        return "what it says can't be had: its __str__ raises"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,16 +1,18 @@
 """The workbench: every run from the same beginning, a validation where training needs one."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, callbacks
 
 from ablate.audits.probes.bench import Bench, Validations
 from ablate.audits.probes.content import content_digest
 from ablate.audits.probes.trace import Trace
 from ablate.run.batches import batch_digest
 from tests.audits.examined import SGD, changed, plain
+from tests.audits.modules import Translator
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -108,3 +110,25 @@ def test_texts_of_a_batch_are_content_too() -> None:
     assert batch_digest(left) == batch_digest(right)
     assert content_digest(left) != content_digest(right)
     assert content_digest(left) == content_digest({"x": x.clone(), "text": "a"})
+
+
+@pytest.mark.parametrize("name", ["LearningRateMonitor", "DeviceStatsMonitor"])
+def test_a_module_that_brings_a_monitor_is_run_all_the_same(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Monitors refuse to be without a logger; the module writes into its folder as before."""
+    monitor = getattr(callbacks, name)()
+    monkeypatch.setattr(Translator, "configure_callbacks", lambda self: [monitor])
+    bench = Bench(CONFIG, tmp_path)
+    assert counted(bench, validates=True) == (1, 1)
+    bench.validate()
+    assert bench.model.logger is None
+    seen: list[Any] = []
+
+    class Look(Callback):
+        def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+            seen.append(trainer.log_dir)
+
+    bench.fit(Look(), steps=1)
+    assert seen == [str(tmp_path)]
+    assert not any(tmp_path.iterdir())

@@ -354,3 +354,22 @@ def test_different_points_with_one_value_are_found():
         )
         == []
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [
+        (Status.COMPLETE, "no replay adds it"),
+        (Status.FAILED, "a replay does not try them again"),
+        (Status.INTERRUPTED, "replay the study until"),
+    ],
+)
+def test_a_replay_is_advised_only_where_it_can_help(status, advice):
+    runs = [
+        replace(made, status=status) if (made.arm, made.seed) == ("narrow", 2) else made
+        for made in RUNS
+    ]
+    recorded = replace(with_result("narrow", values=(0.75,)), runs=runs)
+    (found,) = [item for item in check_runs(recorded) if item.code == "missing-runs"]
+    assert found.arms == ("narrow",)
+    assert advice in found.advice

@@ -1,5 +1,6 @@
 """What a wrong config is told: one sentence with the key, the mistake and what to do."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from jsonargparse import ArgumentError
 from ablate.errors import SpecError
 from ablate.run.config_errors import explained
 from ablate.run.lightning_cli import build, resolve
+from ablate.spec import paths
 from ablate.testing.jobs import TOY, toy
 
 CALLBACKS = "lightning.pytorch.callbacks"
@@ -415,3 +417,70 @@ def test_a_key_of_the_text_is_kept(keys, complaint):
     explanation = said_of(message)
     assert squeezed(complaint) in explanation
     assert keys[-1].rpartition(".")[2] in explanation
+
+
+NESTED = (
+    "from torch import nn\nfrom ablate.testing.toy import Toy\n\n"
+    "class Net(nn.Module):\n    pass\n\n"
+    "class Small(Net):\n    def __init__(self, depth: int = 1):\n        super().__init__()\n\n"
+    "class Model(Toy):\n"
+    "    def __init__(self, net: Net, others: list[Net] | None = None):\n"
+    "        super().__init__()\n"
+)
+
+
+@pytest.mark.parametrize("value", [1, {}], ids=repr)
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        ("optimizer", "known: amsgrad, betas, "),
+        ("lr_scheduler", "known: gamma, last_epoch, "),
+        ("trainer.callbacks[0]", "known: check_finite, "),
+        ("model.init_args.net", "known: depth"),
+        ("model.init_args.others[0]", "known: depth"),
+    ],
+)
+def test_an_unknown_key_under_a_short_name_is_told_the_known_ones(module, path, known, value):
+    module("nested", NESTED)
+    importlib.import_module("nested")
+    changes = {
+        "model": {
+            "class_path": "nested.Model",
+            "init_args": {"net": {"class_path": "Small"}, "others": [{"class_path": "Small"}]},
+        },
+        "optimizer": {"class_path": "Adam"},
+        "lr_scheduler": {"class_path": "StepLR", "init_args": {"step_size": 1}},
+        "trainer.callbacks": [{"class_path": "EarlyStopping", "init_args": {"monitor": "x"}}],
+    }
+    config = toy(changes)
+    paths.put(config, f"{path}.init_args.zzz", value)
+    with pytest.raises(SpecError) as caught:
+        resolve(config)
+    assert str(caught.value).startswith(f"{path}.init_args.zzz: unknown key 'zzz': {known}")
+
+
+def test_a_nested_short_name_that_is_unknown_is_told_the_nearest(module):
+    module("nested", NESTED)
+    importlib.import_module("nested")
+    change = {"model": {"class_path": "nested.Model", "init_args": {"net": {"class_path": "Smal"}}}}
+    assert "no Net is called 'Smal': did you mean 'Small'?" in told(change)
+
+
+@pytest.mark.parametrize("raised", ["ValueError", "AssertionError('')", "ValueError('  ')"])
+def test_a_constructor_that_says_nothing_is_told_by_its_type_and_place(module, raised):
+    name = f"wordless_{len(raised)}"
+    file = module(
+        name,
+        "from ablate.testing.toy import Toy\n\nclass Model(Toy):\n"
+        f"    def __init__(self, width: int = 1):\n        raise {raised}\n",
+    )
+    message = told({"model": {"class_path": f"{name}.Model"}}, built)
+    kind = raised.partition("(")[0]
+    assert message == f"model: {name}.Model: {kind} ({file}, line 5)"
+
+
+def test_a_module_whose_import_says_nothing_is_told_by_the_type_and_place(module):
+    file = module("assertive", "assert False")
+    message = told({"model": {"class_path": "assertive.Model"}})
+    said = f"importing 'assertive' failed: AssertionError ({file}, line 1)"
+    assert message == f"model.class_path: {said}"

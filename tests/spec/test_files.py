@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ablate.errors import NotFoundError, SpecError
 from ablate.spec import dump_yaml, parse_yaml, read_yaml
-from ablate.spec.files import beside, find, read_config, replacing
+from ablate.spec.files import beside, find, read_config_file, replacing
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 numberlike = st.from_regex(r"[-+]?[0-9._]{0,3}[eE]?[-+]?[0-9]{0,3}", fullmatch=True)
@@ -84,13 +84,13 @@ def test_a_key_of_a_config_that_is_no_text_for_lightning_is_refused_with_its_lin
     path = tmp_path / "c.yaml"
     path.write_text(f"model:\n  init_args:\n    flags: {{{word}: 1}}\n")
     with pytest.raises(SpecError) as refused:
-        read_config(path)
+        read_config_file(path)
     assert str(refused.value) == (
         f"{path} is not valid YAML: line 3: the key {word!r} is no text for LightningCLI: in YAML "
         f"it is a boolean or null; write it in quotes: '{word}'"
     )
     path.write_text(f"flags: {{'{word}': 1, 2: {word}}}\n")
-    assert read_config(path) == {"flags": {word: 1, 2: yaml.safe_load(word)}}
+    assert read_config_file(path) == {"flags": {word: 1, 2: yaml.safe_load(word)}}
 
 
 def test_a_value_that_resembles_a_boolean_is_one_but_where_a_name_stands():

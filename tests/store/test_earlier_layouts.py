@@ -12,7 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
+from optuna.trial import TrialState, create_trial
 from typer.testing import CliRunner
 
 from ablate.cli.app import app
@@ -137,9 +139,36 @@ def test_the_findings_of_its_audits_are_there(stored: Stored) -> None:
             assert [row.code for row in (audit.findings if audit else ())] == codes, name
 
 
+def leave_before_its_run() -> None:
+    """Leave the next trial of the search as the first layout left one whose run never began."""
+    with Store.open(STORAGE, create=False) as store:
+        study = optuna.load_study(study_name="found", storage=store.optuna)
+        whole = next(trial for trial in study.trials if len(trial.params) == 4)
+        study.add_trial(
+            create_trial(
+                state=TrialState.RUNNING, params=whole.params, distributions=whole.distributions
+            )
+        )
+
+
+@every_layout
+def test_a_trial_that_was_left_before_its_run_is_no_foreign_one(stored: Stored) -> None:
+    before = sum(stored.expected["studies"]["found"]["status"]["counts"].values())
+    leave_before_its_run()
+    with Store.open(STORAGE, create=False) as store:
+        assert len(store.trials("found")) == before + 1
+        assert store.foreign_trials("found") == []
+        study = optuna.load_study(study_name="found", storage=store.optuna)
+        trial = study.ask()
+        assert store.foreign_trials("found") == [before + 1]
+        trial.suggest_float("optimizer.init_args.lr", 1e-3, 10, log=True)
+        assert store.foreign_trials("found") == [before + 1]
+
+
 @pytest.mark.long
 @every_layout
 def test_a_search_goes_on(stored: Stored) -> None:
+    leave_before_its_run()
     path = stored.folder / "studies" / "found.yaml"
     study = read_yaml(path)
     path.write_text(dump_yaml({**study, "budget": {"trials": study["budget"]["trials"] + 2}}))

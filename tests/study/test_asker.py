@@ -35,7 +35,6 @@ def asker(
         class_path="optuna.samplers.TPESampler", init_args={"n_startup_trials": 3}
     )
     return Asker(
-        name="s",
         space=SPACE,
         direction=Direction.MINIMIZE,
         window=window,

@@ -141,6 +141,35 @@ def test_a_search_killed_at_any_point_resumes_to_the_same_result(
         ]
 
 
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        {
+            "class_path": "optuna.pruners.HyperbandPruner",
+            "init_args": {"reduction_factor": 2, "max_resource": 2},
+        },
+        {"class_path": "by_name.Lots"},
+    ],
+    ids=["hyperband", "lots"],
+)
+def test_the_name_of_a_study_decides_nothing(project: Project, pruner: dict[str, Any]) -> None:
+    (project.folder / "by_name.py").write_text(
+        "import zlib\nfrom optuna.pruners import BasePruner\n\n"
+        "class Lots(BasePruner):\n    def prune(self, study, trial):\n"
+        "        return zlib.crc32(f'{study.study_name} {trial.number}'.encode()) % 2 == 0\n"
+    )
+    told = {}
+    for name in ("s", "another name"):
+        project.study(name, SEARCH, pruner=pruner, budget={"trials": 7})
+        assert search(name, project.request()).counts.keys() == {"complete", "pruned"}
+        with project.store() as store:
+            told[name] = [
+                (trial.params, trial.value, trial.state, trial.intermediate_values)
+                for trial in store.past(name)
+            ]
+    assert told["s"] == told["another name"]
+
+
 def test_several_seeds_make_the_value_their_mean(project: Project) -> None:
     project.study("s", SEARCH, seeds=[1, 2, 3], budget={"trials": 2})
     search("s", project.request())

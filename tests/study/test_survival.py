@@ -1,6 +1,7 @@
 """Runs that die, hang or raise become new attempts; equal runs are not paid for twice."""
 
 import signal
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -462,6 +463,46 @@ def test_a_failed_run_that_fails_for_another_cause_is_a_drift(project: Project) 
     verdict = verify("s/0", project.request(launcher=lambda _: Otherwise()))
     assert not verdict.matches
     assert "diverged" in VerifyResult(**vars(verdict)).summary()
+
+
+def raising(project: Project, what: str) -> None:
+    """Search with one trial, whose module raises a given expression in its second epoch."""
+    (project.folder / "varied.py").write_text(
+        "import os\nfrom toy import Toy\n\nclass Raises(Toy):\n"
+        "    def training_step(self, batch, index):\n        if self.current_epoch:\n"
+        f"            raise {what}\n        return super().training_step(batch, index)\n"
+    )
+    project.config({**CONFIG, "model": {"class_path": "varied.Raises"}})
+    project.study("s", SEARCH, budget={"trials": 1})
+    sys.modules.pop("varied", None)
+    assert search("s", project.request()).counts == {"failed": 1}
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "ValueError(f'{object()}')",
+        "FileNotFoundError(os.path.join(self.trainer.default_root_dir, 'x.pt'))",
+    ],
+    ids=["address", "folder"],
+)
+def test_the_same_exception_matches_wherever_the_run_lies(project: Project, what: str) -> None:
+    raising(project, what)
+    verdict = verify("s/0", project.request(), allowed=["varied"])
+    assert verdict.exact, VerifyResult(**vars(verdict)).summary()
+
+
+@pytest.mark.parametrize("now", ["KeyError('the table')", "ValueError('another table')"], ids=repr)
+def test_another_exception_is_a_drift(project: Project, now: str) -> None:
+    raising(project, "ValueError('the table')")
+    (project.folder / "varied.py").write_text(
+        (project.folder / "varied.py").read_text().replace("ValueError('the table')", now)
+    )
+    sys.modules.pop("varied", None)
+    verdict = verify("s/0", project.request(), tolerance=1e9, allowed=["varied"])
+    assert not verdict.matches
+    summary = VerifyResult(**vars(verdict)).summary()
+    assert "seed 7: failed: raised: ValueError: the table recorded, failed: raised: " in summary
 
 
 def test_a_run_that_was_lost_is_not_called_nondeterministic(project: Project) -> None:

@@ -84,7 +84,7 @@ def test_a_metric_that_is_validated_is_read_there_and_another_in_training(
         frames = analysis.load_ablation(store, "a")
         page = build(store, "a", project.folder / "out").markdown.read_text()
     assert analysis.arms_table(frames)["n"].tolist() == [2, 2, 2, 2]
-    assert analysis.training_metrics(frames) == ["train_loss_epoch"]
+    assert frames.training_metrics == ("train_loss_epoch",)
     assert analysis.metric_names(frames) == ["train_loss_epoch", "val_error", "val_loss"]
     assert "All metrics of a run are read on the validation data" in page
     assert "`train_loss_epoch`: read on the training data" in page

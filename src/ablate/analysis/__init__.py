@@ -14,8 +14,6 @@ from ablate.analysis.frames import (
     metrics_frame,
     run_list,
     runs_frame,
-    training_metrics,
-    values_read,
 )
 from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
 from ablate.analysis.points import Reading, at_best, at_last, scores
@@ -52,10 +50,8 @@ __all__ = [
     "run_list",
     "runs_frame",
     "scores",
-    "training_metrics",
     "trials_table",
     "tuned_arms",
     "tuned_table",
-    "values_read",
     "with_effects",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import TypeAlias
 
 import pandas as pd
@@ -34,10 +35,32 @@ class _Frames:
     metrics: pd.DataFrame
     environments: Mapping[str, Environment] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def current(self) -> pd.DataFrame:
         """The runs that speak for their cells."""
         return self.runs[self.runs["standing"] == CURRENT]
+
+    @cached_property
+    def values_read(self) -> pd.DataFrame:
+        """The recorded values that count as those of their metric: each of one phase.
+
+        They are those of validation, and those of training for `training_metrics`.
+        """
+        validation = self.metrics["phase"] == "val"
+        trained = self.metrics["name"].isin(self.training_metrics)
+        return self.metrics[validation != trained]
+
+    @cached_property
+    def training_metrics(self) -> tuple[str, ...]:
+        """The metrics of the study that its current runs log in training alone."""
+        definition = self.definition
+        declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
+        names = dict.fromkeys([definition.objective.metric, *declared])
+        values = self.metrics[self.metrics["name"].isin(names)]
+        values = values[values["run_id"].isin(self.current["run_id"])]
+        validation = values["phase"] == "val"
+        logged = set(values.loc[~validation, "name"]) - set(values.loc[validation, "name"])
+        return tuple(name for name in names if name in logged)
 
 
 @dataclass(frozen=True)
@@ -160,7 +183,7 @@ def curves(frames: Frames, metric: str) -> pd.DataFrame:
 
     Columns: arm, seed, trial, run_id, epoch, step, value; ordered by trial, seed and step.
     """
-    values = values_read(frames)
+    values = frames.values_read
     values = values[values["name"] == metric]
     keys = frames.current[["arm", "seed", "trial", "run_id"]]
     merged = keys.merge(values[["run_id", "epoch", "step", "value"]], on="run_id")
@@ -168,30 +191,8 @@ def curves(frames: Frames, metric: str) -> pd.DataFrame:
 
 
 def metric_names(frames: Frames) -> list[str]:
-    """Return the names of all metrics that `values_read` has, sorted."""
-    return sorted(values_read(frames)["name"].unique())
-
-
-def values_read(frames: Frames) -> pd.DataFrame:
-    """Return the recorded values that count as those of their metric: each of one phase.
-
-    They are those of validation, and those of training for `training_metrics`.
-    """
-    validation = frames.metrics["phase"] == "val"
-    trained = frames.metrics["name"].isin(training_metrics(frames))
-    return frames.metrics[validation != trained]
-
-
-def training_metrics(frames: Frames) -> list[str]:
-    """Name the metrics of the study that its current runs log in training alone."""
-    definition = frames.definition
-    declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
-    names = dict.fromkeys([definition.objective.metric, *declared])
-    values = frames.metrics[frames.metrics["name"].isin(names)]
-    values = values[values["run_id"].isin(frames.current["run_id"])]
-    validation = values["phase"] == "val"
-    logged = set(values.loc[~validation, "name"]) - set(values.loc[validation, "name"])
-    return [name for name in names if name in logged]
+    """Return the names of all metrics that `values_read` of the frames has, sorted."""
+    return sorted(frames.values_read["name"].unique())
 
 
 def _standings(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablate.analysis.frames import Frames, values_read
+from ablate.analysis.frames import Frames
 from ablate.spec import Direction, Objective, Status
 
 COLUMNS = [
@@ -107,7 +107,7 @@ def _read(run: Any, objective: str, end: Any, metric: str, point: Any) -> tuple[
 
 
 def _values(frames: Frames, metric: str) -> pd.DataFrame:
-    values = values_read(frames)
+    values = frames.values_read
     chosen = values["name"] == metric
     values = values[chosen & values["run_id"].isin(frames.current["run_id"])]
     return values.sort_values(["run_id", "step"])
@@ -121,7 +121,7 @@ def _first_best(values: pd.DataFrame, direction: Direction) -> pd.DataFrame:
 
 
 def _read_at(frames: Frames, points: pd.DataFrame) -> pd.DataFrame:
-    found = points[["run_id", "step"]].merge(values_read(frames), on=["run_id", "step"])
+    found = points[["run_id", "step"]].merge(frames.values_read, on=["run_id", "step"])
     found = found[["run_id", "epoch", "step", "name", "value"]]
     return found.sort_values(["run_id", "name"], ignore_index=True)
 

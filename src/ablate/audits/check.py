@@ -89,7 +89,7 @@ def _examine(
         keys=_values(study, configs), metrics=tuple(declaration.metrics)
     ).as_dict()
     jobs = [
-        Call(number, dict(config), _EXAMINE, {"request": request})
+        Call(number, dict(config), _EXAMINE, {"request": request}, study.cli)
         for number, config in enumerate(configs.values())
     ]
     evidence: dict[str, Evidence] = {}

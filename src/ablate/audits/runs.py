@@ -6,7 +6,15 @@ from ablate.audits.codes import finding
 from ablate.audits.differences import flat, listed
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
-from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named, several, trials_of
+from ablate.audits.recorded import (
+    RecordedRuns,
+    Result,
+    arms_of,
+    grouped,
+    named,
+    several,
+    trials_of,
+)
 from ablate.spec import Cause, Status, canonical_json
 from ablate.store import Environment, RunRecord
 
@@ -35,18 +43,41 @@ def check_divergence(recorded: RecordedRuns) -> Iterator[Finding]:
 
 
 def check_completeness(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find arms of which runs are missing."""
+    """Find arms of which runs are missing, and complete runs that have no value."""
     rows = [row for row in recorded.results if row.kind != "undeclared" and row.n < row.runs]
-    short = {row.arm: row for row in sorted(rows, key=lambda row: -row.n)}
+    ended = grouped(recorded.runs, lambda run: (run.arm, run.status))
+
+    def amount(row: Result, *statuses: Status) -> int:
+        return sum(len(ended.get((row.arm, status), ())) for status in statuses)
+
+    complete = [row for row in rows if amount(row, Status.COMPLETE) >= row.runs]
+    lacking = [row for row in rows if row not in complete]
+    short = {row.arm: row for row in sorted(lacking, key=lambda row: -row.n)}
     if short:
         text = ", ".join(f"{row.arm} {row.n} of {row.runs}" for row in short.values())
+        to_run = any(amount(row, Status.COMPLETE, Status.FAILED) < row.runs for row in lacking)
         yield finding(
             "missing-runs",
             short,
             f"fewer runs count than the design has: {text}",
             "seeds",
-            "replay the study until every arm has every seed; a mean over the seeds that worked "
-            "flatters an arm that fails",
+            (
+                "replay the study until every arm has every seed"
+                if to_run
+                else "see in the report why they failed, and change the arm: a replay does not try "
+                "them again"
+            )
+            + "; a mean over the seeds that worked flatters an arm that fails",
+        )
+    for metric, of_metric in grouped(complete, lambda row: row.metric).items():
+        text = ", ".join(f"{row.arm} in {row.runs - row.n} of {row.runs}" for row in of_metric)
+        yield finding(
+            "missing-runs",
+            [row.arm for row in of_metric],
+            f"runs are complete and yet have no finite {metric} where they are read: {text}",
+            metric,
+            "no replay adds it: have every arm log it alike, in validation or in training, or "
+            "leave it out of `metrics`",
         )
 
 

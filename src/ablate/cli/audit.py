@@ -28,6 +28,7 @@ def audit(
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Say whether the arms of a study may be compared; write nothing."""
     result = workflow.audit(
@@ -39,6 +40,7 @@ def audit(
         set=options.parse_overrides(overrides),
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
     )
     if as_json:
         rows = [finding._asdict() for finding in result.findings]

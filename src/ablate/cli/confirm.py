@@ -31,6 +31,7 @@ def confirm(
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run the best trials of a search again with fresh seeds, and say how much was luck."""
     result = workflow.confirm(
@@ -42,6 +43,7 @@ def confirm(
         results=results,
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
     )
     if as_json:
         output.print_json(_as_json(result))

@@ -30,6 +30,9 @@ Workers = Annotated[
     typer.Option("--workers", min=1, help="Worker processes; by default one per CPU core."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show the whole traceback of what user code raises.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 Allow = Annotated[
     list[str] | None,

@@ -58,6 +58,7 @@ def replay(
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run every arm with every seed, as far as that has not been done."""
     if check and dry_run:
@@ -76,6 +77,7 @@ def replay(
                 results=results,
                 workers=workers,
                 quiet=quiet,
+                verbose=verbose,
             ),
             as_json,
         )
@@ -92,6 +94,7 @@ def replay(
             set=changes,
             workers=workers,
             quiet=quiet,
+            verbose=verbose,
         )
         show_matrix(laid_out, as_json)
         return
@@ -107,6 +110,7 @@ def replay(
         set=changes,
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
     )
     if as_json:
         output.print_json(

@@ -42,6 +42,7 @@ def search(
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
 ) -> None:
     """Run a search, or continue it, until its budget is met."""
     result = workflow.search(
@@ -55,6 +56,7 @@ def search(
         set=options.parse_overrides(overrides),
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
     )
     if as_json:
         output.print_json(

@@ -14,7 +14,6 @@ from ablate.analysis import (
     curves,
     leaders,
     replicates_of,
-    training_metrics,
 )
 from ablate.reports import audit, confirmed, figures, numbers, parts, published, tuned
 from ablate.reports.audit import Audit
@@ -332,7 +331,7 @@ def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
     where = (
         " has its best value in the run (the earliest, if several)" if best else " is recorded last"
     )
-    trained = set(training_metrics(frames))
+    trained = set(frames.training_metrics)
     data = "validation" if not trained or set(definition.metrics) - trained else "training"
     items: tuple[tuple[Inline, ...], ...] = (
         (
@@ -357,7 +356,7 @@ def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
 
 def _training_item(frames: AblationFrames) -> tuple[tuple[Inline, ...], ...]:
     """Name the metrics that are read on the training data, if there are some."""
-    names = training_metrics(frames)
+    names = frames.training_metrics
     if not names:
         return ()
     first, *others = names

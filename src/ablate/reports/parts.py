@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import Frames, run_list, training_metrics
+from ablate.analysis import Frames, run_list
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
 from ablate.spec import Status
@@ -17,7 +17,7 @@ NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
 
 def data_read(frames: Frames, metric: str) -> str:
     """Name the data on which a metric is read."""
-    return f"{'training' if metric in training_metrics(frames) else 'validation'} data"
+    return f"{'training' if metric in frames.training_metrics else 'validation'} data"
 
 
 def profile_section(frames: Frames) -> Section:

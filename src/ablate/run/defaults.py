@@ -48,7 +48,7 @@ def recorded(
             _objects(value, written.get(key), (key,), notes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of text that takes no effect: see _as_parsed
-        text = parser.dump(kept, skip_unset=False)
+        text = parser.dump(kept, format="yaml", skip_unset=False, skip_link_targets=False)
     result: dict[str, Any] = _as_parsed(kept, yaml.safe_load(text))
     for keys, value in notes.instead.items():
         _node(result, keys[:-1])[keys[-1]] = value

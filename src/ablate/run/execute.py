@@ -9,17 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor
-from lightning.pytorch.cli import LightningCLI
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError
 from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
-from ablate.run.failures import outcome_of
-from ablate.run.lightning_cli import build, left_out, resolve
+from ablate.run.failures import outcome_of, raised_by
+from ablate.run.lightning_cli import FitCall, drop_bars, left_out, resolve, train
 from ablate.run.messages import (
     Answered,
     Built,
@@ -63,14 +62,15 @@ def execute(
         if not isinstance(error, (Diverged, AblateError)):
             with contextlib.suppress(OSError):  # the disk of the log may be full
                 traceback.print_exc()
-        finished = Finished(job.id, outcome_of(error, job, interrupted=interrupted()))
+        outcome = outcome_of(error, job, interrupted=interrupted())
+        finished = Finished(job.id, outcome, raised=raised_by(error))
     channel(finished)
 
 
 def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
     match job:
         case Resolve():
-            channel(Resolved(job.id, resolve(job.config)))
+            channel(Resolved(job.id, resolve(job.config, job.cli, job.declared)))
         case Probe():
             channel(_probe(job))
         case Call():
@@ -82,15 +82,29 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
 
 def _probe(job: Probe) -> Probed:
     epochs = (job.config.get("trainer") or {}).get("max_epochs")
-    with tempfile.TemporaryDirectory() as directory:
-        cli = build(job.config, Path(directory), [], fast_dev_run=1)
-        _drop_file_writers(cli.trainer)
+    probed: list[Probed] = []
+
+    def try_out(call: FitCall) -> bool:
+        _drop_file_writers(call.trainer)
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
-            cli.trainer.fit_loop.max_epochs = epochs
-        _fit_or_validate(cli)
-    logged = cli.trainer.callback_metrics
-    require_metric(job.metric, logged)
-    return Probed(job.id, parameter_count(cli), sorted(logged), _length(epochs), left_out(cli))
+            call.trainer.fit_loop.max_epochs = epochs
+        _fit_or_validate(call)
+        logged = call.trainer.callback_metrics
+        require_metric(job.metric, logged)
+        probed.append(
+            Probed(
+                job.id,
+                parameter_count(call.model),
+                sorted(logged),
+                _length(epochs),
+                left_out(call.cli),
+            )
+        )
+        return False
+
+    with tempfile.TemporaryDirectory() as directory:
+        train(job.config, Path(directory), job.cli, try_out, fast_dev_run=1)
+    return probed[0]
 
 
 def _call(job: Call) -> dict[str, Any]:
@@ -98,7 +112,8 @@ def _call(job: Call) -> dict[str, Any]:
     if not module.startswith("ablate."):
         raise RunError(f"only functions of ablate can be called, not {job.function!r}")
     function: Callable[..., dict[str, Any]] = getattr(importlib.import_module(module), name)
-    return function(job.config, **job.arguments)
+    entry = {} if job.cli is None else {"cli": job.cli}
+    return function(job.config, **job.arguments, **entry)
 
 
 def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
@@ -110,37 +125,47 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
-    cli = build(job.config, directory, [watch])
-    for name in left_out(cli):
-        print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
     keeper = resume.Keeper(job, checkpoint, watch, earlier)
-    cli.trainer.callbacks.insert(0, keeper)  # type: ignore[attr-defined]
-    _name_checkpoints(cli.trainer, job.identity)
-    resumed_epoch = earlier["epoch"] if earlier else None
-    channel(Built(job.id, parameter_count(cli), _length(cli.trainer.max_epochs), resumed_epoch))
-    if earlier:
-        resume.restore(cli.trainer, watch, earlier)
-    fitted = _fit_or_validate(cli, checkpoint if earlier else None)
+    calls: list[FitCall] = []
+
+    def do(call: FitCall) -> bool:
+        calls.append(call)
+        drop_bars(call.trainer)
+        for name in left_out(call.cli):
+            print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
+        callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
+        call.trainer.callbacks = [keeper, *callbacks, watch]  # type: ignore[attr-defined]
+        _name_checkpoints(call.trainer, job.identity)
+        epoch, length = earlier["epoch"] if earlier else None, _length(call.trainer.max_epochs)
+        channel(Built(job.id, parameter_count(call.model), length, epoch))
+        if earlier:
+            resume.restore(call.trainer, watch, earlier)
+        fitted = _fit_or_validate(call, checkpoint if earlier else None)
+        if watch.interrupted:
+            return False
+        if fitted and watch.stopped_at is None and _validation_is_due(call.trainer, watch):
+            keeper.restore_random(call.trainer)
+            call.validate()
+        watch.require_objective(call.trainer)
+        return watch.stopped_at is None
+
+    train(job.config, directory, job.cli, do)
     if watch.interrupted:
         return _stopped(job, "interrupted at the end of an epoch")
-    if fitted and watch.stopped_at is None and _validation_is_due(cli.trainer, watch):
-        keeper.restore_random(cli.trainer)
-        _validate(cli)
-    watch.require_objective(cli.trainer)
     checkpoint.unlink(missing_ok=True)
-    return _ended(job, cli, watch)
+    return _ended(job, calls[0], watch)
 
 
 def _stopped(job: Run, reason: str) -> Finished:
     return Finished(job.id, Outcome(Status.INTERRUPTED, Cause.STOPPED, reason))
 
 
-def _ended(job: Run, cli: LightningCLI, watch: Watch) -> Finished:
+def _ended(job: Run, call: FitCall, watch: Watch) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
-    fingerprints = {**watch.fingerprints, **_fingerprints(cli.datamodule)}
+    fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, fingerprints)
-    trainer = cli.trainer
+    trainer = call.trainer
     return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, fingerprints)
 
 
@@ -155,15 +180,12 @@ def _length(epochs: int | None) -> int:
     return 1 if epochs is None else epochs
 
 
-def _fit_or_validate(cli: LightningCLI, checkpoint: Path | None = None) -> bool:
+def _fit_or_validate(call: FitCall, checkpoint: Path | None = None) -> bool:
     """Fit a module that has something to train, validate one that has not; say if it was fitted."""
-    if not any(parameter.requires_grad for parameter in cli.model.parameters()):
-        _validate(cli)
+    if not any(parameter.requires_grad for parameter in call.model.parameters()):
+        call.validate()
         return False
-    path = str(checkpoint) if checkpoint else None
-    cli.trainer.fit(
-        cli.model, datamodule=cli.datamodule, ckpt_path=path, weights_only=bool(path) or None
-    )
+    call.fit(checkpoint)
     return True
 
 
@@ -172,13 +194,9 @@ def _validation_is_due(trainer: Trainer, watch: Watch) -> bool:
     return trainer.enable_validation and watch.validated_at != trainer.global_step
 
 
-def _validate(cli: LightningCLI) -> None:
-    cli.trainer.validate(cli.model, datamodule=cli.datamodule, verbose=False)
-
-
-def parameter_count(cli: LightningCLI) -> int:
+def parameter_count(model: LightningModule) -> int:
     """Count the trainable parameters, shared ones once."""
-    return sum(p.numel() for p in cli.model.parameters() if p.requires_grad)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeGuard
@@ -9,13 +10,16 @@ from typing import TypeGuard
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ablate.errors import AblateError
-from ablate.run.messages import Job, Run
+from ablate.errors import AblateError, shortened, worded
+from ablate.run.frames import chain, own_frame
+from ablate.run.messages import Job, Raised, Run
 from ablate.run.watch import Diverged
 from ablate.spec import Cause, Outcome, Status
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+_ENTRIES = 200
+_CHARACTERS = 2_000
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
@@ -23,14 +27,14 @@ def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:
     """Say how a job has ended that raised `error`, perhaps while it was being interrupted."""
     if (outside := _outside(error, job)) is not None:
         return outside
-    if (lack := next(filter(_lacks_memory, _chain(error)), None)) is not None:
+    if (lack := next(filter(_lacks_memory, chain(error)), None)) is not None:
         reason = f"out of memory: {_first_line(lack)}"
         return Outcome(Status.FAILED, Cause.OUT_OF_MEMORY, reason)
     if isinstance(error, Diverged):
-        return Outcome(Status.FAILED, Cause.DIVERGED, str(error))
+        return Outcome(Status.FAILED, Cause.DIVERGED, shortened(str(error)))
     if isinstance(error, AblateError):
-        return Outcome(Status.FAILED, Cause.WRONG_CONFIG, str(error))
-    reason = f"{type(error).__name__}: {error}"
+        return Outcome(Status.FAILED, Cause.WRONG_CONFIG, shortened(str(error)))
+    reason = worded(error)
     # The signal that interrupts a run may also have ended a process that it depends on.
     if isinstance(error, SIGTERMException) or interrupted:
         return Outcome(Status.INTERRUPTED, Cause.STOPPED, f"interrupted: {reason}")
@@ -39,26 +43,24 @@ def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:
 
 def _outside(error: BaseException, job: Job) -> Outcome | None:
     """Say how a job has ended if its disk is to blame."""
-    chain = list(_chain(error))
-    if (full := next(filter(_is_full, chain), None)) is not None:
+    links = list(chain(error))
+    if (full := next(filter(_is_full, links), None)) is not None:
         reason = f"no space left on the device for {_place(full, job)}"
         return Outcome(Status.INTERRUPTED, Cause.NO_SPACE, reason)
-    if (closed := next((link for link in chain if _is_closed(link, job)), None)) is not None:
+    if (closed := next((link for link in links if _is_closed(link, job)), None)) is not None:
         reason = f"{_place(closed, job)} can't be written to: {closed.strerror}"
         return Outcome(Status.INTERRUPTED, Cause.NO_ACCESS, reason)
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it came from."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        link = waiting.pop(0)
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            waiting += [link.__cause__, link.__context__]
+def raised_by(error: BaseException) -> Raised:
+    """Describe an exception to those who did not see it; what is very long is cut."""
+    entries = traceback.format_exception(error)[-_ENTRIES:]
+    text = "".join(
+        entry if len(entry) <= _CHARACTERS else f"{entry[:_CHARACTERS]}...\n" for entry in entries
+    )
+    # What ablate itself raises names the place in its own words, if there is one.
+    return Raised(None if isinstance(error, AblateError) else own_frame(error), text)
 
 
 def _is_full(error: BaseException) -> TypeGuard[OSError]:
@@ -95,4 +97,4 @@ def _lacks_memory(error: BaseException) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return shortened((str(error).strip() or type(error).__name__).splitlines()[0])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ablate.run.environment import WorkerFacts
+from ablate.run.frames import Frame
 from ablate.spec import Cause, Outcome
 
 Decision = Literal["continue", "stop"]
@@ -11,10 +12,16 @@ Decision = Literal["continue", "stop"]
 
 @dataclass(frozen=True)
 class Resolve:
-    """Fill in every default of a configuration; answered with Resolved."""
+    """Fill in every default of a configuration; answered with Resolved.
+
+    As in every job, `cli` is the entry that builds the project's own LightningCLI, None for plain
+    LightningCLI. It is refused if it links one of the `declared` paths to another.
+    """
 
     id: int
     config: dict[str, Any]
+    cli: str | None = None
+    declared: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Probe:
     id: int
     config: dict[str, Any]
     metric: str
+    cli: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Call:
     config: dict[str, Any]
     function: str
     arguments: dict[str, Any]
+    cli: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Run:
     supervised: bool
     resume: bool
     checkpoint_every: float
+    cli: str | None = None
 
 
 Job = Resolve | Probe | Call | Run
@@ -170,6 +180,17 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Raised:
+    """The exception that ended a job: its traceback, and where in the user's own code it was.
+
+    `frame` is None where no code of the user's took part, or the reason names it already.
+    """
+
+    frame: Frame | None
+    traceback: str
+
+
+@dataclass(frozen=True)
 class Finished:
     """A job has ended; a run that trained says how far it came and what data it saw."""
 
@@ -178,6 +199,7 @@ class Finished:
     epochs: int | None = None
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
+    raised: Raised | None = None
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,41 @@
 """Fill in every default of configurations, on a launcher's workers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from ablate.errors import RunError, SpecError
 from ablate.run.jobs import do_all
 from ablate.run.launchers.seam import Launcher
-from ablate.run.messages import Event, Finished, Lost, Resolve, Resolved
+from ablate.run.messages import Answered, Call, Event, Finished, Lost, Resolve, Resolved
 from ablate.spec import AblationStudy, Arm, Study
+from ablate.spec.scripts import advice
+
+_TAKEN = "ablate.run.config_errors:taken"
 
 
 def resolve_all(
-    launcher: Launcher, configs: Sequence[Mapping[str, Any]]
+    launcher: Launcher,
+    configs: Sequence[Mapping[str, Any]],
+    cli: str | None = None,
+    declared: Sequence[Collection[str]] = (),
 ) -> list[dict[str, Any] | SpecError]:
     """Resolve configs on the launcher's workers, in order; a refused one gives its error.
 
-    Raises RunError if a worker dies.
+    `declared` has the paths that are declared for each of them. Raises RunError if a worker dies.
     """
-    jobs = [Resolve(number, dict(config)) for number, config in enumerate(configs)]
+    jobs = [
+        Resolve(number, dict(config), cli, tuple(paths))
+        for number, (config, paths) in enumerate(zip_longest(configs, declared, fillvalue=()))
+    ]
     return [_resolved(events) for events in do_all(launcher, jobs)]
 
 
 def resolve_base(study: Study, launcher: Launcher) -> dict[str, Any]:
     """Resolve the config of a study without any change; raise SpecError if it does not hold."""
-    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])])
+    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])], study.cli)
     if isinstance(base, SpecError):
-        raise SpecError(f"{study.source}: {base}")
+        raise _refused(study, str(study.source), base)
     return base
 
 
@@ -34,26 +44,53 @@ def resolve_arms(
 ) -> dict[str, dict[str, Any]]:
     """Resolve the configs of arms, by name; raise SpecError if one does not hold."""
     seed = study.seeds[0]
-    outcomes = resolve_all(launcher, [study.configured(arm.changes, seed) for arm in arms])
+    outcomes = resolve_all(
+        launcher,
+        [study.configured(arm.changes, seed) for arm in arms],
+        study.cli,
+        [arm.changes for arm in arms],
+    )
     resolved = {}
     for arm, outcome in zip(arms, outcomes, strict=True):
         if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: arms.{arm.name}: {outcome}")
+            raise _refused(study, f"{study.name}: arms.{arm.name}", outcome)
         resolved[arm.name] = outcome
     return resolved
 
 
-def refusal(events: Sequence[Event]) -> str:
-    """Say why a configuration was refused, by its events; raise RunError if the worker died."""
+def _refused(study: Study, where: str, error: SpecError) -> SpecError:
+    """Say where a config does not hold, and what it may need that the study does not name."""
+    needs = advice(study.definition.config, study.folder) if study.cli is None else None
+    placed = error.at(where)
+    return placed.adding(needs) if needs else placed
+
+
+def taken_arguments(
+    launcher: Launcher, path: str, class_path: str, arguments: Mapping[str, Any]
+) -> list[str]:
+    """Say which of some arguments the class of the object at a path takes."""
+    asked = {"path": path, "class_path": class_path, "init_args": dict(arguments)}
+    (events,) = do_all(launcher, [Call(0, asked, _TAKEN, {})])
+    answer = next((event for event in events if isinstance(event, Answered)), None)
+    return [] if answer is None else list(answer.result["names"])
+
+
+def refusal(events: Sequence[Event]) -> SpecError:
+    """Say why a configuration was refused; raise RunError if the worker died."""
     last = events[-1]
     if isinstance(last, Lost):
         raise RunError(f"a worker died while trying a configuration: {last.reason}")
     assert isinstance(last, Finished)  # noqa: S101
-    return last.outcome.reason or "it does not resolve"
+    reason, raised = last.outcome.reason or "it does not resolve", last.raised
+    if raised and raised.frame:
+        reason += f" ({raised.frame})"
+    error = SpecError(reason)
+    error.traceback = raised.traceback if raised else None
+    return error
 
 
 def _resolved(events: Sequence[Event]) -> dict[str, Any] | SpecError:
     for event in events:
         if isinstance(event, Resolved):
             return event.config
-    return SpecError(refusal(events))
+    return refusal(events)

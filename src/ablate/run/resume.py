@@ -23,7 +23,7 @@ from ablate.run.messages import Reported, Run
 from ablate.run.randomness import RandomState
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
-from ablate.spec.hashing import content_hash
+from ablate.spec.hashing import run_hash
 
 FILE = "resume.ckpt"
 _KEY = "ablate"
@@ -173,7 +173,7 @@ def _load(path: Path, job: Run) -> dict[str, Any] | None:
 def _origin(job: Run) -> dict[str, str]:
     """Say what a checkpoint must come from to be continued by a run."""
     return {
-        "config": content_hash(job.config),
+        "config": run_hash(job.config, job.cli),
         "metric": repr(job.metric),
         "torch": str(torch.__version__),
         "lightning": lightning.__version__,

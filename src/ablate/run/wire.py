@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from ablate.errors import RunError
 from ablate.run.environment import WorkerFacts
-from ablate.run.messages import Command, Event, Group, Job
+from ablate.run.frames import Frame
+from ablate.run.messages import Command, Event, Group, Job, Raised
 from ablate.spec import Cause, Outcome, Status
 
 _TAG = "message"
@@ -69,6 +70,13 @@ def _outcome(data: Mapping[str, Any]) -> Outcome:
     return Outcome(Status(data["status"]), None if cause is None else Cause(cause), data["reason"])
 
 
+def _raised(data: Mapping[str, Any] | None) -> Raised | None:
+    if data is None:
+        return None
+    frame = data["frame"]
+    return Raised(None if frame is None else Frame(**frame), data["traceback"])
+
+
 def _jobs(data: list[Any]) -> tuple[Job, ...]:
     return tuple(_message(job, _JOBS) for job in data)
 
@@ -81,9 +89,11 @@ _EVENTS, _COMMANDS, _JOBS = _named(Event), _named(Command), _named(Job)
 
 _READ: dict[str, Callable[[Any], Any]] = {
     "cause": Cause,
+    "declared": tuple,
     "facts": WorkerFacts.of,
     "ids": tuple,
     "jobs": _jobs,
     "outcome": _outcome,
+    "raised": _raised,
 }
 """How the fields are read that are not plain JSON, by name."""

@@ -1,7 +1,7 @@
 """Configurations laid over each other, changed by path, and compared."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ablate.errors import SpecError
@@ -12,29 +12,55 @@ from ablate.spec.hashing import content_hash
 _KEY = re.compile(r"[^.\[\]]+")
 
 
-def merged(configs: Sequence[Config]) -> dict[str, Any]:
+Takes = Callable[[str, str, Mapping[str, Any]], Collection[str]]
+"""Says which arguments of an earlier class another one takes: path, class, arguments by name."""
+
+
+def _takes_none(*_: Any) -> Collection[str]:
+    return ()
+
+
+def merged(configs: Sequence[Config], takes: Takes = _takes_none) -> dict[str, Any]:
     """Lay configs over each other: mappings merge, everything else is replaced.
 
-    A section whose `class_path` changes starts anew, as with several `--config` options.
+    What stands under `KEY+` is appended to the list at `KEY`, as with several `--config` options.
+    A section whose `class_path` changes keeps the arguments that the new class takes, too.
     """
     result: dict[str, Any] = {}
     for config in configs:
-        result = _laid_over(result, config)
+        result = _laid_over(result, config, (), takes)
     return result
 
 
-def _laid_over(base: Any, top: Any) -> Any:
+def _laid_over(base: Any, top: Any, above: tuple[str, ...], takes: Takes) -> Any:
     if not (isinstance(base, dict) and isinstance(top, dict)):
         return paths.fresh(top)
-    if top.get("class_path", base.get("class_path")) != base.get("class_path"):
-        return paths.fresh(top)
-    return {
-        **base,
-        **{
-            key: _laid_over(base[key], value) if key in base else paths.fresh(value)
-            for key, value in top.items()
-        },
-    }
+    named = top.get("class_path", base.get("class_path"))
+    if named != base.get("class_path"):
+        before = base.get("init_args")
+        if not (isinstance(named, str) and isinstance(before, dict) and before):
+            return paths.fresh(top)
+        names = takes(paths.render(above), named, before)
+        kept = {name: value for name, value in before.items() if name in names}
+        base = {"class_path": named, "init_args": kept} if kept else {}
+    result = dict(base)
+    for key, value in top.items():
+        plain = str(key).removesuffix("+")
+        if plain != key and (plain in result or key in result):
+            place = plain if plain in result else key
+            result[place] = [*_listed(result[place]), *_listed(paths.fresh(value))]
+        elif key in result:
+            result[key] = _laid_over(result[key], value, (*above, str(key)), takes)
+        else:
+            result.pop(f"{key}+", None)
+            result[key] = paths.fresh(value)
+    return result
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
 
 
 def apply(config: dict[str, Any], changes: Changes, where: str) -> None:

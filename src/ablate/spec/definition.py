@@ -36,6 +36,7 @@ class ProfileChange(Strict):
 
 class _Definition(Strict):
     config: dict[str, Any]
+    cli: str | None = None
     profile: str
     profile_changes: tuple[ProfileChange, ...] = ()
     seeds: tuple[int, ...]

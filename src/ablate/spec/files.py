@@ -160,7 +160,7 @@ def read_yaml(path: Path, names: Collection[Place] = ()) -> dict[str, Any]:
     return _read(path, _Loader, names)
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
     """Read a config as LightningCLI does; raise NotFoundError or SpecError with file and line.
 
     A key such as `on`, which is no text there, is refused.

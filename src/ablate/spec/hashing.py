@@ -17,6 +17,11 @@ def content_hash(data: Any) -> str:
     return hashlib.sha256(canonical_json(data).encode()).hexdigest()
 
 
+def run_hash(config: Any, cli: str | None) -> str:
+    """Name a run by its config, and by the entry of the project's own CLI if there is one."""
+    return content_hash(config if cli is None else {"cli": cli, "config": config})
+
+
 def derived_seed(*parts: object) -> int:
     """Derive a 32-bit seed from named parts, the same on every machine and Python."""
     digest = hashlib.sha256(":".join(map(str, parts)).encode()).digest()

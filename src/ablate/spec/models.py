@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ablate.errors import nearest
-from ablate.spec import designs
+from ablate.spec import designs, entries
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.fields import Changes, Components, Config, Duration, Figures, Names, Seed, Seeds
@@ -118,6 +118,9 @@ class Published(Strict):
     """Arm -> metric -> the figure, or one figure per seed."""
 
 
+Entry = Annotated[str, AfterValidator(entries.checked)]
+
+
 class _Written(Strict):
     """What both kinds of study say."""
 
@@ -125,6 +128,9 @@ class _Written(Strict):
     """What the study is called. In Python it is needed; a study file has the name of its file."""
     config: Annotated[tuple[str | Config, ...], Field(min_length=1)]
     """A LightningCLI config, a path or a mapping; of several, later ones come over earlier."""
+    cli: Entry | None = None
+    """What builds the project's own LightningCLI: `module.Class`, `module:function` or a script
+    such as `train.py`; `lightning` means plain LightningCLI, as nothing does."""
     profiles: Mapping[str, Profile] = {}
     """Name -> what differs there; `cpu`, `cuda` and `mps` are chosen by the hardware."""
     limits: Limits = Limits()

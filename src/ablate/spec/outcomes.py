@@ -1,7 +1,12 @@
 """How runs and trials stand, how they end, and why: data, never parsed from a sentence."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+
+from ablate.errors import shortened
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}\b")
 
 
 class Status(StrEnum):
@@ -43,3 +48,8 @@ class Outcome:
     status: Status
     cause: Cause | None = None
     reason: str | None = None
+
+    @property
+    def comparable(self) -> str:
+        """The reason without addresses of objects, which differ from process to process."""
+        return _ADDRESS.sub("0x...", shortened(self.reason or "").rstrip(": "))

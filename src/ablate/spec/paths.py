@@ -6,6 +6,10 @@ from typing import Any
 from ablate.errors import SpecError
 
 Key = str | int
+CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+"""The keys that describe an object: its class, and what it is built with."""
+
+_CLASS = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
 
@@ -82,6 +86,8 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
         section = isinstance(key, str) and isinstance(keys[depth + 1], str)
         if section and isinstance(node, dict) and node.get(key) is None:
             node[key] = {}
+        elif _is_named_class(node, key) and keys[depth + 1] in CLASS_KEYS:
+            node[key] = {"class_path": node[key]}
         node = _step(node, key, keys[: depth + 1])
     last = keys[-1]
     if isinstance(last, str) and isinstance(node, dict):
@@ -89,6 +95,12 @@ def put(config: dict[str, Any], path: str, value: Any) -> None:
     else:
         _step(node, last, keys)
         node[last] = value
+
+
+def _is_named_class(node: Any, key: Key) -> bool:
+    """Say whether there is what may be the name of a class, which it has no arguments for."""
+    found = node.get(key) if isinstance(node, dict) else None
+    return isinstance(found, str) and _CLASS.fullmatch(found) is not None
 
 
 def _step(node: Any, key: Key, keys: tuple[Key, ...]) -> Any:

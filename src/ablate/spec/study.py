@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ablate.spec import configs, paths
 from ablate.spec.definition import AblationDefinition, SearchDefinition, Tuned, Tuning
 from ablate.spec.designs import Arm
-from ablate.spec.fields import Changes
+from ablate.spec.fields import Changes, Config
+from ablate.spec.hashing import run_hash
 from ablate.spec.models import Budget, Objective
 from ablate.spec.space import Point, Space
 from ablate.spec.tuning import tuned_name
@@ -15,11 +17,17 @@ from ablate.spec.tuning import tuned_name
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What both kinds of study have; `source` names the files of the config, for messages."""
+    """What both kinds of study have; `source` names the files of the config, for messages.
+
+    `cli` is where the entry that the definition names is found here, None for plain LightningCLI;
+    `folder` is where the study itself lies.
+    """
 
     name: str
     definition: SearchDefinition | AblationDefinition
     source: str
+    cli: str | None = field(default=None, kw_only=True)
+    folder: Path = field(default=Path(), kw_only=True)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -35,6 +43,10 @@ class _Prepared:
     def profile(self) -> str:
         """The profile that was chosen."""
         return self.definition.profile
+
+    def hash_of(self, config: Config) -> str:
+        """Name a run of this study by its config, and by the entry that it is run with."""
+        return run_hash(config, self.definition.cli)
 
     def configured(self, changes: Changes, seed: int) -> dict[str, Any]:
         """Return the base config with `changes` applied and the run's seed set."""
@@ -100,11 +112,14 @@ class AblationStudy(_Prepared):
             name=name,
             definition=SearchDefinition(
                 config=self.configured(arm.changes, tuning.seeds[0]),
+                cli=self.definition.cli,
                 profile=self.profile,
                 limits=self.definition.limits,
                 **{**dict(tuning), "space": dict(space)},
             ),
             source=f"{self.source}: arms.{arm.name}",
+            cli=self.cli,
+            folder=self.folder,
         )
 
 

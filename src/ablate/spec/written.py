@@ -1,17 +1,19 @@
 """A study as it is written, in a file or in Python: found, read, and made ready to run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from ablate.errors import NotFoundError, SpecError
-from ablate.spec import configs, designs, paths
+from ablate.spec import configs, designs, entries, paths
+from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
-from ablate.spec.fields import SEEDS_END, Changes, Components
-from ablate.spec.files import Place, beside, find, read_config, read_yaml
+from ablate.spec.fields import SEEDS_END, Changes, Components, Config
+from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
+from ablate.spec.native import NativeConfig, native_config, read_config
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
@@ -46,27 +48,59 @@ class WrittenStudy(Generic[Spec]):
         """Return the config files the study is based on, later ones over earlier ones."""
         return tuple(self._file(name) for name in self.spec.config if isinstance(name, str))
 
-    def prepare(self, profile: str, overrides: Changes | None = None) -> Study:
+    @property
+    def entry(self) -> str | None:
+        """Where the entry that the study names is found, None for plain LightningCLI."""
+        return entries.located(self.spec.cli, self.folder)
+
+    @property
+    def recorded_entry(self) -> str | None:
+        """The entry as it is recorded, None for plain LightningCLI."""
+        return None if self.entry is None else self.spec.cli
+
+    def prepare(
+        self, profile: str, overrides: Changes | None = None, takes: Takes | None = None
+    ) -> Study:
         """Apply a profile and overrides; raise SpecError if they do not hold.
+
+        `takes` is asked where a later config names another class than an earlier one.
 
         `profile` is the hardware's name (`cpu`, `cuda`); a study that declares no such profile
         runs its configs unchanged.
         """
-        base = self._base(profile, overrides or {})
+        base = self._base(profile, overrides or {}, takes)
         if isinstance(self.spec, Search):
             return _prepared_search(self, self.spec, base)
         return _prepared_ablation(self, self.spec, base)
 
     def read(self, config: str | Mapping[str, Any]) -> dict[str, Any]:
         """Read a config that the study names, or holds."""
-        return read_config(self._file(config)) if isinstance(config, str) else paths.fresh(config)
+        return self._native(config).config
+
+    def merged(self, names: Sequence[str | Config], takes: Takes | None = None) -> dict[str, Any]:
+        """Read configs that the study names or holds, and lay them over each other."""
+        read = [self.read(name) for name in names]
+        return configs.merged(read, takes) if takes else configs.merged(read)
+
+    def left_out(self) -> tuple[str, ...]:
+        """Name the sections of other subcommands that configs of the study have, by file."""
+        return tuple(
+            f"{self._file(config) if isinstance(config, str) else self.where}: {section}"
+            for config in self.spec.config
+            for section in self._native(config).left_out
+        )
+
+    def _native(self, config: str | Mapping[str, Any]) -> NativeConfig:
+        if isinstance(config, str):
+            return read_config(self._file(config))
+        return native_config(config, self.folder, f"{self.where}: config")
 
     def _file(self, name: str) -> Path:
         return beside(self.folder, name)
 
-    def _base(self, profile: str, overrides: Changes) -> "_Base":
+    def _base(self, profile: str, overrides: Changes, takes: Takes | None) -> "_Base":
         declared = self.spec.profiles.get(profile)
-        written = configs.merged([self.read(config) for config in self.spec.config])
+        written = self.merged(self.spec.config, takes)
         config: dict[str, Any] = paths.fresh(written)
         sources = {
             f"{self.where}: profiles.{profile}.set": declared.changes if declared else {},
@@ -79,7 +113,7 @@ class WrittenStudy(Generic[Spec]):
                 _refuse_searched(source, self.spec.space, where)
             changes = designs.joined(changes, source)
         files = " + ".join(map(str, self.config_files()))
-        return _Base(written, config, changes, profile, files or self.where)
+        return _Base(written, config, changes, profile, files or self.where, takes)
 
 
 @dataclass(frozen=True)
@@ -91,6 +125,7 @@ class _Base:
     changes: Changes
     profile: str
     source: str
+    takes: Takes | None
 
     @property
     def profile_changes(self) -> tuple[ProfileChange, ...]:
@@ -160,6 +195,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         name=study.name,
         definition=SearchDefinition(
             config=base.config,
+            cli=study.recorded_entry,
             profile=base.profile,
             profile_changes=base.profile_changes,
             seeds=_seeds(study, base),
@@ -174,6 +210,8 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             enqueue=spec.enqueue,
         ),
         source=base.source,
+        cli=study.entry,
+        folder=study.folder,
     )
     try:
         space = prepared.space
@@ -209,7 +247,7 @@ def _point(
         space.check(entry, f"{study.where}: enqueue")
         return dict(entry)
     path = beside(study.folder, entry)
-    config = read_config(path)
+    config = read_config(path).config
     configs.apply(config, changes, str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(
@@ -224,7 +262,7 @@ def _point(
 
 def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> AblationStudy:
     profile = spec.profiles.get(base.profile)
-    components = _components(study, spec, base.written)
+    components = _components(study, spec, base)
     seeds = _seeds(study, base)
     arms = spec.checked_arms(components)
     for arm in arms:
@@ -233,6 +271,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         name=study.name,
         definition=AblationDefinition(
             config=base.config,
+            cli=study.recorded_entry,
             profile=base.profile,
             profile_changes=base.profile_changes,
             seeds=seeds,
@@ -248,18 +287,20 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             tune=_tuning(study, spec, seeds, profile.budget if profile else None),
         ),
         source=base.source,
+        cli=study.entry,
+        folder=study.folder,
         allow=spec.allow,
         tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
     )
 
 
-def _components(study: WrittenStudy[Any], spec: Ablation, written: dict[str, Any]) -> Components:
+def _components(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> Components:
     """Return the declared components, or what leads to the other config that the study names."""
     if not spec.to:
         return spec.components
-    end = configs.merged([study.read(name) for name in spec.to])
+    end = study.merged(spec.to, base.takes)
     try:
-        found = designs.between(written, end, spec.order)
+        found = designs.between(base.written, end, spec.order)
         spec.checked_arms(found)
     except ValueError as error:
         raise SpecError(f"{study.where}: {error}") from None

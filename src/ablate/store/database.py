@@ -335,11 +335,15 @@ class Store:
 
         The list is empty when there is none. The value is that of the first objective.
         """
-        return read_trials(self.optuna, study) if self._has_optuna() else []
+        if not self._has_optuna():
+            return []
+        return read_trials(self.optuna, study, self._definition(study))
 
     def foreign_trials(self, study: str) -> list[int]:
         """Return the numbers of the trials that another program added to a study."""
-        return read_foreign(self.optuna, study) if self._has_optuna() else []
+        if not self._has_optuna():
+            return []
+        return read_foreign(self.optuna, study, self._definition(study))
 
     def past(self, study: str) -> list["FrozenTrial"]:
         """Return the trials of the Optuna study of this name by number, as Optuna reads them."""
@@ -358,6 +362,10 @@ class Store:
         return records_of(trial for trial in self.past(study) if trial.number in trials)
 
     # --- inside --------------------------------------------------------------------------
+
+    def _definition(self, study: str) -> Definition | None:
+        record = self.study(study)
+        return None if record is None else record.definition
 
     def _has_optuna(self) -> bool:
         return "optuna" in self.__dict__ or look_into(self._url).optuna

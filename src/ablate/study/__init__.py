@@ -1,6 +1,7 @@
 """Search, replay and what they share: the coordinator of one study."""
 
 from ablate.study.confirm import confirm
+from ablate.study.failed_run import FailedRun
 from ablate.study.freeze import freeze_trial
 from ablate.study.matrix import Matrix, matrix
 from ablate.study.replay import ReplaySummary, Subject
@@ -10,6 +11,7 @@ from ablate.study.snapshot import Snapshot
 from ablate.study.verify import Verification, verify
 
 __all__ = [
+    "FailedRun",
     "Matrix",
     "ReplaySummary",
     "Request",

@@ -5,7 +5,7 @@ which worker happened to finish first. At most `window` trials are in flight. Wh
 asked for, the results of all trials up to n - window are told, in order, and no others; while
 trial n runs, the pruner sees those trials and n itself. The sampler is built anew for every
 trial, seeded from the study's seed and n, so an interrupted search continues as if it had not
-been.
+been. The user's name of the study is not known here: what depends on a name depends on the seed.
 """
 
 import copy
@@ -128,7 +128,6 @@ class Asker:
     def __init__(
         self,
         *,
-        name: str,
         space: Space,
         direction: Direction,
         window: int,
@@ -143,6 +142,8 @@ class Asker:
         self._pruner = pruner
         self._enqueued = enqueued
         self._view = _View()
+        # A pruner may draw lots by the name, as Hyperband does for its brackets.
+        name = f"seed {sampler.seed}"
         self._study_id = self._view.create_new_study([_DIRECTIONS[direction]], name)
         self._study = _Study(name, self._view, sampler=sampler(0))
         self._results: dict[int, tuple[TrialState, float | None]] = {}

@@ -20,7 +20,7 @@ from ablate.spec import (
     fresh_seeds,
 )
 from ablate.store import RunRecord, Store, TrialRecord
-from ablate.study.imports import check_imports
+from ablate.study.imports import check_imports, trusted_entry
 from ablate.study.replay import ReplaySummary, resolved_configs, run
 from ablate.study.setup import Request, study_to_run
 
@@ -46,15 +46,17 @@ def confirm(
     when stopped by a signal.
     """
     found = _read(name, request, top)
+    cli = found.definition.cli
+    entry = trusted_entry(cli, name, allowed)
     for config in (found.base, *(candidate.config for candidate in found.best)):
-        check_imports(config, name, allowed)
+        check_imports(config, name, allowed, cli)
     if len(found.best) < top:
         request.say(f"{name} has only {len(found.best)} different complete trials")
     _refuse_other(request, f"{name}-confirm", name)
     with request.launched() as launcher:
         fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
         definition = _definition(name, found, fresh, launcher.facts().profile)
-        study = AblationStudy(f"{name}-confirm", definition, name)
+        study = AblationStudy(f"{name}-confirm", definition, name, cli=entry)
         configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request)
 
@@ -132,6 +134,7 @@ def _definition(
     }
     return AblationDefinition(
         config=found.base,
+        cli=found.definition.cli,
         profile=profile,
         seeds=seeds,
         objective=objective,

@@ -21,6 +21,7 @@ from ablate.run import (
     Job,
     Launcher,
     Lost,
+    Raised,
     Ready,
     Reported,
     Resolve,
@@ -29,8 +30,10 @@ from ablate.run import (
     Started,
     WorkerFacts,
 )
-from ablate.spec import Cause, Objective, Outcome, Status, Study, content_hash
+from ablate.run.log import FILE as LOG
+from ablate.spec import Cause, Objective, Outcome, Status, Study
 from ablate.store import Environment, NewRun, RunEnd, RunKey, TrialEnd
+from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
 from ablate.study.known_runs import KnownRun
 from ablate.study.record import Recorder
@@ -95,6 +98,7 @@ class Coordinator:
         known: Mapping[tuple[int, int], KnownRun],
         standing: Standing,
         on_tick: Callable[[Snapshot], None],
+        on_failure: Callable[[FailedRun], None],
     ) -> None:
         self._context = context
         self._limits = context.study.definition.limits
@@ -107,6 +111,7 @@ class Coordinator:
         self._total = standing.total
         self._best = standing.best
         self._on_tick = on_tick
+        self._on_failure = on_failure
         self._trials: dict[int, Trial] = {}
         self._curves = {
             run.config_hash: (trial, run.reports)
@@ -231,8 +236,8 @@ class Coordinator:
         match state, event:
             case Resolving(), Resolved(config=config):
                 state.config = config
-            case Resolving(), Finished(outcome=outcome):
-                self._resolved(trial, state, outcome)
+            case Resolving(), Finished():
+                self._resolved(trial, state, event)
             case Running(), Started(facts=facts):
                 self._record_run(trial, state, facts)
             case Running(), Built(parameters=parameters, max_epochs=epochs, resumed_epoch=epoch):
@@ -289,20 +294,22 @@ class Coordinator:
         if trial.plan.resolved:
             self._start_run(trial, attempt, config)
             return
-        job = Resolve(self._next_job(), config)
+        job = Resolve(self._next_job(), config, self._context.study.cli)
         trial.state = Resolving(job.id, attempt)
         self._submit(job)
 
-    def _resolved(self, trial: Trial, state: Resolving, outcome: Outcome) -> None:
+    def _resolved(self, trial: Trial, state: Resolving, event: Finished) -> None:
         """Take over the result of an equal run, or start the run that is resolved."""
+        outcome = event.outcome
         if outcome.status is Status.INTERRUPTED:
             self._interrupted(trial, state, outcome)
             return
         if outcome.status is not Status.COMPLETE:
-            self._end_trial(trial, outcome)
+            self._tell_failure(trial, state, outcome, event.raised)
+            self._end_trial(trial, outcome, event.raised)
             return
         assert state.config is not None  # noqa: S101 - a worker has said it before
-        equal = self._curves.get(content_hash(state.config))
+        equal = self._curves.get(self._context.study.hash_of(state.config))
         facts = self._context.facts
         if equal and self._source.supervised and irreproducible(state.config, facts) is None:
             other, reports = equal
@@ -317,7 +324,7 @@ class Coordinator:
         """Hand a resolved run to a worker; it is recorded when the worker has begun it."""
         plan, context, seed = trial.plan, self._context, trial.seed
         assert seed is not None  # noqa: S101 - a trial after its last seed has ended
-        config_hash = content_hash(config)
+        config_hash = context.study.hash_of(config)
         folder = context.folders.of(plan.number, config_hash)
         known = self._known.get((plan.number, seed))
         same_code = known is None or known.code_version == context.code_version
@@ -351,6 +358,7 @@ class Coordinator:
             supervised=self._source.supervised,
             resume=resume,
             checkpoint_every=self._limits.checkpoint,
+            cli=context.study.cli,
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)
@@ -377,6 +385,8 @@ class Coordinator:
         outcome = event.outcome
         end = RunEnd(outcome, event.epochs, event.steps)
         self._close_run(trial, state, end, event.fingerprints)
+        if outcome.status is Status.FAILED:
+            self._tell_failure(trial, state, outcome, event.raised)
         if outcome.cause in _OUTSIDE:
             what_to_do = f"{_OUTSIDE[outcome.cause]} and run the same command again"
             self._fatal = replace(outcome, reason=f"{outcome.reason}; {what_to_do}")
@@ -391,9 +401,9 @@ class Coordinator:
         elif outcome.status is Status.INTERRUPTED:
             self._interrupted(trial, state, outcome)
         elif outcome.cause in {Cause.WRONG_CONFIG, Cause.DIVERGED}:
-            self._end_trial(trial, outcome)
+            self._end_trial(trial, outcome, event.raised)
         else:
-            self._retry(trial, state, outcome, error=outcome.reason)
+            self._retry(trial, state, outcome, event.raised, error=outcome.reason)
 
     def _interrupted(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
         """Leave a run to the next command if this one is stopping; else try it again.
@@ -403,28 +413,56 @@ class Coordinator:
         if self._stopping is not None or self._signals:
             del self._trials[trial.number]
         else:
-            self._retry(trial, state, replace(outcome, status=Status.FAILED), error=None)
+            failed = replace(outcome, status=Status.FAILED)
+            self._tell_failure(trial, state, failed)
+            self._retry(trial, state, failed, None, error=None)
 
     def _lost(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
         """Try again what its worker has left."""
         if isinstance(state, Running):
             self._close_run(trial, state, RunEnd(outcome, None, None), {})
-        self._retry(trial, state, outcome, error=None)
+        self._tell_failure(trial, state, outcome)
+        self._retry(trial, state, outcome, None, error=None)
 
-    def _retry(self, trial: Trial, state: UnderWay, outcome: Outcome, error: str | None) -> None:
+    def _tell_failure(
+        self, trial: Trial, state: UnderWay, outcome: Outcome, raised: Raised | None = None
+    ) -> None:
+        """Tell whoever watches that a run has failed, or could not be made."""
+        log = state.folder / LOG if isinstance(state, Running) else None
+        self._on_failure(
+            FailedRun(
+                trial=trial.number,
+                arm=trial.plan.arm,
+                seed=trial.seed,
+                outcome=outcome,
+                where=_where(raised),
+                traceback=raised.traceback if raised else None,
+                log=log if log and log.exists() else None,
+            )
+        )
+
+    def _retry(
+        self,
+        trial: Trial,
+        state: UnderWay,
+        outcome: Outcome,
+        raised: Raised | None,
+        error: str | None,
+    ) -> None:
         """Make a new attempt, unless enough have failed or the same error came twice."""
         attempt = state.attempt.failed(error)
         if error is not None and error == state.attempt.error:
-            self._end_trial(trial, replace(outcome, reason=f"{outcome.reason} (twice)"))
+            twice = replace(outcome, reason=f"{outcome.reason} (twice)")
+            self._end_trial(trial, twice, raised)
         elif attempt.failures >= self._limits.attempts:
             reason = f"{outcome.reason} ({attempt.failures} attempts)"
-            self._end_trial(trial, replace(outcome, reason=reason))
+            self._end_trial(trial, replace(outcome, reason=reason), raised)
         elif self._stopping is not None:
             del self._trials[trial.number]
         else:
             self._start_attempt(trial, attempt.next())
 
-    def _end_trial(self, trial: Trial, outcome: Outcome) -> None:
+    def _end_trial(self, trial: Trial, outcome: Outcome, raised: Raised | None = None) -> None:
         """Record how a trial ended, and forget it."""
         if outcome.status is Status.FAILED and isinstance(trial.state, Running):
             self._keep_files(trial, trial.state)
@@ -432,7 +470,9 @@ class Coordinator:
         value = sum(trial.values) / len(trial.values) if complete else None
         state = _STATES[outcome.status]
         system_attrs = self._source.finish(trial.number, state, value)
-        self._recorder.end_trial(trial.number, TrialEnd(state, value), outcome, system_attrs)
+        self._recorder.end_trial(
+            trial.number, TrialEnd(state, value), outcome, _where(raised), system_attrs
+        )
         self._counts[outcome.status] = self._counts.get(outcome.status, 0) + 1
         self._durations.append(time.monotonic() - trial.began)
         del self._trials[trial.number]
@@ -501,3 +541,7 @@ class Coordinator:
     def _keep_files(self, trial: Trial, state: Running) -> None:
         seed = state.key.seed if len(trial.plan.seeds) > 1 else None
         self._recorder.keep_files(self._context.folders.files(trial.number, state.folder, seed))
+
+
+def _where(raised: Raised | None) -> str | None:
+    return str(raised.frame) if raised and raised.frame else None

@@ -1,24 +1,32 @@
-"""Which classes a configuration that comes from a database may import."""
+"""Which code a configuration that comes from a database may name."""
 
 import importlib.util
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from ablate.errors import NotFoundError, RequestError
-from ablate.spec import paths, read_study, read_yaml
+import yaml
+
+from ablate.errors import AblateError, RequestError
+from ablate.spec import WrittenStudy, paths, read_study, study_files
+from ablate.spec.entries import is_script, located, root_package
 
 TRUSTED = frozenset({"ablate", "torch", "lightning"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
-def check_imports(config: dict[str, Any], study: str, allowed: Sequence[str]) -> None:
+def check_imports(
+    config: dict[str, Any], study: str, allowed: Sequence[str], cli: str | None = None
+) -> None:
     """Raise RequestError if a stored config names code outside the trusted packages.
 
-    Trusted are ablate, torch, lightning, the packages in `allowed`, and those that the study's
-    own files in this folder name.
+    Trusted are ablate, torch, lightning, the packages in `allowed`, those that the study's own
+    files in this folder name, and what the script `cli` defines, if that is trusted.
     """
     trusted = TRUSTED | set(allowed) | set(_named_here(study))
+    if cli is not None and is_script(cli):
+        trusted |= {"__main__"}
     for path, value in paths.flatten(config).items():
         root = str(value).split(".")[0]
         if _may_import(path, value) and root not in trusted:
@@ -26,20 +34,85 @@ def check_imports(config: dict[str, Any], study: str, allowed: Sequence[str]) ->
                 f"the stored config of {study} imports {value} at {path}, which is not a trusted "
                 f"package; if you trust it, add: --allow-import {root}"
             )
+        if isinstance(value, str) and _holds_objects(value):
+            raise RequestError(
+                f"the stored config of {study} names the file {value} at {path}, which describes "
+                "objects; a stored config holds them itself, so it is not read"
+            )
+
+
+def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | None:
+    """Return where the entry that a stored study was run with is found, None if it had none.
+
+    Raises RequestError unless a study file in this folder names the same script, its package is
+    trusted as those of classes are, or `allowed` names it.
+    """
+    if cli is None:
+        return None
+    if is_script(cli):
+        for written in _written_here(study):
+            if written.recorded_entry == cli:
+                return written.entry
+    elif root_package(cli) in TRUSTED | set(_named_here(study)):
+        return cli
+    if root_package(cli) in allowed:
+        return located(cli, Path())
+    raise RequestError(
+        f"{study} was run with the project's own CLI, {cli}, and no study file here names it; "
+        f"if you trust it, add: --allow-import {root_package(cli)}"
+    )
 
 
 def _may_import(path: str, value: Any) -> bool:
     if not isinstance(value, str) or not _DOTTED.fullmatch(value):
         return False
-    return path.endswith("class_path") or importlib.util.find_spec(value.split(".")[0]) is not None
+    root = value.split(".")[0]
+    return path.endswith("class_path") or root == "__main__" or _is_installed(root)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ValueError:  # it is loaded, and does not say from where
+        return True
+
+
+def _holds_objects(value: str) -> bool:
+    """Say whether a text names a file from which jsonargparse would take objects."""
+    try:
+        content = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
+        leaves = paths.flatten(content)
+    except (OSError, ValueError, yaml.YAMLError, AttributeError):
+        return False
+    if isinstance(content, str):
+        return bool(_DOTTED.fullmatch(content))
+    return any("class_path" in re.split(r"[.\[\]]", path) for path in leaves)
+
+
+def _written_here(study: str) -> Iterator[WrittenStudy[Any]]:
+    """Yield the study of this name if its file is here, else all studies of this folder.
+
+    The studies that confirm or tune others have no file of their own.
+    """
+    try:
+        yield read_study(study)
+    except AblateError:
+        for file in study_files():
+            try:
+                yield read_study(file)
+            except AblateError:
+                continue
 
 
 def _named_here(study: str) -> Iterator[str]:
     try:
-        files = read_study(study).config_files()
-    except (NotFoundError, RequestError):
+        written = read_study(study)
+        configs = [written.read(name) for name in written.spec.config]
+    except AblateError:
         return
-    for file in files:
-        for path, value in paths.flatten(read_yaml(file)).items():
+    if written.recorded_entry is not None:
+        yield root_package(written.recorded_entry)
+    for config in configs:
+        for path, value in paths.flatten(config).items():
             if path.endswith("class_path"):
                 yield str(value).split(".")[0]

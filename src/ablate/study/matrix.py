@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial
 
 from ablate.run.resolving import resolve_arms
-from ablate.spec import AblationStudy, Arm, Status, content_hash, designs
+from ablate.spec import AblationStudy, Arm, Status, designs
 from ablate.spec.tuning import tuned_name
 from ablate.store import RunRecord, Store
 from ablate.study.cells import Cells
@@ -174,7 +174,7 @@ def _laid_out(
         if not cells.has_arm(arm.name):
             continue
         runs = tuple(
-            _planned(seed, known, arm.name, wanted.get((arm.name, seed))) for seed in seeds
+            _planned(study, seed, known, arm.name, wanted.get((arm.name, seed))) for seed in seeds
         )
         seconds = _first_known(before.mean(arm.name), before.mean())
         arms.append(PlannedArm(arm, runs, seconds))
@@ -194,6 +194,7 @@ def _with_pending(study: AblationStudy, searches: Sequence[ArmSearch]) -> tuple[
 
 
 def _planned(
+    study: AblationStudy,
     seed: int,
     known: Mapping[tuple[Any, ...], FrozenTrial],
     arm: str,
@@ -201,7 +202,7 @@ def _planned(
 ) -> PlannedRun:
     if config is None:
         return PlannedRun(seed, None, None, None)
-    config_hash = content_hash(config)
+    config_hash = study.hash_of(config)
     trial = known.get((arm, seed, config_hash))
     status = ended_as(trial) if trial is not None and trial.state.is_finished() else None
     return PlannedRun(seed, status, None if trial is None else trial.number, config_hash)

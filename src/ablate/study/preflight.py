@@ -9,7 +9,7 @@ from ablate.run import Launcher, Probed, messages
 from ablate.run.jobs import do_all
 from ablate.run.resolving import refusal, resolve_all, resolve_arms, resolve_base
 from ablate.run.run_folder import misplaced
-from ablate.spec import AblationStudy, SearchStudy, paths
+from ablate.spec import AblationStudy, SearchStudy, Study, paths
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,15 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     one_run = study.definition.budget.trials == 1 and len(study.seeds) == 1
     if not one_run:
         _refuse_shared_folders(study.source, base)
-    resolved = resolve_all(launcher, [study.at(point, seed) for _, point in points])
+    resolved = resolve_all(
+        launcher,
+        [study.at(point, seed) for _, point in points],
+        study.cli,
+        [[path] for path, _ in points],
+    )
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
-            raise SpecError(f"{study.name}: space.{path} at {point[path]!r}: {outcome}")
+            raise outcome.at(f"{study.name}: space.{path} at {point[path]!r}")
         if not paths.has(outcome, path):
             known = [
                 key for key in paths.flatten(outcome) if key.split(".")[0] == path.split(".")[0]
@@ -53,7 +58,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
         if not one_run:
             _refuse_shared_folders(f"{study.name}: space.{path} at {point[path]!r}", outcome)
     progress("trying the config on one batch; data that is not there yet is prepared first")
-    (probe,) = _probe(launcher, {study.source: base}, study.objective.metric)
+    (probe,) = _probe(launcher, {study.source: base}, study)
     _say_left_out([probe], progress)
     return probe
 
@@ -74,7 +79,7 @@ def check_ablation(
         for name, config in arms.items():
             _refuse_shared_folders(f"{study.name}: arms.{name}", config)
     places = {f"{study.name}: arms.{name}": config for name, config in arms.items()}
-    probes = _probe(launcher, places, study.objective.metric)
+    probes = _probe(launcher, places, study)
     _say_left_out(probes, progress)
     for metric in study.definition.metrics:
         missing = [n for n, probe in zip(names, probes, strict=True) if metric not in probe.metrics]
@@ -97,15 +102,16 @@ def check_ablation(
     return by_name
 
 
-def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], metric: str) -> list[Probe]:
+def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], study: Study) -> list[Probe]:
     jobs = [
-        messages.Probe(number, config, metric) for number, config in enumerate(configs.values())
+        messages.Probe(number, config, study.objective.metric, study.cli)
+        for number, config in enumerate(configs.values())
     ]
     probes = []
     for where, job, events in zip(configs, jobs, do_all(launcher, jobs), strict=True):
         probed = next((event for event in events if isinstance(event, Probed)), None)
         if probed is None:
-            raise SpecError(f"{where}: {refusal(events)}")
+            raise refusal(events).at(where)
         probes.append(
             Probe(
                 job.config,

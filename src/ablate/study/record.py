@@ -124,10 +124,20 @@ class Recorder:
         self._note(note)
 
     def end_trial(
-        self, number: int, end: TrialEnd, outcome: Outcome, system_attrs: Mapping[str, Any]
+        self,
+        number: int,
+        end: TrialEnd,
+        outcome: Outcome,
+        where: str | None,
+        system_attrs: Mapping[str, Any],
     ) -> None:
-        """Note how a trial ended."""
-        said = {"state": outcome.status, "cause": outcome.cause, "reason": outcome.reason}
+        """Note how a trial ended, and where in the user's own code if it was there."""
+        said = {
+            "state": outcome.status,
+            "cause": outcome.cause,
+            "reason": outcome.reason,
+            "where": where,
+        }
 
         def note(batch: Batch) -> None:
             attrs = {key: value for key, value in said.items() if value is not None}

@@ -17,13 +17,12 @@ from ablate.spec import (
     Provenance,
     Status,
     WrittenStudy,
-    content_hash,
     designs,
 )
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
-from ablate.study.imports import check_imports
+from ablate.study.imports import check_imports, trusted_entry
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
@@ -68,10 +67,14 @@ class ReplaySource:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to be replayed: an ablation as it is written, or a recorded trial."""
+    """What is to be replayed: an ablation as it is written, or a recorded trial.
+
+    `entry` is where the entry that the trial was run with is found, None for plain LightningCLI.
+    """
 
     replayed: WrittenStudy[Ablation] | RecordedTrial
     cells: Cells = ALL
+    entry: str | None = None
 
     @classmethod
     def of_study(
@@ -99,8 +102,10 @@ class Subject:
         """
         with Store.open(request.storage, create=False) as store:
             trial = recorded_trial(store, name)
-        check_imports(trial.config, trial.study.name, allowed)
-        return cls(trial, cells)
+        definition = trial.study.definition
+        entry = trusted_entry(definition.cli, trial.study.name, allowed)
+        check_imports(trial.config, trial.study.name, allowed, definition.cli)
+        return cls(trial, cells, entry)
 
     @property
     def is_trial(self) -> bool:
@@ -111,7 +116,8 @@ class Subject:
         """Make the study ready to run; raise RequestError if it lacks a cell asked for."""
         if isinstance(self.replayed, RecordedTrial):
             seeds = tuple(dict.fromkeys(self.cells.seeds))
-            study = _of_trial(self.replayed, seeds, launcher.facts().profile)
+            profile = launcher.facts().profile
+            study = _of_trial(self.replayed, self.entry, seeds, profile)
         else:
             prepared = request.prepare(self.replayed, launcher)
             assert isinstance(prepared, AblationStudy)  # noqa: S101
@@ -143,11 +149,14 @@ def replay_trial(subject: Subject, request: Request, *, afresh: bool = False) ->
         return run(study, configs, launcher, request, cells=subject.cells, afresh=afresh)
 
 
-def _of_trial(trial: RecordedTrial, seeds: Sequence[int], profile: str) -> AblationStudy:
+def _of_trial(
+    trial: RecordedTrial, entry: str | None, seeds: Sequence[int], profile: str
+) -> AblationStudy:
     """Make a one-arm ablation of a recorded trial."""
     objective = trial.study.definition.objective
     definition = AblationDefinition(
         config=trial.config,
+        cli=trial.study.definition.cli,
         profile=profile,
         seeds=tuple(seeds) or tuple(run.seed for run in trial.runs),
         objective=objective,
@@ -157,7 +166,8 @@ def _of_trial(trial: RecordedTrial, seeds: Sequence[int], profile: str) -> Ablat
         metrics={objective.metric: objective.direction},
     )
     source = f"{trial.study.name}/{trial.number}"
-    return AblationStudy(f"{trial.study.name}-{trial.number}", definition, source)
+    name = f"{trial.study.name}-{trial.number}"
+    return AblationStudy(name, definition, source, cli=entry)
 
 
 def run(
@@ -182,7 +192,7 @@ def run(
             store.record_audit(definition_id, found)
         with recording(store, study, request.say) as recorder:
             store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
-            numbers, done = _enqueue(wanted, recorder, afresh=afresh)
+            numbers, done = _enqueue(study, wanted, recorder, afresh=afresh)
             plans = [
                 Plan(numbers[arm, seed], config, (seed,), arm, resolved=True)
                 for (arm, seed), config in wanted.items()
@@ -201,6 +211,7 @@ def run(
                 known=known_runs(store, study),
                 standing=Standing(Counter(done.values()), best=None, total=len(wanted)),
                 on_tick=request.on_tick,
+                on_failure=request.on_failure,
             ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
         runs = tuple(latest[number] for number in numbers.values() if number in latest)
@@ -234,7 +245,11 @@ def known_trials(past: Iterable[FrozenTrial]) -> dict[tuple[Any, ...], FrozenTri
 
 
 def _enqueue(
-    wanted: Mapping[tuple[str, int], dict[str, Any]], recorder: Recorder, *, afresh: bool
+    study: AblationStudy,
+    wanted: Mapping[tuple[str, int], dict[str, Any]],
+    recorder: Recorder,
+    *,
+    afresh: bool,
 ) -> tuple[dict[tuple[str, int], int], dict[int, Status]]:
     """Give every arm and seed a trial, an old one of the same configuration unless `afresh`."""
     numbers: dict[tuple[str, int], int] = {}
@@ -243,7 +258,7 @@ def _enqueue(
     count = len(past)
     known = known_trials(past)
     for (arm, seed), config in wanted.items():
-        config_hash = content_hash(config)
+        config_hash = study.hash_of(config)
         trial = known.get((arm, seed, config_hash))
         if trial is None or (afresh and trial.state.is_finished()):
             recorder.new_trial(count, waiting(arm, seed, config_hash))

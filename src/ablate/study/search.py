@@ -249,7 +249,6 @@ def _asker(study: SearchStudy, probe: Probe, where: str, past: Sequence[FrozenTr
     definition = study.definition
     resource = probe.max_epochs * len(study.seeds) if probe.max_epochs > 0 else None
     return Asker(
-        name=study.name,
         space=study.space,
         direction=definition.objective.direction,
         window=definition.window,
@@ -312,6 +311,7 @@ def run(
                 known=known_runs(store, study),
                 standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
+                on_failure=request.on_failure,
             ).run()
             if not source.done:
                 raise RunError(

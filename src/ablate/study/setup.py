@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import optuna
 
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
+from ablate.run.resolving import taken_arguments
 from ablate.spec import (
     SearchDefinition,
     SearchStudy,
@@ -18,11 +20,13 @@ from ablate.spec import (
     WrittenStudy,
     configs,
 )
+from ablate.spec.scripts import notice
 from ablate.store import Store, StudyRecord
 from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into
 from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
+from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
 from ablate.study.record import Recorder
 from ablate.study.snapshot import Snapshot
@@ -45,6 +49,7 @@ class Request:
     workers: int = 1
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
+    on_failure: Callable[[FailedRun], None] = _silent
     launcher: Callable[[int], Launcher] = LocalLauncher
 
     @contextmanager
@@ -75,9 +80,15 @@ class Request:
                 f"{written.where} declares no profile {self.profile!r}; its profiles: {known}"
             )
         facts = launcher.facts()
-        study = written.prepare(self.profile or facts.profile, self.overrides)
+        study = written.prepare(
+            self.profile or facts.profile, self.overrides, partial(taken_arguments, launcher)
+        )
         chosen = "asked for" if self.profile else f"chosen by hardware: {facts.device}"
         self.say(f"profile {study.profile} ({chosen})")
+        for section in written.left_out():
+            self.say(f"left out: {section}; a run fits")
+        if written.spec.cli is None and (said := notice(written.folder)) is not None:
+            self.say(said)
         for change in study.definition.profile_changes:
             self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
         return study

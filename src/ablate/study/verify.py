@@ -60,11 +60,16 @@ class Ending:
 
     @property
     def same(self) -> bool:
-        """Whether it ended as before; what ended a run from outside is not expected again."""
+        """Whether it ended as before: of an exception, whether type and message are the same.
+
+        What ended a run from outside is not expected again.
+        """
         if self.recorded.status not in {Status.COMPLETE, Status.FAILED}:
             return True
         if self.recorded.status is not self.now.status:
             return False
+        if self.recorded.cause is self.now.cause is Cause.RAISED:
+            return self.recorded.comparable == self.now.comparable
         return self.recorded.cause in {None, self.now.cause}
 
     @property
@@ -98,7 +103,7 @@ class Verification:
 
     @property
     def ends_as_before(self) -> bool:
-        """Whether every run ended as it was recorded: complete, or failed for the same cause."""
+        """Whether every run ended as recorded: complete, or failed alike."""
         return all(ending.same for ending in self.endings)
 
 
@@ -148,7 +153,9 @@ def verify(
 
 
 def _outcome(run: RunRecord) -> Outcome:
-    return Outcome(run.status, run.cause, run.reason)
+    """Return how a run ended; every run has a folder of its own, which its reason may name."""
+    reason = run.reason and run.reason.replace(run.directory, "the run's folder")
+    return Outcome(run.status, run.cause, reason)
 
 
 def _values(store: Store, study: str) -> dict[int, dict[Row, float]]:

@@ -15,6 +15,9 @@ Options that many of them take:
 - `allow`: codes of findings of the audit to accept.
 - `allow_import`: packages that a stored configuration may import from.
 - `quiet`: whether to show no progress.
+- `verbose`: whether to show the whole traceback of what user code raises.
+- `launcher`: what makes the launcher of that many workers (docs/extending.md); by default
+  processes on this machine.
 """
 
 from importlib import import_module

@@ -131,7 +131,7 @@ def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
 def _curves(frames: analysis.Frames) -> dict[tuple[int, str], list[tuple[int, float]]]:
     """Return the curves by run and metric, as epochs with their values."""
     curves: dict[tuple[int, str], list[tuple[int, float]]] = {}
-    values = analysis.values_read(frames).sort_values(["run_id", "step"])
+    values = frames.values_read.sort_values(["run_id", "step"])
     columns = (values[name].tolist() for name in ("run_id", "name", "epoch", "value"))
     for run_id, metric, epoch, value in zip(*columns, strict=True):
         curves.setdefault((run_id, metric), []).append((epoch, value))

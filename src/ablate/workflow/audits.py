@@ -1,6 +1,6 @@
 """Say whether the arms of a study may be compared."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import allow as mark_allowed
 from ablate.audits.findings import blocking, ordered
+from ablate.run import Launcher
 from ablate.spec import Ablation, AblationStudy, Search
 from ablate.store import FindingRow
 from ablate.workflow.audited import audit_recorded, audit_study
@@ -47,6 +48,8 @@ def audit(
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> AuditResult:
     """Say whether the arms of a study may be compared; write nothing.
 
@@ -56,12 +59,18 @@ def audit(
     check_codes(allow)
     with (
         requested(
-            storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
+            storage=storage,
+            profile=profile,
+            overrides=set,
+            workers=workers,
+            quiet=quiet,
+            verbose=verbose,
+            launcher=launcher,
         ) as request,
-        request.launched() as launcher,
+        request.launched() as launched,
     ):
-        prepared = request.prepare(written(study), launcher)
-        found = audit_study(prepared, launcher, request, allow, probes=not static)
+        prepared = request.prepare(written(study), launched)
+        found = audit_study(prepared, launched, request, allow, probes=not static)
     declared = prepared.allow if isinstance(prepared, AblationStudy) else {}
     recorded = mark_allowed(audit_recorded(prepared, request.storage), allow, declared)
     found = ordered([*found, *recorded])

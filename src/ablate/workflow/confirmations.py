@@ -1,6 +1,6 @@
 """Run the best trials of a search again with fresh seeds: how much of the best was luck?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 from ablate import analysis
 from ablate import study as studies
 from ablate.reports.confirmed import verdicts
+from ablate.run import Launcher
 from ablate.spec import Direction, Status
 from ablate.store import Store
 from ablate.workflow.request import requested
@@ -56,13 +57,22 @@ def confirm(
     results: str | Path = "results",
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> ConfirmResult:
     """Run the `top` best trials of a search again, with as many `seeds` that it never used.
 
     The runs belong to an ablation called `STUDY-confirm`, and none is made twice. Raises
     RequestError, with nothing written, if the request is wrong, and Interrupted when stopped.
     """
-    with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:
+    with requested(
+        storage=storage,
+        results=results,
+        workers=workers,
+        quiet=quiet,
+        verbose=verbose,
+        launcher=launcher,
+    ) as request:
         summary = studies.confirm(study, request, top, seeds, allow_import)
         with Store.open(request.storage, create=False) as store:
             frames = analysis.load_ablation(store, summary.study)

@@ -1,6 +1,6 @@
 """Lay out what a replay would run, without running it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ablate.audits.codes import check_codes
+from ablate.run import Launcher
 from ablate.spec import Ablation
 from ablate.study import Matrix
 from ablate.study import matrix as lay_out
@@ -61,6 +62,8 @@ def matrix(
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> MatrixResult:
     """Lay out what `replay` with the same arguments would run; nothing is trained or written.
 
@@ -68,7 +71,13 @@ def matrix(
     """
     check_codes(allow)
     with requested(
-        storage=storage, profile=profile, overrides=set, workers=workers, quiet=quiet
+        storage=storage,
+        profile=profile,
+        overrides=set,
+        workers=workers,
+        quiet=quiet,
+        verbose=verbose,
+        launcher=launcher,
     ) as request:
         laid_out = lay_out(subject_of(study, request, Cells(arms, seeds), allow_import), request)
     return MatrixResult(**vars(laid_out))

@@ -8,20 +8,24 @@ from typing import Self
 from rich.console import Console
 from rich.live import Live
 
-from ablate.study import Snapshot
+from ablate.errors import AblateError
+from ablate.study import FailedRun, Snapshot
 from ablate.workflow.streams import forgiving
-from ablate.workflow.words import clock
+from ablate.workflow.words import clock, failed, why_failed
 
 
 class Progress:
     """Shows snapshots on stderr, or below a notebook's cell.
 
     On a terminal, and in a notebook with ipywidgets, it is one live line; elsewhere a line per
-    finished trial.
+    finished trial. A failure is a line that stays, the first time that it comes; how often it came
+    again is said at the end. `verbose` adds tracebacks.
     """
 
-    def __init__(self, quiet: bool) -> None:
+    def __init__(self, quiet: bool, verbose: bool = False) -> None:
         self._quiet = quiet
+        self._verbose = verbose
+        self._failures: dict[object, tuple[FailedRun, int]] = {}
         self._console = _console()
         self._live = (
             Live(console=self._console, refresh_per_second=4, transient=True)
@@ -41,11 +45,29 @@ class Progress:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        for first, times in self._failures.values():
+            if times > 1:
+                self.say(f"{times} attempts failed alike: {why_failed(first)}")
+        if isinstance(error, AblateError):
+            self._show_traceback(error.traceback)
 
     def say(self, text: str) -> None:
         """Show a line that stays."""
         if not self._quiet:
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def fail(self, run: FailedRun) -> None:
+        """Show that a run has failed, unless another one has failed alike."""
+        alike = run.outcome.cause, run.outcome.comparable, run.where
+        first, times = self._failures.get(alike, (run, 0))
+        self._failures[alike] = first, times + 1
+        if not times:
+            self.say(failed(run))
+            self._show_traceback(run.traceback)
+
+    def _show_traceback(self, text: str | None) -> None:
+        if self._verbose and text:
+            self.say(text.rstrip())
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the newest state."""

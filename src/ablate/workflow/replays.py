@@ -1,6 +1,6 @@
 """Replay an ablation, or a recorded trial, across arms and seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import check_codes
+from ablate.run import Launcher
 from ablate.spec import Ablation, Cause, Status
 from ablate.store import RunRecord, Store
 from ablate.study import ReplaySummary, Request, Subject
@@ -95,6 +96,8 @@ def replay(
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> ReplayResult:
     """Run every arm with every seed, as far as that has not been done.
 
@@ -112,6 +115,8 @@ def replay(
         overrides=set,
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
+        launcher=launcher,
     ) as request:
         subject = subject_of(study, request, Cells(arms, seeds), allow_import)
         if subject.is_trial:

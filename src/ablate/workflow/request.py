@@ -1,11 +1,12 @@
 """From the options of a command to what the study package is asked to do."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ablate.errors import SpecError
+from ablate.run import Launcher, LocalLauncher
 from ablate.spec import Ablation, Search, WrittenStudy, read_study, written_in_python
 from ablate.study import Request, Subject
 from ablate.study.cells import Cells
@@ -23,9 +24,11 @@ def requested(
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> Iterator[Request]:
     """Make a request whose progress is shown while the block runs."""
-    with Progress(quiet) as progress:
+    with Progress(quiet, verbose) as progress:
         yield Request(
             storage=storage_url(storage),
             results=Path(results),
@@ -34,6 +37,8 @@ def requested(
             workers=default_workers() if workers is None else workers,
             say=progress.say,
             on_tick=progress.show,
+            on_failure=progress.fail,
+            launcher=launcher or LocalLauncher,
         )
 
 

@@ -1,6 +1,6 @@
 """Run a search, or continue it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate import study as studies
+from ablate.run import Launcher
 from ablate.spec import Budget, Search, Status
 from ablate.spec.strict import validate
 from ablate.store import Store, TrialRecord
@@ -62,6 +63,8 @@ def search(
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> SearchResult:
     """Run a search, or continue it, until its budget is met.
 
@@ -82,6 +85,8 @@ def search(
         overrides=set,
         workers=workers,
         quiet=quiet,
+        verbose=verbose,
+        launcher=launcher,
     ) as request:
         summary = studies.search(written(study), request, budget, retry_failed=retry_failed)
     return SearchResult(**vars(summary), _url=storage_url(storage))

@@ -1,12 +1,13 @@
 """Run a recorded trial again and say whether it gives what was recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ablate import study as studies
+from ablate.run import Launcher
 from ablate.spec import Outcome, Status
 from ablate.study import Verification
 from ablate.workflow.request import requested
@@ -97,11 +98,20 @@ def verify(
     results: str | Path = "results",
     workers: int | None = None,
     quiet: bool = False,
+    verbose: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
 ) -> VerifyResult:
     """Run the recorded trial `STUDY/NUMBER` again with its seeds and compare every metric value.
 
     Values must agree bit for bit, on other hardware to 1 %, unless a relative `tolerance` is given.
     Raises RequestError, with nothing written, if the request is wrong.
     """
-    with requested(storage=storage, results=results, workers=workers, quiet=quiet) as request:
+    with requested(
+        storage=storage,
+        results=results,
+        workers=workers,
+        quiet=quiet,
+        verbose=verbose,
+        launcher=launcher,
+    ) as request:
         return VerifyResult(**vars(studies.verify(trial, request, tolerance, allow_import)))

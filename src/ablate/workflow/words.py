@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablate.audits.findings import Finding
     from ablate.store import FindingRow
+    from ablate.study import FailedRun
+
+_WIDEST = 400
 
 
 def counted(counts: Mapping[Any, int]) -> str:
@@ -18,6 +21,27 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def failed(run: "FailedRun") -> str:
+    """Write in one line which run has failed, why, where, and where its log is."""
+    arm = "" if run.arm is None else f", arm {run.arm}"
+    seed = "" if run.seed is None else f", seed {run.seed}"
+    log = "" if run.log is None else f"; log: {run.log}"
+    return f"failed: trial {run.trial}{arm}{seed}: {why_failed(run)}{log}"
+
+
+def why_failed(run: "FailedRun") -> str:
+    """Write in one line why a run has failed, its cause first, and where."""
+    outcome = run.outcome
+    lines = (outcome.reason or "no reason is known").splitlines()
+    text = lines[0] if len(lines) == 1 else f"{lines[0]} ... {lines[-1].strip()}"
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    reason = text if len(text) <= _WIDEST else f"{text[: _WIDEST - 3]}..."
+    said = outcome.cause is None or reason.startswith(outcome.cause)
+    return (
+        f"{'' if said else f'{outcome.cause}: '}{reason}{f' at {run.where}' if run.where else ''}"
+    )
 
 
 def headline(finding: "Finding | FindingRow") -> str:

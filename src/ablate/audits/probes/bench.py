@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.loggers.logger import DummyLogger
 
 from ablate.audits.probes.served import TRAIN_BATCHES, Data
 from ablate.audits.probes.trace import Values, numbers
@@ -50,14 +51,17 @@ class Bench:
     """One configuration and its data; every run begins with the module as the seed makes it.
 
     Runs are in full precision on one device, without the configured callbacks and loggers; what
-    the module writes goes below `directory`. A training run makes three optimizer steps, one per
-    epoch.
+    is logged goes nowhere, and what the module writes below `directory`. A training run makes three
+    optimizer steps, one per epoch.
     """
 
-    def __init__(self, config: dict[str, Any], directory: Path | None = None) -> None:
+    def __init__(
+        self, config: dict[str, Any], directory: Path | None = None, cli: str | None = None
+    ) -> None:
         self.directory = directory
         self._config = config
-        self._cli = build_short(config, directory)
+        self._entry = cli
+        self._cli = self.built(config)
         self._random = RandomState.capture()
         self.data = Data(self._cli.datamodule)
         self._validations = Validations.LAST_STEP
@@ -67,6 +71,14 @@ class Bench:
         """The module as built, never run."""
         model: LightningModule = self._cli.model
         return model
+
+    def built(self, config: dict[str, Any]) -> LightningCLI:
+        """Build another config as this one is built."""
+        return build_short(config, self.directory, self._entry)
+
+    def beside(self, config: dict[str, Any]) -> "Bench":
+        """Put another config of the same project on a bench of its own."""
+        return Bench(config, self.directory, self._entry)
 
     @property
     def order(self) -> str | None:
@@ -104,7 +116,7 @@ class Bench:
         validates: bool,
     ) -> None:
         # Its optimizer belongs to a module: a copy has none.
-        cli = build_short(self._config if config is None else config, self.directory)
+        cli = self.built(self._config if config is None else config)
         settings = self._validations.settings(steps, wanted=validates)
         self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
 
@@ -130,14 +142,21 @@ class Bench:
             entry(model, datamodule=self.data.module)
 
 
-def build_short(config: dict[str, Any], directory: Path | None = None) -> LightningCLI:
-    """Build the module and the data of a config, with a trainer for runs of a few steps."""
+def build_short(
+    config: dict[str, Any], directory: Path | None = None, cli: str | None = None
+) -> LightningCLI:
+    """Build the module and the data of a config, with a trainer for runs of a few steps.
+
+    `cli` is the entry that builds the project's own LightningCLI.
+    """
     with quiet():
         return build(
             short(config),
             directory,
             [],
-            logger=False,
+            cli,
+            bare=True,
+            logger=_Unheard(directory),
             enable_checkpointing=False,
             inference_mode=False,
             num_sanity_val_steps=0,
@@ -180,6 +199,19 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+class _Unheard(DummyLogger):
+    """Takes what is logged and keeps nothing: callbacks that only log refuse to be without one."""
+
+    def __init__(self, directory: Path | None) -> None:
+        super().__init__()
+        self._directory = directory
+
+    @property
+    def save_dir(self) -> str | None:
+        """The folder in which the module may write."""
+        return None if self._directory is None else str(self._directory)
 
 
 class _Stop(Callback):

@@ -30,7 +30,7 @@ def nondeterministic(moving: Collection[str], seed: int) -> list[Fault]:
 
 def seedless(bench: Bench, first: Trace, order: str | None, other: dict[str, Any]) -> list[Fault]:
     """Train with another seed: initial weights, losses or the order of the data must differ."""
-    for fresh in (bench, Bench(other, bench.directory)):
+    for fresh in (bench, bench.beside(other)):
         again = Trace()
         fresh.fit(again, config=other, steps=1)
         if not _same_step(again.steps[0], first.steps[0]) or fresh.order != order:

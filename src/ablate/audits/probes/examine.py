@@ -32,18 +32,25 @@ from ablate.spec import content_hash
 _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
 
 
-def examine(config: dict[str, Any], request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def examine(
+    config: dict[str, Any], request: Mapping[str, Any] | None = None, cli: str | None = None
+) -> dict[str, Any]:
     """Examine an arm by its resolved config: a `ProbeRequest` in, `Evidence` out, as plain data.
+
+    `cli` is the entry that builds the project's own LightningCLI.
 
     A probe that cannot run is named in the evidence, with the reason.
     """
-    return _Examination(config, ProbeRequest.of(request or {})).evidence().as_dict()
+    return _Examination(config, ProbeRequest.of(request or {}), cli).evidence().as_dict()
 
 
 class _Examination:
     """The probes of one arm, one after the other, and what they have found so far."""
 
-    def __init__(self, config: dict[str, Any], request: ProbeRequest) -> None:
+    def __init__(
+        self, config: dict[str, Any], request: ProbeRequest, cli: str | None = None
+    ) -> None:
+        self.cli = cli
         seed = config.get("seed_everything")
         self.seed = seed if isinstance(seed, int) and not isinstance(seed, bool) else 0
         self.config = {**config, "seed_everything": self.seed}
@@ -63,7 +70,7 @@ class _Examination:
         """Run every probe that suits the module."""
         started = time.monotonic()
         with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
-            self.bench = Bench(self.config, Path(directory))
+            self.bench = Bench(self.config, Path(directory), self.cli)
             if structure.trainable(self.bench.model):
                 # Setting the data up may draw random numbers: only later runs are alike.
                 self.bench.fit(steps=1)

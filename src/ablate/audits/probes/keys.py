@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from lightning.pytorch import LightningModule
 
 from ablate.audits.evidence import Reading
-from ablate.audits.probes.bench import Bench, build_short
+from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.structure import shapes, trainable, tree
 from ablate.audits.probes.trace import SCHEDULES, exact, norm
@@ -111,7 +111,10 @@ class Observer:
         config = paths.fresh(self._config)
         paths.put(config, path, paths.fresh(value))
         try:
-            if path.startswith("model") and _structure(build_short(config).model) != self._built:
+            if (
+                path.startswith("model")
+                and _structure(self._bench.built(config).model) != self._built
+            ):
                 return "read"
             same = self._exact(signature(self._bench, config=config)) == self._seen
         except AblateError:

@@ -1,7 +1,7 @@
 """What is wrong with a config, in one sentence: the key, the mistake, what to do."""
 
 from ablate.run.config_errors.explain import explained
-from ablate.run.config_errors.parts import unknown_key
+from ablate.run.config_errors.parts import taken, unknown_key
 from ablate.run.config_errors.shape import CLASS_KEYS
 
-__all__ = ["CLASS_KEYS", "explained", "unknown_key"]
+__all__ = ["CLASS_KEYS", "explained", "taken", "unknown_key"]

@@ -3,13 +3,14 @@
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterator
+import typing
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import nearest
-from ablate.run.config_errors.frames import place
+from ablate.errors import nearest, worded
+from ablate.run.frames import own_frame
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,32 @@ def find(name: str, base: type | None) -> Any | Missing | None:
         f"no {base.__name__} is called {name!r}: {nearest(name, public)} "
         "A class of your own is named in full: module.Class"
     )
+
+
+def find_among(name: str, bases: Sequence[type]) -> Any | Missing | None:
+    """Return what a full import path, or the short name of a subclass of one of `bases`, means."""
+    if "." in name:
+        return find(name, None)
+    found = [find(name, base) for base in bases]
+    known = [item for item in found if not isinstance(item, Missing)]
+    return next(iter(known or found), None)
+
+
+def accepted(target: Any, argument: str) -> list[type]:
+    """List the classes of which an argument of a class or function may hold objects."""
+    made_by = getattr(target, "__init__") if isinstance(target, type) else target  # noqa: B009
+    try:
+        hints = typing.get_type_hints(made_by)
+    except Exception:  # noqa: BLE001 - an annotation may be any expression
+        return []
+    return list(_classes(hints.get(argument)))
+
+
+def _classes(hint: Any) -> Iterator[type]:
+    if isinstance(hint, type) and hint.__module__ != "builtins":
+        yield hint
+    for inner in typing.get_args(hint):
+        yield from _classes(inner)
 
 
 def _subclasses(base: type) -> Iterator[type]:
@@ -69,9 +96,9 @@ def _near(owner: Any, attribute: str) -> str:
 
 
 def _failed(module: str, error: Exception) -> Missing:
-    where = place(error)
-    said = error.msg if isinstance(error, SyntaxError) else error
-    reason = f"importing {module!r} failed: {type(error).__name__}: {said}"
+    where = own_frame(error)
+    said = f"SyntaxError: {error.msg}" if type(error) is SyntaxError else worded(error)
+    reason = f"importing {module!r} failed: {said}"
     missing = isinstance(error, ModuleNotFoundError)
     return Missing(
         f"{reason}{f' ({where})' if where else ''}{f'; {_searched()}' if missing else ''}"

@@ -8,10 +8,11 @@ from typing import Any
 import jsonargparse
 from lightning.pytorch import Trainer
 
+from ablate.errors import shortened
 from ablate.run.config_errors import classes
-from ablate.run.config_errors.frames import place
 from ablate.run.config_errors.parts import base_of
 from ablate.run.config_errors.shape import described
+from ablate.run.frames import own_frame
 
 _JSONARGPARSE = Path(jsonargparse.__file__).parent
 
@@ -22,11 +23,12 @@ def explanation(error: Exception, config: dict[str, Any]) -> str | None:
     if raised is None:
         return None
     kind = type(raised).__name__
-    reason = "; ".join(line.strip() for line in str(raised).splitlines() if line.strip())
-    where = place(raised)
-    return ": ".join([*_object(raised, config), reason or kind]) + (
-        f" ({kind} at {where})" if where else f" ({kind})" if reason else ""
-    )
+    lines = shortened(str(raised)).splitlines()
+    reason = "; ".join(line.strip() for line in lines if line.strip())
+    where = own_frame(raised)
+    origin = " at ".join([*([kind] if reason else []), *([str(where)] if where else [])])
+    said = ": ".join([*_object(raised, config), reason or kind])
+    return f"{said} ({origin})" if origin else said
 
 
 def _origin(error: BaseException) -> BaseException | None:
@@ -34,7 +36,20 @@ def _origin(error: BaseException) -> BaseException | None:
     origin: BaseException | None = error
     while origin is not None and _raised_by_jsonargparse(origin):
         origin = origin.__cause__ or origin.__context__
-    return origin
+    return origin or _speechless(error)
+
+
+def _speechless(error: BaseException) -> BaseException | None:
+    """Find what a constructor raised without a word: over that jsonargparse itself stumbles.
+
+    It chains nothing to its own exception then, but its frames still hold what it was told.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        for value in frame.f_locals.values():
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, Exception) and not _raised_by_jsonargparse(item):
+                    return item
+    return None
 
 
 def _raised_by_jsonargparse(error: BaseException) -> bool:

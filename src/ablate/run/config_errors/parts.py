@@ -5,7 +5,7 @@ stand in a list. Asked about one argument of one class, it leaves no doubt which
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -39,6 +39,21 @@ def refused(config: dict[str, Any]) -> str | None:
     return _arguments("trainer", Trainer, trainer) if isinstance(trainer, dict) else None
 
 
+def taken(described: Mapping[str, Any]) -> dict[str, Any]:
+    """Name those of some arguments, `init_args`, that the class of the object at `path` takes."""
+    arguments = described["init_args"]
+    target = classes.find(described["class_path"], base_of(described["path"]))
+    if not callable(target) or isinstance(target, classes.Missing):
+        return {"names": []}
+    known = _names(target)
+    names = [
+        name
+        for name, value in arguments.items()
+        if name in known and _refusal(target, {name: value}, skip=known - {name}) is None
+    ]
+    return {"names": names}
+
+
 def unknown_key(path: str, config: dict[str, Any]) -> str:
     """Say that a config's key is unknown, with the nearest of those that may stand in its place."""
     above = paths.parse(path)[:-1]
@@ -48,10 +63,19 @@ def unknown_key(path: str, config: dict[str, Any]) -> str:
         return unknown(path, _names(Trainer))
     if above[-1] != "init_args":
         return unknown(path, CLASS_KEYS if paths.render(above) in _BASES else ())
-    section = paths.render(above[:-1])
-    node = paths.get(config, section)
-    target = classes.find(str(node.get("class_path", "")), base_of(section))
+    target = _target(above[:-1], config)
     return unknown(path, _names(target) if callable(target) else ())
+
+
+def _target(keys: tuple[paths.Key, ...], config: dict[str, Any]) -> Any:
+    """Return the class or function of the object that a config describes at a path."""
+    path = paths.render(keys)
+    name = str(paths.get(config, path).get("class_path", ""))
+    if (base := base_of(path)) is not None or "init_args" not in keys:
+        return classes.find(name, base)
+    last = max(index for index, key in enumerate(keys) if key == "init_args")
+    owner = _target(keys[:last], config)
+    return classes.find_among(name, classes.accepted(owner, str(keys[last + 1])))
 
 
 def base_of(path: str) -> type | None:
@@ -59,8 +83,11 @@ def base_of(path: str) -> type | None:
     return _BASES.get(re.sub(r"\[\d+\]$", "", path))
 
 
-def _object(path: str, node: Any) -> str | None:
-    """Explain what is refused of one described object: its class, or one of its arguments."""
+def _object(path: str, node: Any, bases: Sequence[type] = ()) -> str | None:
+    """Explain what is refused of one described object: its class, or one of its arguments.
+
+    `bases` are what it may be an instance of, where the path does not say it.
+    """
     name, key = (node, path) if isinstance(node, str) else (None, f"{path}.class_path")
     arguments: Any = {}
     if isinstance(node, dict):
@@ -68,7 +95,7 @@ def _object(path: str, node: Any) -> str | None:
     if not isinstance(name, str):
         return None
     base = base_of(path)
-    target = classes.find(name, base)
+    target = classes.find(name, base) if base else classes.find_among(name, bases)
     if isinstance(target, classes.Missing):
         return f"{key}: {target.reason}"
     if base and isinstance(target, type) and not issubclass(target, base):
@@ -93,12 +120,13 @@ def _arguments(prefix: str, target: Any, arguments: dict[str, Any]) -> str | Non
 
 def _smaller(path: str, value: Any, target: Any) -> str | None:
     """Explain the part of a refused value that is refused: an object in it, or a list's item."""
+    name = str(paths.parse(path)[-1])
+    bases = classes.accepted(target, name)
     for at, node in _described(path, value):
-        if reason := _object(at, node):
+        if reason := _object(at, node, bases):
             return reason
     if not isinstance(value, list) or len(value) < 2:
         return None
-    name = str(paths.parse(path)[-1])
     skip = _names(target) - {name}
     messages = [_refusal(target, {name: [item]}, skip) for item in value]
     at_fault = [index for index, message in enumerate(messages) if message is not None]

@@ -8,7 +8,7 @@ from ablate.spec import paths
 
 OBJECTS = ("model", "data", "optimizer", "lr_scheduler")
 SECTIONS = ("seed_everything", *OBJECTS, "trainer")
-CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
+CLASS_KEYS = paths.CLASS_KEYS
 TRAINER_OBJECTS = ("callbacks", "logger")
 
 
