@@ -3,7 +3,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import Reading, at_best, at_last, metric_names, scores, training_metrics
+from ablate.analysis import Reading, at_best, at_last, metric_names, scores
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import OBJECTIVE, frames, run
 
@@ -64,7 +64,7 @@ def test_a_metric_of_the_study_that_is_never_validated_is_read_in_training():
     made.metrics.loc[len(made.metrics)] = [1, "train", "acc", 10, 1, 0.25]
     made.metrics.loc[len(made.metrics)] = [1, "train", "unnamed", 10, 1, 0.125]
     assert scores(made, ["acc", "loss"], OBJECTIVE)["value"].tolist() == [0.25, 2.0]
-    assert training_metrics(made) == ["acc"]
+    assert made.training_metrics == ("acc",)
     assert metric_names(made) == ["acc", "loss"]
 
 
