@@ -149,5 +149,3 @@ def studied(
             assert ending.ended
         run(Shared(launcher))
     return Studied(results, url)
-
-

@@ -4,6 +4,4 @@ from from_environment import FromEnvironment, Surroundings
 from lightning.pytorch.cli import LightningCLI
 
 if __name__ == "__main__":
-    LightningCLI(
-        FromEnvironment, Surroundings, parser_kwargs={"fit": {"default_env": True}}
-    )
+    LightningCLI(FromEnvironment, Surroundings, parser_kwargs={"fit": {"default_env": True}})

@@ -33,9 +33,7 @@ class SineData(LightningDataModule):
 
     def _loader(self, **options: bool) -> DataLoader:
         x = torch.linspace(-3, 3, self.hparams.points)[:, None]
-        return DataLoader(
-            TensorDataset(x, x.sin()), batch_size=self.hparams.batch_size, **options
-        )
+        return DataLoader(TensorDataset(x, x.sin()), batch_size=self.hparams.batch_size, **options)
 
     def train_dataloader(self) -> DataLoader:
         return self._loader(shuffle=True)
