@@ -206,6 +206,6 @@ def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:
 
 
 def _drop_file_writers(trainer: Trainer) -> None:
-    """Keep the callbacks that write nothing: a probe leaves no file, and its loggers are dummies."""
+    """Keep the callbacks that write nothing: a probe leaves no file, its loggers are dummies."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     trainer.callbacks = [c for c in callbacks if isinstance(c, _HARMLESS)]  # type: ignore[attr-defined]

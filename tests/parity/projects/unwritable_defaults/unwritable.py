@@ -11,10 +11,10 @@ from torch.utils.data import DataLoader, TensorDataset
 class Unwritable(LightningModule):
     def __init__(
         self,
-        loss: nn.Module = nn.SmoothL1Loss(beta=0.5),
-        weights: Tensor = torch.tensor([0.5, 2.0]),
+        loss: nn.Module = nn.SmoothL1Loss(beta=0.5),  # noqa: B008
+        weights: Tensor = torch.tensor([0.5, 2.0]),  # noqa: B008
         squash: Callable[[Tensor], Tensor] = lambda x: x.tanh() * 2,
-        where: torch.device = torch.device("cpu"),
+        where: torch.device = torch.device("cpu"),  # noqa: B008
         kind: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
