@@ -95,7 +95,7 @@ def replay(
     found = subject(name, request, seeds, allowed, arms)
     if found.is_trial:
         return replay_trial(found, request, afresh=afresh)
-    with request.launched() as launcher:
+    with found.launched(request) as launcher:
         prepared = found.prepare(request, launcher)
         configs = resolved_configs(prepared, launcher, request)
         prepared = tune(prepared, configs, launcher, request, found.cells)

@@ -30,6 +30,7 @@ from ablate.spec import Cause, Outcome, Status
 from ablate.store import Store
 from ablate.study import Request, verify
 from ablate.study.reproducibility import irreproducible
+from ablate.workflow.standings import status
 from ablate.workflow.verifications import VerifyResult
 from tests.study.conftest import ABLATION, CONFIG, SEARCH, Project, replay, search
 
@@ -529,6 +530,47 @@ def test_a_drift_of_a_resumed_run_says_where_it_was_continued(project: Project) 
     summary = VerifyResult(**vars(verdict)).summary()
     assert "seed 7: 'continued from a checkpoint at epoch 1 (attempt 2)' recorded" in summary
     assert "not deterministic" not in summary
+
+
+ENDLESS = (
+    "import toy\n"
+    "class Tells(toy.Toy):\n"
+    "    def __init__(self, width: int):\n"
+    "        super().__init__(width=width)\n"
+    "        self.numbers = (float(number) for number in range(1000))\n"
+    "    def on_train_epoch_start(self):\n"
+    "        self.log('number', next(self.numbers))\n"
+)
+
+
+def endless(project: Project, **limits: Any) -> Losing:
+    """Search with a module whose state can't be kept, and lose its run once."""
+    (project.folder / "endless.py").write_text(ENDLESS)
+    project.config({**CONFIG, "model": {"class_path": "endless.Tells", "init_args": {"width": 4}}})
+    project.study("s", SEARCH, limits={"checkpoint": 0, **limits}, budget={"trials": 1})
+    launcher = Losing(1)
+    search("s", project.request(launcher=lambda _: launcher))
+    return launcher
+
+
+def test_a_run_that_was_not_resumed_exactly_is_said_to_be_so(project: Project) -> None:
+    endless(project)
+    (standing,) = status(storage=project.request().storage).studies
+    assert list(standing.inexact) == [(0, 7)]
+    assert standing.inexact[0, 7][0].startswith("model.numbers is a generator")
+    verdict = verify("s/0", project.request(), allowed=["endless"])
+    assert not verdict.matches
+    summary = VerifyResult(**vars(verdict)).summary()
+    assert "seed 7 was not resumed exactly, so that its values may differ" in summary
+
+
+@pytest.mark.parametrize(("resume", "asked"), [("exact", [False, True]), ("never", [False, False])])
+def test_a_study_may_refuse_to_resume(project: Project, resume: str, asked: list[bool]) -> None:
+    assert endless(project, resume=resume).resumed == asked
+    (standing,) = status(storage=project.request().storage).studies
+    assert not standing.inexact
+    verdict = verify("s/0", project.request(), allowed=["endless"])
+    assert verdict.exact
 
 
 @pytest.mark.parametrize("name", ["s/99", "nothing/0", "s"])

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from ablate.spec import AblationStudy, Arm, Config, designs, paths
 
-Kind = Literal["named", "along", "lost", "stray"]
+Kind = Literal["named", "along", "lost", "linked", "stray"]
 CALLBACKS = "trainer.callbacks"
 _WHOLE = (CALLBACKS, "trainer.logger")
 """Lists compared as one value: an item more shifts the places of all after it."""
@@ -37,12 +37,13 @@ class Comparison:
     """An arm beside the one it is compared with.
 
     `values` maps the path of every leaf in which their resolved configurations differ to its
-    value in the other and in the arm.
+    value in the other and in the arm. A parser of the project's `own` may link values.
     """
 
     other: Side
     side: Side
     values: Mapping[str, tuple[Any, Any]]
+    own: bool = False
 
     @property
     def names(self) -> tuple[str, str]:
@@ -59,16 +60,21 @@ class Comparison:
 
         "named": a change of either arm gives the value. "along": it is an argument of a class
         that differs, and no change names it. "lost": so too, but both classes take it and the
-        written configuration of only one arm gives it. "stray": nothing declares it.
+        written configuration of only one arm gives it. "linked": the configurations say the same,
+        so the project's own parser makes it follow. "stray": nothing declares it.
         """
         if self._named(leaf):
             return "named"
         section = self.section(leaf)
         if section is None or not self._named(f"{section}.class_path"):
-            return "stray"
+            return "linked" if self.own and self._written_alike(leaf) else "stray"
         written = [leaf in flat(side.written) for side in (self.other, self.side)]
         lost = ABSENT not in self.values[leaf] and written[0] != written[1]
         return "lost" if lost else "along"
+
+    def _written_alike(self, leaf: str) -> bool:
+        before, after = (flat(side.written).get(leaf, ABSENT) for side in (self.other, self.side))
+        return _equal(before, after)
 
     def section(self, leaf: str) -> str | None:
         """Return the outermost section whose class differs and that has the leaf as an argument."""
@@ -84,15 +90,18 @@ class Comparison:
             yield from declared_leaves(side.arm.changes)
 
 
-def compare_arms(other: Side, side: Side) -> Comparison:
-    """Compare the resolved configurations of two arms, apart from the seed of the run."""
+def compare_arms(other: Side, side: Side, *, own: bool = False) -> Comparison:
+    """Compare the resolved configurations of two arms, apart from the seed of the run.
+
+    `own` says that a parser of the project's own has resolved them.
+    """
     before, after = flat(other.resolved), flat(side.resolved)
     pairs = {
         leaf: (before.get(leaf, ABSENT), after.get(leaf, ABSENT))
         for leaf in dict.fromkeys([*before, *after])
     }
     return Comparison(
-        other, side, {leaf: pair for leaf, pair in pairs.items() if not _equal(*pair)}
+        other, side, {leaf: pair for leaf, pair in pairs.items() if not _equal(*pair)}, own
     )
 
 
@@ -107,7 +116,8 @@ def comparisons(study: AblationStudy, resolved: Mapping[str, Config]) -> list[Co
         for arm in study.arms
     }
     pairs = ((sides[_other(study, place)], side) for place, side in enumerate(sides.values()))
-    return [compare_arms(other, side) for other, side in pairs if other is not side]
+    own = study.definition.cli is not None
+    return [compare_arms(other, side, own=own) for other, side in pairs if other is not side]
 
 
 def reference_of(study: AblationStudy) -> str:

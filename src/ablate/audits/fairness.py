@@ -101,6 +101,13 @@ _UNDECLARED: tuple[tuple[Kind, str, Severity, str, str], ...] = (
         "because one arm's section does not repeat what the other's config says",
         "write the value in that arm's section too",
     ),
+    (
+        "linked",
+        "comes-along",
+        "note",
+        "as the project's own CLI links it",
+        "see that these are what you mean",
+    ),
     ("along", "comes-along", "note", "with another class", "see that these are what you mean"),
 )
 

@@ -29,6 +29,7 @@ def confirm(
     results: options.Results = Path("results"),
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -42,6 +43,7 @@ def confirm(
         storage=storage,
         results=results,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
     )

@@ -27,7 +27,15 @@ Overrides = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=1, help="Worker processes; by default one per CPU core."),
+    typer.Option("--workers", min=1, help="Worker processes; by default one per GPU, or core."),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Threads per worker; by default as recorded, $OMP_NUM_THREADS, or what is faster.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Verbose = Annotated[

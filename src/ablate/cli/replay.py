@@ -56,6 +56,7 @@ def replay(
     allow: options.Allow = None,
     allow_import: options.AllowImport = None,
     workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -76,6 +77,7 @@ def replay(
                 storage=storage,
                 results=results,
                 workers=workers,
+                threads=threads,
                 quiet=quiet,
                 verbose=verbose,
             ),
@@ -93,6 +95,7 @@ def replay(
             profile=profile,
             set=changes,
             workers=workers,
+            threads=threads,
             quiet=quiet,
             verbose=verbose,
         )
@@ -109,6 +112,7 @@ def replay(
         profile=profile,
         set=changes,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
     )
@@ -150,6 +154,7 @@ def _print_verdict(verdict: "VerifyResult", as_json: bool) -> None:
                     }
                     for ending in verdict.endings
                 ],
+                "inexact": {str(seed): list(why) for seed, why in verdict.inexact.items()},
             }
         )
     else:

@@ -40,6 +40,7 @@ def search(
     profile: options.Profile = None,
     overrides: options.Overrides = None,
     workers: options.Workers = None,
+    threads: options.Threads = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
@@ -55,6 +56,7 @@ def search(
         profile=profile,
         set=options.parse_overrides(overrides),
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
     )

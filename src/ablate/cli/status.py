@@ -42,6 +42,10 @@ def status(
             for status in result.studies
         ],
     )
+    for status in result.studies:
+        for (trial, seed), reasons in status.inexact.items():
+            run = f"{status.study}/{trial} (seed {seed})"
+            typer.echo(f"{run} was not resumed exactly: {'; '.join(reasons)}")
 
 
 def _as_json(status: "StudyStatus") -> dict[str, Any]:
@@ -53,4 +57,8 @@ def _as_json(status: "StudyStatus") -> dict[str, Any]:
         "counts": status.counts,
         "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
         "active_seconds": status.active_seconds,
+        "inexact": [
+            {"trial": trial, "seed": seed, "reasons": list(reasons)}
+            for (trial, seed), reasons in status.inexact.items()
+        ],
     }

@@ -19,6 +19,7 @@ from ablate.run.messages import (
     Reported,
     Resolve,
     Resolved,
+    ResumedInexactly,
     Run,
     Started,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "Reported",
     "Resolve",
     "Resolved",
+    "ResumedInexactly",
     "Run",
     "Started",
     "WorkerFacts",

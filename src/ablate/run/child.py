@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ablate.run.environment import WorkerFacts
+from ablate.run.flavours import unify
 from ablate.run.log import open_log, redirect
 from ablate.run.messages import Decision, Event, Finished, Run, awaits_decision
 from ablate.run.pipe import Pipe
@@ -70,6 +71,9 @@ def _interrupt_when_terminated(run: int | None, pipe: Pipe) -> None:
 
     signal.signal(signal.SIGTERM, terminate)
 
+
+if __name__ in {"__main__", "__mp_main__"}:  # the latter in processes that a run spawns
+    unify()
 
 if __name__ == "__main__":
     main(int(sys.argv[1]))

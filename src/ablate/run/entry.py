@@ -12,6 +12,7 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import SpecError
 from ablate.run.frames import own_frame
@@ -40,6 +41,8 @@ def execute_entry(entry: str, construct: Construct, fit: Fit) -> None:
     try:
         with _replaced(LightningCLI, "__init__", construct), _replaced(Trainer, "fit", first_fit):
             call()
+    except SIGTERMException:  # a kind of SystemExit
+        raise
     except SystemExit as error:
         if started and error.code in {None, 0}:
             return

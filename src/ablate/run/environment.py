@@ -10,7 +10,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
-_LIBRARIES = ("ablate-hpo", "torch", "lightning", "optuna", "numpy", "jsonargparse")
+from ablate.run.devices import device_environment
+
+_LIBRARIES = (
+    "ablate-hpo",
+    "torch",
+    "lightning",
+    "pytorch-lightning",
+    "optuna",
+    "numpy",
+    "jsonargparse",
+)
 
 
 @dataclass(frozen=True)
@@ -105,15 +115,37 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def worker_environment(threads: int = 1) -> dict[str, str]:
-    """Return the environment of a worker: one passive thread, set before torch is imported."""
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How workers are set up.
+
+    `threads` is how many each computes on; None, one until it is settled. Modules are imported
+    from `folders` too, after the current one. `devices` are the GPUs that workers share out.
+    """
+
+    threads: int | None = 1
+    folders: tuple[Path, ...] = ()
+    devices: tuple[str, ...] = ()
+
+
+def worker_environment(settings: WorkerSettings, number: int) -> dict[str, str]:
+    """Return the environment of a worker, as it must be before torch is imported."""
     return {
         **os.environ,
-        "OMP_NUM_THREADS": str(threads),
+        **device_environment(settings.devices, number),
+        "OMP_NUM_THREADS": str(settings.threads or 1),
         "OMP_WAIT_POLICY": "passive",
         "PYTHONUNBUFFERED": "1",
+        # Modules that ask for GPUs when they are imported must not start CUDA: it can't be forked.
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
         "PYTHONPATH": os.pathsep.join(
-            part for part in (str(Path.cwd()), os.environ.get("PYTHONPATH", "")) if part
+            part
+            for part in (
+                str(Path.cwd()),
+                *map(str, settings.folders),
+                os.environ.get("PYTHONPATH", ""),
+            )
+            if part
         ),
     }
 

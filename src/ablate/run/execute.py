@@ -6,6 +6,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from ablate.run.messages import (
     Run,
     Started,
 )
+from ablate.run.ranks import is_first
+from ablate.run.team import assembled, check_devices
 from ablate.run.trainable import parameter_count, trains
 from ablate.run.watch import Diverged, Watch, require_metric
 from ablate.spec import Cause, Outcome, Status, dump_yaml
@@ -77,7 +80,7 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
         case Resolve():
             channel(Resolved(job.id, resolve(job.config, job.cli, job.declared)))
         case Probe():
-            channel(_probe(job))
+            channel(_probe(job, channel))
         case Call():
             channel(Answered(job.id, _call(job)))
         case Run():
@@ -85,7 +88,8 @@ def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted
     return Finished(job.id, _COMPLETE)
 
 
-def _probe(job: Probe) -> Probed:
+def _probe(job: Probe, channel: Channel) -> Probed:
+    check_devices(job.config)
     epochs = (job.config.get("trainer") or {}).get("max_epochs")
     probed: list[Probed] = []
 
@@ -93,9 +97,11 @@ def _probe(job: Probe) -> Probed:
         _drop_file_writers(call.trainer)
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             call.trainer.fit_loop.max_epochs = epochs
+        team.enter_context(assembled(job, call.trainer, channel))
         _fit_or_validate(call)
         logged = call.trainer.callback_metrics
-        require_metric(job.metric, logged)
+        if is_first():
+            require_metric(job.metric, logged)
         probed.append(
             Probed(
                 job.id,
@@ -107,7 +113,7 @@ def _probe(job: Probe) -> Probed:
         )
         return False
 
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, ExitStack() as team:
         train(job.config, Path(directory), job.cli, try_out, fast_dev_run=1)
     return probed[0]
 
@@ -125,12 +131,14 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     if interrupted():
         return _stopped(job, "interrupted before it started")
     channel(Started(job.id, facts))
+    check_devices(job.config)
     directory = Path(job.directory)
-    (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
+    if is_first():
+        (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted)
-    keeper = resume.Keeper(job, checkpoint, watch, earlier)
+    keeper = resume.Keeper(job, checkpoint, watch, channel, earlier)
     calls: list[FitCall] = []
 
     def do(call: FitCall) -> bool:
@@ -145,19 +153,23 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         channel(Built(job.id, parameter_count(call.model), length, epoch))
         if earlier:
             resume.restore(call.trainer, watch, earlier)
+        team.enter_context(assembled(job, call.trainer, channel))
         fitted = _fit_or_validate(call, checkpoint if earlier else None)
         if watch.interrupted:
             return False
         if fitted and watch.stopped_at is None and _validation_is_due(call.trainer, watch):
-            keeper.restore_random(call.trainer)
+            keeper.restore(call.trainer)
             call.validate()
-        watch.require_objective(call.trainer)
+        if is_first():
+            watch.require_objective(call.trainer)
         return watch.stopped_at is None
 
-    train(job.config, directory, job.cli, do)
+    with ExitStack() as team:  # to the end of the project's code, which may test
+        train(job.config, directory, job.cli, do)
     if watch.interrupted:
         return _stopped(job, "interrupted at the end of an epoch")
-    checkpoint.unlink(missing_ok=True)
+    if is_first():
+        checkpoint.unlink(missing_ok=True)
     return _ended(job, calls[0], watch)
 
 

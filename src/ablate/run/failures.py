@@ -23,8 +23,18 @@ _CHARACTERS = 2_000
 _NO_MEMORY = ("can't allocate memory", "out of memory")
 
 
-def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:
+class MemberFailed(Exception):  # noqa: N818 - an outcome, not a mistake of this process
+    """Another process of a distributed run has failed; `outcome` says how, `raised` by what."""
+
+    def __init__(self, outcome: Outcome, raised: Raised | None) -> None:
+        super().__init__(outcome.reason)
+        self.outcome, self.raised = outcome, raised
+
+
+def outcome_of(error: BaseException, job: Job, *, interrupted: bool) -> Outcome:  # noqa: PLR0911
     """Say how a job has ended that raised `error`, perhaps while it was being interrupted."""
+    if isinstance(error, MemberFailed):
+        return error.outcome
     if (outside := _outside(error, job)) is not None:
         return outside
     if (lack := next(filter(_lacks_memory, chain(error)), None)) is not None:
@@ -55,6 +65,8 @@ def _outside(error: BaseException, job: Job) -> Outcome | None:
 
 def raised_by(error: BaseException) -> Raised:
     """Describe an exception to those who did not see it; what is very long is cut."""
+    if isinstance(error, MemberFailed) and error.raised is not None:
+        return error.raised
     entries = traceback.format_exception(error)[-_ENTRIES:]
     text = "".join(
         entry if len(entry) <= _CHARACTERS else f"{entry[:_CHARACTERS]}...\n" for entry in entries

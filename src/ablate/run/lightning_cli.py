@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from jsonargparse import set_parsing_settings
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -28,7 +29,7 @@ from ablate.run.entry import execute_entry
 from ablate.run.run_folder import placed
 from ablate.run.schedules import Schedule, StepSchedule
 from ablate.run.trainable import takes_optimizer
-from ablate.spec import paths
+from ablate.spec import dump_yaml, paths
 
 _FIT = "fit"
 _OF_FIT = frozenset(inspect.signature(Trainer.fit).parameters) - {"self"}
@@ -144,18 +145,21 @@ class _Session:
         defaults = dict(arguments.get("trainer_defaults") or {})
         if self.bare:
             defaults.pop("callbacks", None)
+        parser_kwargs = self._parser_kwargs(arguments.get("parser_kwargs") or {})
         changed = {
-            "args": self._args(),
+            "args": self._args(parser_kwargs),
             "trainer_defaults": defaults,
             "save_config_callback": None,
-            "parser_kwargs": self._parser_kwargs(arguments.get("parser_kwargs") or {}),
+            "parser_kwargs": parser_kwargs,
         }
         native(cli, **{**arguments, **changed})
 
-    def _args(self) -> dict[str, Any]:
+    def _args(self, parser_kwargs: Mapping[str, Any]) -> list[str] | dict[str, Any]:
         config = copy.deepcopy(self.config)
         if config.get("trainer") is None:
             config["trainer"] = {}
+        if _interpolates(parser_kwargs):  # what `${...}` stands for is found in a text alone
+            return [*([_FIT] if self.run else []), "--config", dump_yaml(config)]
         return {"subcommand": _FIT, _FIT: config} if self.run else config
 
     def _parser_kwargs(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,6 +186,11 @@ class _Session:
         self.trained = True
         if not goes_on:
             raise _Left
+
+
+def _interpolates(parser_kwargs: Mapping[str, Any]) -> bool:
+    modes = (kwargs.get("parser_mode") for kwargs in (parser_kwargs, parser_kwargs.get(_FIT, {})))
+    return any(str(mode).startswith("omegaconf") for mode in modes)
 
 
 def _call(
@@ -232,7 +241,7 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse the job's config; the command line is the script's own affair."""
-        with _explained(self.session), _no_command_line():
+        with _explained(self.session), _no_command_line(), _local_files():
             super().parse_arguments(parser, args)
         if self.session.until is _Until.PARSED:
             raise _Left
@@ -448,6 +457,16 @@ def _no_command_line() -> Iterator[None]:
         yield
     finally:
         sys.argv = before
+
+
+@contextmanager
+def _local_files() -> Iterator[None]:
+    """Let a text in a config name no file elsewhere; LightningCLI would fetch it from anywhere."""
+    set_parsing_settings(config_read_mode_fsspec_enabled=False)
+    try:
+        yield
+    finally:
+        set_parsing_settings(config_read_mode_fsspec_enabled=True)
 
 
 @contextmanager

@@ -52,7 +52,8 @@ class Run:
     `identity` names the run in the names of its checkpoints. A `supervised` run waits for a
     decision after every report of the objective, `metric`. A run keeps a checkpoint in its
     directory, written at the first end of an epoch that is at least `checkpoint_every` seconds
-    after the last; with `resume` it continues from there if it can, else it starts afresh.
+    after the last; with `resume` it continues from there if it can, else it starts afresh. An
+    `exact` run continues only if its values can be those of an unbroken run.
     """
 
     id: int
@@ -64,6 +65,7 @@ class Run:
     resume: bool
     checkpoint_every: float
     cli: str | None = None
+    exact: bool = False
 
 
 Job = Resolve | Probe | Call | Run
@@ -156,6 +158,14 @@ class Built:
 
 
 @dataclass(frozen=True)
+class ResumedInexactly:
+    """A run has continued from a checkpoint, and may differ from an unbroken one; why, in words."""
+
+    job: int
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
 class Progress:
     """A run is alive: the step and epoch it has come to, told at most once per second."""
 
@@ -212,7 +222,17 @@ class Lost:
 
 
 Event = (
-    Ready | Resolved | Probed | Answered | Started | Built | Progress | Reported | Finished | Lost
+    Ready
+    | Resolved
+    | Probed
+    | Answered
+    | Started
+    | Built
+    | ResumedInexactly
+    | Progress
+    | Reported
+    | Finished
+    | Lost
 )
 """What a worker tells, and what its launcher tells of it."""
 

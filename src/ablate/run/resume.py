@@ -2,13 +2,15 @@
 
 Lightning's checkpoint holds the module, optimizers, schedulers, loops, callbacks, precision and
 data module. Here the rest is added: the random number generators, the metrics that callbacks look
-at, and every report sent so far. All of it is plain data; nothing is ever unpickled.
+at, what the user's own objects keep, and every report sent so far. All of it is plain data; nothing
+is ever unpickled.
 """
 
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,16 +19,26 @@ import lightning
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities import CombinedLoader
+from lightning.pytorch.trainer.states import TrainerFn
 
-from ablate.run.messages import Reported, Run
+from ablate.errors import RunError
+from ablate.run import run_objects
+from ablate.run.messages import Event, Reported, ResumedInexactly, Run
+from ablate.run.plain_state import PlainState
 from ablate.run.randomness import RandomState
+from ablate.run.ranks import is_first, of_all, rank
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
 from ablate.spec.hashing import run_hash
 
 FILE = "resume.ckpt"
 _KEY = "ablate"
+_SHARE = 0.05
+"""The part of a run's time that checkpoints may take, unless one is asked for at every epoch."""
+
+
+class NotExact(Exception):  # noqa: N818 - an outcome, not a mistake
+    """A run that must continue exactly or not at all could not be restored exactly."""
 
 
 class Keeper(Callback):
@@ -37,24 +49,38 @@ class Keeper(Callback):
     """
 
     def __init__(
-        self, job: Run, path: Path, watch: Watch, earlier: dict[str, Any] | None = None
+        self,
+        job: Run,
+        path: Path,
+        watch: Watch,
+        tell: Callable[[Event], Any],
+        earlier: dict[str, Any] | None = None,
     ) -> None:
+        self._job = job
         self._path = path
+        self._tell = tell
+        self._plain = PlainState()
+        self._inexact: list[str] = earlier["inexact"] if earlier else []
+        self._validated = self._ended = False
         self._every = job.checkpoint_every
         self._origin = _origin(job)
         self._watch = watch
         self._earlier = earlier
         self._random = earlier["random"] if earlier else None
-        self._last = time.monotonic()
+        self._last, self._cost = time.monotonic(), 0.0
         self._writing = False
         self._on_termination: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the metrics that callbacks and schedulers may look at."""
         self._on_termination = signal.getsignal(signal.SIGTERM)
+        self._plain.begin(*run_objects.of(trainer))
         if self._earlier:
             metrics = {k: v.to(pl_module.device) for k, v in self._earlier["metrics"].items()}
             trainer.callback_metrics.update(metrics)
+            if self._earlier["validated"] and trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
+                # Loaded in epoch 0, they are loaded again when those of an unbroken run are.
+                run_objects.load_validation(trainer)
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Be terminated as the worker wishes, at the end of an epoch; Lightning would not wait."""
@@ -63,13 +89,14 @@ class Keeper(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Restore the wish to stop, which may wait for a minimum of epochs or steps."""
         self._await_termination()
+        self._plain.begin(*run_objects.of(trainer), only=run_objects.LOADERS)
         if self._earlier:
             trainer.should_stop |= self._earlier["should_stop"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Restore the generators before the first epoch, write what is due before the others."""
+        """Restore what is kept before the first epoch, write what is due before the others."""
         if self._random is not None:
-            self.restore_random(trainer)
+            self.restore(trainer)
             # Lightning made this epoch's iterator while it restored, at the cost of the generators.
             # An epoch that counts as neither resumed nor restarted gets a new one.
             trainer.fit_loop.on_iteration_done()
@@ -80,18 +107,49 @@ class Keeper(Callback):
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Be terminated as the worker wishes in a validation after the fit, too."""
         self._await_termination()
+        if not self._validated and trainer.state.fn == TrainerFn.FITTING:
+            self._validated = True
+            self._plain.begin(*run_objects.of(trainer), only=run_objects.LOADERS)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write a last checkpoint, for a run that is interrupted or killed before it has ended."""
-        self._random = _random_state(trainer)
+        self._random = RandomState.capture().to_plain()
         if self._watch.stopped_at is None:
+            self._ended = True
             self._write(trainer)
 
-    def restore_random(self, trainer: Trainer) -> None:
-        """Restore the generators: from the checkpoint, or as they were when training ended."""
+    def restore(self, trainer: Trainer) -> None:
+        """Restore what is kept: from the checkpoint, or the generators when training has ended.
+
+        Raises NotExact if it can't be restored exactly, and must be.
+        """
+        earlier, self._earlier = self._earlier, None
+        if earlier is not None:
+            self._restore_objects(trainer, earlier)
         if self._random is not None:
-            _set_random_state(trainer, self._random)
+            RandomState.of_plain(self._random).restore()
             self._random = None
+
+    def _restore_objects(self, trainer: Trainer, earlier: dict[str, Any]) -> None:
+        """Restore what the run's objects keep of their own, and say what can't be restored."""
+        if earlier["validated"] and trainer.state.fn == TrainerFn.FITTING:
+            self._validated = True
+            run_objects.load_validation(trainer)
+            if not trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
+                run_objects.start_persistent_workers(trainer)
+        missed = run_objects.restore(trainer, self._plain, earlier["objects"])
+        if earlier["ended"]:
+            run_objects.set_epoch(trainer)
+        everyone = of_all(trainer, {f"{path} {why}": None for path, why in missed.items()})
+        reasons = list(dict.fromkeys(reason for one in everyone for reason in one))
+        if reasons and self._job.exact:
+            self._path.unlink(missing_ok=True)
+            raise NotExact(f"could not continue exactly: {'; '.join(reasons)}")
+        self._inexact += [reason for reason in reasons if reason not in self._inexact]
+        for reason in self._inexact:
+            print(f"not exact: {reason}", file=sys.stderr)
+        if self._inexact:
+            self._tell(ResumedInexactly(self._job.id, list(self._inexact)))
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -102,31 +160,50 @@ class Keeper(Callback):
         # Only for building a module from its checkpoint; often not plain data.
         for owner in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
             checkpoint.pop(getattr(owner, "CHECKPOINT_HYPER_PARAMS_KEY", ""), None)
-        checkpoint[_KEY] = {
+        objects = self._plain.capture(*run_objects.of(trainer))
+        now = [*(f"{path} {why}" for path, why in objects.pop("unknown").items())]
+        now += run_objects.unknowable(trainer, between_epochs=not self._ended)
+        inexact = [*self._inexact, *(reason for reason in now if reason not in self._inexact)]
+        own = {
             "origin": self._origin,
             "epoch": trainer.current_epoch,
-            "random": _random_state(trainer),
+            "random": RandomState.capture().to_plain(),
+            "objects": objects,
+            "validated": self._validated,
+            "ended": self._ended,
+            "inexact": inexact,
             "metrics": {k: v.detach().clone() for k, v in self._watch.metrics.items()},
             "fingerprints": dict(self._watch.fingerprints),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
+        checkpoint[_KEY] = of_all(trainer, own)
 
     def _await_termination(self) -> None:
         if callable(self._on_termination):
             signal.signal(signal.SIGTERM, self._on_termination)
 
+    def _is_due(self, trainer: Trainer) -> bool:
+        if self._watch.interrupted:
+            return True
+        wait = max(self._every, self._cost / _SHARE) if self._every else 0.0
+        if time.monotonic() - self._last < wait:
+            return False
+        return self._ended or run_objects.loaders_are_new(trainer)
+
     def _write(self, trainer: Trainer) -> None:
         """Write the checkpoint if it is due."""
-        if time.monotonic() - self._last < self._every and not self._watch.interrupted:
+        if not trainer.strategy.broadcast(self._is_due(trainer)):
             return
+        began = time.monotonic()
         self._writing = True
         try:
-            with replacing(self._path) as part:
+            with replacing(self._path) if is_first() else nullcontext(self._path) as part:
                 trainer.save_checkpoint(part, weights_only=False)
         finally:
             self._writing = False
         self._last = time.monotonic()
+        self._cost = self._last - began
 
 
 def take_up(path: Path, job: Run) -> dict[str, Any] | None:
@@ -140,7 +217,15 @@ def take_up(path: Path, job: Run) -> dict[str, Any] | None:
 
 
 def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
-    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again."""
+    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again.
+
+    Raises RunError if the checkpoint was written by another number of processes.
+    """
+    if state["processes"] != trainer.world_size:
+        raise RunError(
+            f"trainer.devices: a run that {state['processes']} processes began can't go on with "
+            f"{trainer.world_size}: give it as many devices as it had"
+        )
     watch.fingerprints |= state["fingerprints"]
     watch.replay(state["reports"])
     # The run has passed its sanity check.
@@ -157,13 +242,21 @@ def _load(path: Path, job: Run) -> dict[str, Any] | None:
         return None
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        state: dict[str, Any] = {**checkpoint[_KEY], "callbacks": checkpoint["callbacks"]}
+        states = checkpoint[_KEY]
+        state: dict[str, Any] = {
+            **states[rank()],
+            "processes": len(states),
+            "callbacks": checkpoint["callbacks"],
+        }
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         _starts_afresh(path, str(error).partition("\n")[0])
         return None
     differs = [name for name, now in _origin(job).items() if state["origin"].get(name) != now]
     if differs:
         _starts_afresh(path, f"written with another {', '.join(differs)}")
+        return None
+    if job.exact and state["inexact"]:
+        _starts_afresh(path, f"not exactly: {'; '.join(state['inexact'])}")
         return None
     state["reports"] = [Reported(**{**report, "job": job.id}) for report in state["reports"]]
     print(f"resumed at epoch {state['epoch']} from {path}", file=sys.stderr)
@@ -192,28 +285,3 @@ def _remove_leftovers(path: Path) -> None:
 
 def _starts_afresh(path: Path, why: str) -> None:
     print(f"starts afresh: cannot continue from {path}: {why}", file=sys.stderr)
-
-
-def _random_state(trainer: Trainer) -> dict[str, Any]:
-    loaders = [generator.get_state() for generator in _generators(trainer)]
-    return {**RandomState.capture().to_plain(), "loaders": loaders}
-
-
-def _set_random_state(trainer: Trainer, state: dict[str, Any]) -> None:
-    RandomState.of_plain(state).restore()
-    for generator, its_state in zip(_generators(trainer), state["loaders"], strict=False):
-        generator.set_state(its_state)
-
-
-def _generators(trainer: Trainer) -> Iterator[torch.Generator]:
-    """Find the generators that training loaders and their samplers have of their own."""
-    loaders = trainer.train_dataloader
-    if loaders is None:
-        return
-    seen = set()
-    for loader in CombinedLoader(loaders).flattened:
-        for owner in (loader, getattr(loader, "sampler", None)):
-            generator = getattr(owner, "generator", None)
-            if isinstance(generator, torch.Generator) and id(generator) not in seen:
-                seen.add(id(generator))
-                yield generator

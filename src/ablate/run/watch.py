@@ -81,6 +81,7 @@ class Watch(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Train nothing more if a report that was sent again has stopped the run."""
+        self.stopped_at = trainer.strategy.broadcast(self.stopped_at)
         if self.stopped_at is not None:
             end_after_this_epoch(trainer)
 
@@ -136,8 +137,9 @@ class Watch(Checkpoint):
         self._train_names |= set(trainer.callback_metrics) - self._val_names
         self._send(trainer, "train", self._train_names)
         self.metrics = dict(trainer.callback_metrics)
-        if self._asked_to_end() and not _is_over(trainer):
-            self.interrupted = True
+        ends = self._asked_to_end() and not _is_over(trainer)
+        self.interrupted = trainer.strategy.broadcast(ends)
+        if self.interrupted:
             end_after_this_epoch(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -169,8 +171,16 @@ class Watch(Checkpoint):
             # Whatever is logged is a tensor of its own.
             if name in names and value is not old.get(name) and value.numel() == 1
         }
-        if not metrics:
-            return
+        if metrics:
+            self._tell_metrics(trainer, phase, metrics)
+        # The first process of a distributed run decides for all.
+        self.stopped_at = trainer.strategy.broadcast(self.stopped_at)
+        if self.stopped_at is not None:
+            end_after_this_epoch(trainer)
+
+    def _tell_metrics(
+        self, trainer: Trainer, phase: Literal["train", "val"], metrics: dict[str, float]
+    ) -> None:
         objective = metrics.get(self._metric) if self._metric else None
         epoch = trainer.current_epoch
         if trainer.state.fn == TrainerFn.VALIDATING:  # after the last epoch, or without any
@@ -181,8 +191,6 @@ class Watch(Checkpoint):
                 f"diverged: {self._metric} is {objective} at step {trainer.global_step} "
                 f"(epoch {epoch})"
             )
-        if self.stopped_at is not None:
-            end_after_this_epoch(trainer)
 
     def _tell(self, report: Reported) -> None:
         self.sent.append(report)

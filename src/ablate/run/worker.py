@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from ablate.errors import RunError
 from ablate.run.child import keep_streams
 from ablate.run.child_process import ChildProcess, end_like
+from ablate.run.flavours import unify
 from ablate.run.messages import Command, Decided, Group, Interrupt, Job, Ready, Run
 from ablate.run.pipe import write
 from ablate.run.warm import Warmth
@@ -172,6 +173,9 @@ def _decoded(line: bytes) -> Command:
     except RunError as error:
         sys.exit(str(error))
 
+
+if __name__ in {"__main__", "__mp_main__"}:  # the latter in processes that a run spawns
+    unify()
 
 if __name__ == "__main__":
     main()

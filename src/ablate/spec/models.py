@@ -70,6 +70,8 @@ class Limits(Strict):
     """The longest time of one attempt."""
     checkpoint: Annotated[float, Field(ge=0)] = 5.0
     """The seconds between checkpoints, which are taken at the end of epochs."""
+    resume: Literal["exact", "any", "never"] = "any"
+    """Which runs continue from their checkpoint: those that can exactly, any, or none."""
 
 
 class Profile(Strict):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import SpecError
+from ablate.errors import AblateError, SpecError
 from ablate.spec import paths
 from ablate.spec.files import beside, read_config_file
 
@@ -43,12 +43,13 @@ def native_config(given: Mapping[str, Any], folder: Path, where: str) -> NativeC
             "weights in the module, or leave ckpt_path out"
         )
     config.pop("weights_only", None)
-    for section in SECTIONS:
-        if section in config:
-            config[section] = _read_whole(config[section], folder, f"{where}: {section}")
-    return NativeConfig(
-        {key: _read_objects(value, folder) for key, value in config.items()}, left_out
-    )
+    read = {
+        key: _read_section(value, folder, f"{where}: {key}")
+        if key in SECTIONS
+        else _read_objects(value, folder)
+        for key, value in config.items()
+    }
+    return NativeConfig(read, left_out)
 
 
 def _of_fit(given: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -60,10 +61,10 @@ def _of_fit(given: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[st
     return given["fit"], tuple(key for key in given if key != "fit")
 
 
-def _read_whole(value: Any, folder: Path, where: str) -> Any:
-    """Read a section that is the name of a file; what that names is found beside it."""
+def _read_section(value: Any, folder: Path, where: str) -> Any:
+    """Read a section that may be the name of a file; what that names is found beside it."""
     if not _names_file(value):
-        return value
+        return _read_objects(value, folder)
     path = beside(folder, value)
     if not path.is_file():
         raise SpecError(f"{where}: there is no file {path}")
@@ -81,7 +82,7 @@ def _read_objects(value: Any, folder: Path) -> Any:
     path = beside(folder, value)
     try:
         content = read_config_file(path)
-    except (SpecError, OSError):
+    except AblateError:
         return value
     return _read_objects(content, path.parent) if "class_path" in content else value
 

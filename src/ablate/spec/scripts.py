@@ -2,7 +2,7 @@
 
 import ast
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -53,12 +53,11 @@ def own_clis(folder: Path) -> list[OwnCLI]:
     """
     trees = {file: tree for file in _python_files(folder) if (tree := _parsed(file)) is not None}
     known = _subclasses(trees.values())
+    built = {file: name for file, tree in trees.items() if (name := _built_in(tree, known))}
     found = []
     for file, tree in trees.items():
-        if not _is_script(tree):
-            continue
-        name = next((name for call in _calls(tree) if (name := _own(call, known))), None)
-        if name is not None:
+        name = built.get(file) or _imported_from(tree, built)
+        if name is not None and _is_script(tree):
             found.append(OwnCLI(file, name))
     return found
 
@@ -140,7 +139,7 @@ def _parsed(file: Path) -> ast.Module | None:
         if file.stat().st_size > _MOST_BYTES:
             return None
         text = file.read_text(encoding="utf-8")
-        return ast.parse(text) if "CLI" in text else None
+        return ast.parse(text)
     except (OSError, ValueError, SyntaxError, RecursionError):
         return None
 
@@ -170,7 +169,7 @@ def _name(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _calls(tree: ast.Module) -> Iterator[ast.Call]:
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
 
@@ -181,6 +180,24 @@ def _own(call: ast.Call, known: dict[str, bool]) -> str | None:
         return None
     changed = bool(call.args) or any(keyword.arg not in _HARMLESS for keyword in call.keywords)
     return name if known[name] or changed else None
+
+
+def _built_in(tree: ast.AST, known: dict[str, bool]) -> str | None:
+    """Return the name of the first CLI built in some code that is not plain."""
+    return next((name for call in _calls(tree) if (name := _own(call, known))), None)
+
+
+def _imported_from(tree: ast.Module, built: Mapping[Path, str]) -> str | None:
+    """Return the CLI that a module builds from which a file imports a function that it calls."""
+    called = {_name(call.func) for call in _calls(tree)}
+    modules = {file.stem: name for file, name in built.items()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            name = modules.get(node.module.rpartition(".")[2])
+            functions = {alias.asname or alias.name for alias in node.names}
+            if name is not None and called & functions:
+                return name
+    return None
 
 
 def _is_script(tree: ast.Module) -> bool:

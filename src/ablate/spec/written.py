@@ -14,6 +14,7 @@ from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.native import NativeConfig, native_config, read_config
+from ablate.spec.project import import_folders
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
@@ -57,6 +58,10 @@ class WrittenStudy(Generic[Spec]):
     def recorded_entry(self) -> str | None:
         """The entry as it is recorded, None for plain LightningCLI."""
         return None if self.entry is None else self.spec.cli
+
+    def import_folders(self) -> tuple[Path, ...]:
+        """Return the folders that modules are imported from: its own, its configs', their roots."""
+        return import_folders([self.folder, *(file.parent for file in self.config_files())])
 
     def prepare(
         self, profile: str, overrides: Changes | None = None, takes: Takes | None = None

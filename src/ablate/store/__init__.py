@@ -14,6 +14,8 @@ from ablate.store.records import (
     TrialRecord,
     best_trial,
     count_states,
+    inexact_of,
+    inexact_runs,
 )
 from ablate.store.trial_writer import SlowStorageWarning
 from ablate.store.urls import mask
@@ -37,5 +39,7 @@ __all__ = [
     "TrialRecord",
     "best_trial",
     "count_states",
+    "inexact_of",
+    "inexact_runs",
     "mask",
 ]

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from ablate.spec import Cause, Definition, Direction, Status, paths
 from ablate.spec.definition import Kind
 
+_INEXACT = "inexact_seed_"
+
 
 class MetricRow(NamedTuple):
     """One value of one metric: `step` counts optimizer steps, `epoch` from 0, both of the run."""
@@ -140,6 +142,20 @@ class Environment:
     def compared(self) -> dict[str, Any]:
         """Return what makes an environment another one: all but the name of the host."""
         return {path: fact for path, fact in self.leaves().items() if path != "host"}
+
+
+def inexact_of(seed: int) -> str:
+    """Name the trial's attribute that says why a seed's run was not continued exactly."""
+    return f"{_INEXACT}{seed}"
+
+
+def inexact_runs(trial: TrialRecord) -> dict[int, tuple[str, ...]]:
+    """Return by seed why runs of a trial that were continued may differ from unbroken ones."""
+    return {
+        int(name.removeprefix(_INEXACT)): tuple(reasons)
+        for name, reasons in trial.user_attrs.items()
+        if name.startswith(_INEXACT) and reasons
+    }
 
 
 def count_states(trials: Iterable[TrialRecord]) -> dict[Status, int]:

@@ -20,9 +20,9 @@ from ablate.spec import (
     fresh_seeds,
 )
 from ablate.store import RunRecord, Store, TrialRecord
-from ablate.study.imports import check_imports, trusted_entry
+from ablate.study.imports import check_imports, folders_here, trusted_entry
 from ablate.study.replay import ReplaySummary, resolved_configs, run
-from ablate.study.setup import Request, study_to_run
+from ablate.study.setup import Request, stored_threads, study_to_run
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,8 @@ def confirm(
     if len(found.best) < top:
         request.say(f"{name} has only {len(found.best)} different complete trials")
     _refuse_other(request, f"{name}-confirm", name)
-    with request.launched() as launcher:
+    threads = stored_threads(request.storage, name)
+    with request.launched(folders_here(name), threads) as launcher:
         fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
         definition = _definition(name, found, fresh, launcher.facts().profile)
         study = AblationStudy(f"{name}-confirm", definition, name, cli=entry)

@@ -26,6 +26,7 @@ from ablate.run import (
     Reported,
     Resolve,
     Resolved,
+    ResumedInexactly,
     Run,
     Started,
     WorkerFacts,
@@ -245,6 +246,8 @@ class Coordinator:
                 self._recorder.parameters(state.key, parameters)
                 if state.attempt.number > 1:
                     self._recorder.run_continues(state.key, epoch)
+            case Running(), ResumedInexactly(reasons=reasons):
+                self._recorder.run_is_inexact(state.key, reasons)
             case Running(), Reported():
                 return self._reported(trial, state, event)
             case Running(), Finished():
@@ -328,7 +331,7 @@ class Coordinator:
         folder = context.folders.of(plan.number, config_hash)
         known = self._known.get((plan.number, seed))
         same_code = known is None or known.code_version == context.code_version
-        resume = attempt.number > 1 and same_code
+        resume = attempt.number > 1 and same_code and self._limits.resume != "never"
         if not resume:
             context.folders.clear(folder)
         run = NewRun(
@@ -359,6 +362,7 @@ class Coordinator:
             resume=resume,
             checkpoint_every=self._limits.checkpoint,
             cli=context.study.cli,
+            exact=self._limits.resume == "exact",
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)

@@ -24,6 +24,8 @@ def freeze_trial(trial: str, path: Path, storage: str) -> Path:
         f"# config hash {run.config_hash}",
         f"# state {run.status}, code {run.code_version}, profile {run.profile}",
     ]
+    if (cli := recorded.study.definition.cli) is not None:
+        lines.append(f"# for a study with cli: {cli}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
         part.write_text("\n".join(lines) + "\n" + dump_yaml(recorded.config), encoding="utf-8")

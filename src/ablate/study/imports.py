@@ -2,7 +2,9 @@
 
 import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from ablate.errors import AblateError, RequestError
 from ablate.spec import WrittenStudy, paths, read_study, study_files
 from ablate.spec.entries import is_script, located, root_package
 
-TRUSTED = frozenset({"ablate", "torch", "lightning"})
+TRUSTED = frozenset({"ablate", "torch", "lightning", "pytorch_lightning", "lightning_fabric"})
 _DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
 
@@ -21,24 +23,25 @@ def check_imports(
 ) -> None:
     """Raise RequestError if a stored config names code outside the trusted packages.
 
-    Trusted are ablate, torch, lightning, the packages in `allowed`, those that the study's own
-    files in this folder name, and what the script `cli` defines, if that is trusted.
+    Trusted are ablate, torch, lightning by either name, the packages in `allowed`, those that the
+    study's own files in this folder name, and what the script `cli` defines, if that is trusted.
     """
     trusted = TRUSTED | set(allowed) | set(_named_here(study))
     if cli is not None and is_script(cli):
         trusted |= {"__main__"}
-    for path, value in paths.flatten(config).items():
-        root = str(value).split(".")[0]
-        if _may_import(path, value) and root not in trusted:
-            raise RequestError(
-                f"the stored config of {study} imports {value} at {path}, which is not a trusted "
-                f"package; if you trust it, add: --allow-import {root}"
-            )
-        if isinstance(value, str) and _holds_objects(value):
-            raise RequestError(
-                f"the stored config of {study} names the file {value} at {path}, which describes "
-                "objects; a stored config holds them itself, so it is not read"
-            )
+    with importing_from(folders_here(study)):
+        for path, value in paths.flatten(config).items():
+            root = str(value).split(".")[0]
+            if _may_import(path, value) and root not in trusted:
+                raise RequestError(
+                    f"the stored config of {study} imports {value} at {path}, which is not a "
+                    f"trusted package; if you trust it, add: --allow-import {root}"
+                )
+            if isinstance(value, str) and _holds_objects(value):
+                raise RequestError(
+                    f"the stored config of {study} names the file {value} at {path}, which "
+                    "describes objects; a stored config holds them itself, so it is not read"
+                )
 
 
 def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | None:
@@ -61,6 +64,25 @@ def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | 
         f"{study} was run with the project's own CLI, {cli}, and no study file here names it; "
         f"if you trust it, add: --allow-import {root_package(cli)}"
     )
+
+
+def folders_here(study: str) -> tuple[Path, ...]:
+    """Return the folders that a study's own files in this folder are imported from, if any."""
+    try:
+        return read_study(study).import_folders()
+    except RequestError:
+        return ()
+
+
+@contextmanager
+def importing_from(folders: Sequence[Path]) -> Iterator[None]:
+    """Import modules in this process as workers do: from the current folder, then from others."""
+    before = list(sys.path)
+    sys.path[:0] = list(dict.fromkeys([str(Path.cwd()), *map(str, folders)]))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def _may_import(path: str, value: Any) -> bool:

@@ -107,7 +107,7 @@ def matrix(subject: Subject, request: Request) -> Matrix:
 
     Raises RequestError if the request is wrong, as far as that shows without running a batch.
     """
-    with request.launched() as launcher:
+    with subject.launched(request) as launcher:
         study = subject.prepare(request, launcher)
         configs = resolve_arms(study, study.arms, launcher)
         searches = arm_searches(study, configs)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ablate.errors import AblateError, RunError, StorageError, Unavailable
 from ablate.run import Reported
 from ablate.spec import Direction, Outcome, Status
-from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd, inexact_of
 from ablate.store.artifacts import RunFiles, keep
 from ablate.study.asker import Past
 
@@ -90,7 +90,11 @@ class Recorder:
 
     def run_continues(self, key: RunKey, epoch: int | None) -> None:
         """Note on a trial at which epoch the run of a seed was continued; None: begun afresh."""
-        self._annotate(key.trial, **{resumed_epoch_of(key.seed): epoch})
+        self._annotate(key.trial, **{resumed_epoch_of(key.seed): epoch, inexact_of(key.seed): []})
+
+    def run_is_inexact(self, key: RunKey, reasons: Sequence[str]) -> None:
+        """Note why the run of a seed, continued, may differ from an unbroken one."""
+        self._annotate(key.trial, **{inexact_of(key.seed): list(reasons)})
 
     def trial_is_irreproducible(self, number: int, why_not: str) -> None:
         """Note that a trial can't be repeated bit for bit, and why."""

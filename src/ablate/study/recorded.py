@@ -5,16 +5,21 @@ from typing import Any
 
 from ablate.errors import NotFoundError
 from ablate.store import RunRecord, Store, StudyRecord
+from ablate.study.threads import recorded_threads
 
 
 @dataclass(frozen=True)
 class RecordedTrial:
-    """A recorded trial with its runs, the latest attempt of each seed, and its first config."""
+    """A recorded trial with its runs, the latest attempt of each seed, and its first config.
+
+    `threads` is how many its runs computed on, None if that is not recorded.
+    """
 
     study: StudyRecord
     number: int
     runs: tuple[RunRecord, ...]
     config: dict[str, Any]
+    threads: int | None
 
 
 def recorded_trial(store: Store, name: str) -> RecordedTrial:
@@ -31,4 +36,5 @@ def recorded_trial(store: Store, name: str) -> RecordedTrial:
     first = next(iter(runs.values()), None)
     if first is None or first.config is None:
         raise NotFoundError(f"trial {number} of {study_name!r} has no recorded run")
-    return RecordedTrial(record, int(number), tuple(runs.values()), first.config)
+    threads = recorded_threads(runs.values(), store.environments(study_name))
+    return RecordedTrial(record, int(number), tuple(runs.values()), first.config, threads)

@@ -1,7 +1,8 @@
 """Replay a frozen study, or a trial of any study, across arms and seeds."""
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,14 @@ from ablate.spec import (
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
-from ablate.study.imports import check_imports, trusted_entry
+from ablate.study.imports import check_imports, folders_here, trusted_entry
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import RecordedTrial, recorded_trial
-from ablate.study.setup import Request, recording, study_to_run
+from ablate.study.setup import Request, recording, stored_threads, study_to_run
 from ablate.study.source import Plan
+from ablate.study.threads import settle_threads
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,18 @@ class Subject:
         check_imports(trial.config, trial.study.name, allowed, definition.cli)
         return cls(trial, cells, entry)
 
+    @contextmanager
+    def launched(self, request: Request) -> Iterator[Launcher]:
+        """Start workers that find the subject's modules, on the threads of its recorded runs."""
+        if isinstance(self.replayed, RecordedTrial):
+            folders = folders_here(self.replayed.study.name)
+            threads = self.replayed.threads
+        else:
+            folders = self.replayed.import_folders()
+            threads = stored_threads(request.storage, self.replayed.name)
+        with request.launched(folders, threads) as launcher:
+            yield launcher
+
     @property
     def is_trial(self) -> bool:
         """Whether a recorded trial is replayed, which is compared with no other arm."""
@@ -138,12 +152,14 @@ def resolved_configs(
     """Try every arm of an ablation and return its resolved configuration, by arm."""
     request.require_folder()
     probes = check_ablation(study, launcher, request.say)
+    full = study.definition.reference or study.arms[0].name
+    settle_threads(probes[full].config, study.cli, launcher, request.say)
     return {arm: probe.config for arm, probe in probes.items()}
 
 
 def replay_trial(subject: Subject, request: Request, *, afresh: bool = False) -> ReplaySummary:
     """Replay a recorded trial; with `afresh` run again what is done."""
-    with request.launched() as launcher:
+    with subject.launched(request) as launcher:
         study = subject.prepare(request, launcher)
         configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request, cells=subject.cells, afresh=afresh)

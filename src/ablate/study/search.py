@@ -31,9 +31,11 @@ from ablate.study.setup import (
     recording,
     refuse_changed,
     refuse_foreign_trials,
+    stored_threads,
     study_to_run,
 )
 from ablate.study.source import Plan
+from ablate.study.threads import settle_threads
 
 _RETRIES = "retries"
 """The attribute of a trial that holds the number of the failed one that it replaces."""
@@ -196,7 +198,8 @@ def search(
             f"{written.where} is an ablation; run it with: ablate replay {written.name}"
         )
     record = study_to_run(request.storage, written.name)
-    with request.launched() as launcher:
+    folders = written.import_folders()
+    with request.launched(folders, stored_threads(request.storage, written.name)) as launcher:
         study = request.prepare(written, launcher)
         assert isinstance(study, SearchStudy)  # noqa: S101
         if budget is not None:
@@ -206,6 +209,7 @@ def search(
             if (done := finished(study, request, retry_failed=retry_failed)) is not None:
                 return done
         probe = check(study, launcher, request, written.where)
+        settle_threads(probe.config, study.cli, launcher, request.say)
         return run(study, probe, launcher, request, written.where, retry_failed=retry_failed)
 
 

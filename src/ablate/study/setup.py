@@ -1,7 +1,7 @@
 """What a search and a replay have in common before their first run."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +12,8 @@ import optuna
 
 from ablate.errors import RequestError
 from ablate.run import Launcher, LocalLauncher, code_version
+from ablate.run.devices import visible_devices
+from ablate.run.environment import WorkerSettings
 from ablate.run.resolving import taken_arguments
 from ablate.spec import (
     SearchDefinition,
@@ -28,8 +30,10 @@ from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
 from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
+from ablate.study.imports import importing_from
 from ablate.study.record import Recorder
 from ablate.study.snapshot import Snapshot
+from ablate.study.threads import chosen_threads, say_threads, study_threads
 
 _SHOWN = 8
 
@@ -47,21 +51,36 @@ class Request:
     profile: str | None = None
     overrides: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 1
+    threads: int | None = None
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
     on_failure: Callable[[FailedRun], None] = _silent
-    launcher: Callable[[int], Launcher] = LocalLauncher
+    launcher: Callable[[int], Launcher] | None = None
+    """Makes a launcher of a number of workers; None stands for processes on this machine."""
 
     @contextmanager
-    def launched(self) -> Iterator[Launcher]:
-        """Start the workers and end them in any case."""
+    def launched(
+        self, folders: Sequence[Path] = (), recorded: int | None = None
+    ) -> Iterator[Launcher]:
+        """Start the workers and end them in any case.
+
+        Modules are imported from `folders` too. Runs that are `recorded` computed on so many
+        threads.
+        """
         if self.workers < 1:
             raise RequestError(f"--workers must be at least 1, not {self.workers}")
-        launcher = self.launcher(self.workers)
-        try:
-            yield launcher
-        finally:
-            launcher.close()
+        threads = chosen_threads(self.threads, recorded, self.workers)
+        settings = WorkerSettings(threads, tuple(folders), visible_devices())
+        with importing_from(folders):
+            if self.launcher is None:
+                launcher: Launcher = LocalLauncher(self.workers, settings)
+            else:
+                launcher = self.launcher(self.workers)
+            try:
+                say_threads(launcher, self.threads, recorded, self.say)
+                yield launcher
+            finally:
+                launcher.close()
 
     def require_folder(self) -> None:
         """Raise RequestError unless runs can write below the folder of results; write nothing."""
@@ -110,6 +129,14 @@ def recording(store: Store, study: Study, say: Callable[[str], None]) -> Iterato
         recorder.flush()
     finally:
         recorder.close()
+
+
+def stored_threads(url: str, name: str) -> int | None:
+    """Return how many threads the runs of a stored study computed on; None if there are none."""
+    if look_into(parse_url(url)).version is None:
+        return None
+    with Store.open(url, create=False) as store:
+        return study_threads(store, name)
 
 
 def stored_study(url: str, name: str) -> StudyRecord | None:

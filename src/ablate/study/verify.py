@@ -7,7 +7,7 @@ from typing import Any
 
 from ablate.errors import NotFoundError
 from ablate.spec import Cause, Config, Outcome, Status, configs
-from ablate.store import Environment, RunRecord, Store
+from ablate.store import Environment, RunRecord, Store, inexact_runs
 from ablate.study.record import resumed_epoch_of
 from ablate.study.recorded import recorded_trial
 from ablate.study.replay import Subject, replay_trial
@@ -89,6 +89,8 @@ class Verification:
     deviations: tuple[Deviation, ...]
     differences: tuple[Difference, ...]
     endings: tuple[Ending, ...]
+    inexact: Mapping[int, tuple[str, ...]]
+    """By seed, why a run was continued from a checkpoint, but not exactly."""
 
     @property
     def matches(self) -> bool:
@@ -134,6 +136,7 @@ def verify(
             *_differences(store, study, result.study, pairs),
             *_resumptions(store, study, result.study, pairs),
         ]
+        inexact = _inexact(store, study, result.study, pairs)
     if tolerance is None:
         tolerance = 0.0 if all(old.device == new.device for old, new in pairs) else OTHER_HARDWARE
     deviations, compared = [], 0
@@ -149,6 +152,7 @@ def verify(
         tuple(deviations),
         tuple(differences),
         tuple(Ending(old.seed, _outcome(old), _outcome(new)) for old, new in pairs),
+        inexact,
     )
 
 
@@ -224,6 +228,20 @@ def _resumptions(
         starts = [_start(run, attributes[run.study, run.trial]) for run in (old, new)]
         if starts[0] != starts[1]:
             found.append(Difference(f"seed {old.seed}", *starts))
+    return found
+
+
+def _inexact(
+    store: Store, before: str, after: str, pairs: Sequence[tuple[RunRecord, RunRecord]]
+) -> dict[int, tuple[str, ...]]:
+    """Return by seed why runs of either side were not continued exactly."""
+    runs = {(run.study, run.trial, run.seed) for pair in pairs for run in pair}
+    found: dict[int, tuple[str, ...]] = {}
+    for study in dict.fromkeys((before, after)):
+        for trial in store.trials(study):
+            for seed, reasons in inexact_runs(trial).items():
+                if (study, trial.number, seed) in runs:
+                    found[seed] = found.get(seed, ()) + reasons
     return found
 
 

@@ -11,7 +11,9 @@ Options that many of them take:
 - `results`: the folder of runs and reports.
 - `profile`: a profile of the study; by default the one of the hardware.
 - `set`: keys of the config to change, dotted path -> value.
-- `workers`: how many worker processes there are; by default one per CPU core.
+- `workers`: how many worker processes there are; by default one per GPU, or per CPU core.
+- `threads`: on how many threads each of them computes; by default as the study's recorded runs did,
+  else `$OMP_NUM_THREADS`, else one, or its share of the cores if training is clearly faster then.
 - `allow`: codes of findings of the audit to accept.
 - `allow_import`: packages that a stored configuration may import from.
 - `quiet`: whether to show no progress.

@@ -57,6 +57,7 @@ def audit(
     run under the present definition is checked too. Raises RequestError if the request is wrong.
     """
     check_codes(allow)
+    definition = written(study)
     with (
         requested(
             storage=storage,
@@ -67,9 +68,9 @@ def audit(
             verbose=verbose,
             launcher=launcher,
         ) as request,
-        request.launched() as launched,
+        request.launched(definition.import_folders()) as launched,
     ):
-        prepared = request.prepare(written(study), launched)
+        prepared = request.prepare(definition, launched)
         found = audit_study(prepared, launched, request, allow, probes=not static)
     declared = prepared.allow if isinstance(prepared, AblationStudy) else {}
     recorded = mark_allowed(audit_recorded(prepared, request.storage), allow, declared)

@@ -2,6 +2,8 @@
 
 import os
 
+from ablate.run.devices import available_cores, visible_devices
+
 DEFAULT_STORAGE = "sqlite:///results/ablate.db"
 
 
@@ -11,5 +13,5 @@ def storage_url(storage: str | None) -> str:
 
 
 def default_workers() -> int:
-    """Return the number of CPU cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return one worker per GPU where there are GPUs, else one per CPU core."""
+    return len(visible_devices()) or available_cores()

@@ -61,6 +61,7 @@ def matrix(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
@@ -75,6 +76,7 @@ def matrix(
         profile=profile,
         overrides=set,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
         launcher=launcher,

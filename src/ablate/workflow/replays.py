@@ -95,6 +95,7 @@ def replay(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
@@ -114,6 +115,7 @@ def replay(
         profile=profile,
         overrides=set,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
         launcher=launcher,
@@ -128,7 +130,7 @@ def replay(
 
 def replay_study(subject: Subject, request: Request, allow: Sequence[str]) -> ReplaySummary:
     """Try every arm, audit them, tune them if the study says so, and run what is left."""
-    with request.launched() as launcher:
+    with subject.launched(request) as launcher:
         study = subject.prepare(request, launcher)
         configs = resolved_configs(study, launcher, request)
         found = audit_before_run(study, configs, launcher, request, allow)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import SpecError
-from ablate.run import Launcher, LocalLauncher
+from ablate.run import Launcher
 from ablate.spec import Ablation, Search, WrittenStudy, read_study, written_in_python
 from ablate.study import Request, Subject
 from ablate.study.cells import Cells
@@ -23,6 +23,7 @@ def requested(
     profile: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
@@ -35,10 +36,11 @@ def requested(
             profile=profile,
             overrides=overrides or {},
             workers=default_workers() if workers is None else workers,
+            threads=threads,
             say=progress.say,
             on_tick=progress.show,
             on_failure=progress.fail,
-            launcher=launcher or LocalLauncher,
+            launcher=launcher,
         )
 
 

@@ -62,6 +62,7 @@ def search(
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
@@ -84,6 +85,7 @@ def search(
         profile=profile,
         overrides=set,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
         launcher=launcher,

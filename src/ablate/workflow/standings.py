@@ -1,20 +1,23 @@
 """Show how studies stand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from ablate.spec import Status
 from ablate.spec.definition import Kind
-from ablate.store import Store, TrialRecord, best_trial, count_states
+from ablate.store import Store, TrialRecord, best_trial, count_states, inexact_runs
 from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """How one study stands: its trials by state, the best of them, the seconds spent on it."""
+    """How one study stands: its trials by state, the best of them, the seconds spent on it.
+
+    `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one.
+    """
 
     study: str
     kind: Kind
@@ -22,6 +25,7 @@ class StudyStatus:
     counts: Mapping[Status, int]
     best: TrialRecord | None
     active_seconds: float
+    inexact: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class StatusResult(Result):
     studies: tuple[StudyStatus, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Return a row per study: study, kind, profile, a column per state, best_*, seconds."""
+        """Return a row per study: name, kind, profile, states, best_*, active seconds, inexact."""
         rows = [
             {
                 "study": status.study,
@@ -41,6 +45,7 @@ class StatusResult(Result):
                 "best_trial": status.best.number if status.best else None,
                 "best_value": status.best.value if status.best else None,
                 "active_seconds": status.active_seconds,
+                "inexact": len(status.inexact),
             }
             for status in self.studies
         ]
@@ -68,4 +73,9 @@ def _status(store: Store, name: str) -> StudyStatus:
         counts=count_states(trials),
         best=best_trial(trials, record.definition.objective.direction),
         active_seconds=store.active_seconds(name),
+        inexact={
+            (trial.number, seed): reasons
+            for trial in trials
+            for seed, reasons in inexact_runs(trial).items()
+        },
     )

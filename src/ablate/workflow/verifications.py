@@ -71,11 +71,19 @@ class VerifyResult(Result, Verification):
         if self.exact:
             return []
         ended = [item for item in self.endings if not item.same]
+        inexact = [
+            f"seed {seed} was not resumed exactly, so that its values may differ: "
+            + "; ".join(reasons)
+            for seed, reasons in self.inexact.items()
+        ]
+        if inexact and not self.differences:
+            return inexact
         if not self.differences and not self.deviations and all(e.from_outside for e in ended):
             return ["nothing that is recorded differs: the recorded run was ended from outside"]
         if not self.differences:
             return ["nothing that is recorded differs: the run itself is not deterministic"]
         return [
+            *inexact,
             "what is different now:",
             *(
                 f"  {change.what}: {change.recorded!r} recorded, {change.now!r} now"
@@ -97,6 +105,7 @@ def verify(
     storage: str | None = None,
     results: str | Path = "results",
     workers: int | None = None,
+    threads: int | None = None,
     quiet: bool = False,
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
@@ -110,6 +119,7 @@ def verify(
         storage=storage,
         results=results,
         workers=workers,
+        threads=threads,
         quiet=quiet,
         verbose=verbose,
         launcher=launcher,

@@ -4,24 +4,32 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from ablate.run.config_errors import text
-from ablate.run.config_errors.shape import unknown
+from ablate.run.config_errors import parts, text
+from ablate.run.config_errors.shape import TRAINER_OBJECTS, unknown
 
 _REFUSED = re.compile(
-    r"does not accept (?:option|nested key) '([^']+)'|Option '([^']+)' is not acc"
+    r"(?:Subcommand 'fit'|Group '(?P<group>[^']+)') does not accept option '(?P<option>[^']+)'"
+    r"|Option '(?P<top>[^']+)' is not accepted"
 )
 
 
 def explanation(message: str, config: dict[str, Any], known: Collection[str]) -> str:
     """Say which key the parser refuses and why; `known` are the keys that it has."""
-    if match := _REFUSED.search(message):
-        path = str(match[1] or match[2]).removeprefix("fit.")
-        above = path.rpartition(".")[0]
-        beside = [key for key in known if key.rpartition(".")[0] == above]
-        first = {key.split(".")[0] for key in known}
-        names = beside if above else sorted(first)
-        if not above or path.split(".")[0] not in first:
-            return unknown(path.split(".")[0], sorted(first))
-        if names:
-            return unknown(path, [name.rpartition(".")[2] for name in names])
-    return text.explanation(message, config)
+    if match := _REFUSED.match(message):
+        parts_of_path = (match["group"], match["option"] or match["top"])
+        return _unknown(".".join(filter(None, parts_of_path)), known)
+    trainer = config.get("trainer")
+    objects = trainer if isinstance(trainer, dict) else {}
+    common = {key: objects[key] for key in TRAINER_OBJECTS if key in objects}
+    return parts.refused({**config, "trainer": common}) or text.explanation(message, config)
+
+
+def _unknown(path: str, known: Collection[str]) -> str:
+    """Name the first key of a path that the parser does not have, and those beside it."""
+    keys = path.split(".")
+    for depth in range(len(keys)):
+        above = "".join(f"{key}." for key in keys[:depth])
+        beside = {key[len(above) :].split(".")[0] for key in known if key.startswith(above)}
+        if keys[depth] not in beside:
+            return unknown(f"{above}{keys[depth]}", sorted(beside - {"config"}))
+    return unknown(path, ())

@@ -22,6 +22,7 @@ from ablate.run.config_errors.shape import (
     TRAINER_OBJECTS,
     unknown,
 )
+from ablate.run.flavours import strange
 from ablate.spec import paths
 
 _BASES: dict[str, type] = dict(
@@ -99,7 +100,8 @@ def _object(path: str, node: Any, bases: Sequence[type] = ()) -> str | None:
     if isinstance(target, classes.Missing):
         return f"{key}: {target.reason}"
     if base and isinstance(target, type) and not issubclass(target, base):
-        return f"{path}: {name} is no {base.__name__}"
+        why = strange(target)
+        return f"{path}: {name} is no {base.__name__}" + (f": {why}" if why else "")
     if not callable(target) or not isinstance(arguments, dict):
         return None
     return _arguments(f"{path}.init_args", target, arguments) or _lacking(path, target, arguments)

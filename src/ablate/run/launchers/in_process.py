@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ablate.run.environment import WorkerFacts, worker_facts
+from ablate.run.flavours import unify
 from ablate.run.launchers.seam import Handler
 from ablate.run.messages import Decision, Event, Finished, Job, Lost, Run, awaits_decision
 from ablate.spec import Cause
@@ -99,6 +100,7 @@ class InProcessLauncher:
 
         if group.verdict is not None:
             raise _Killed
+        unify()
         if isinstance(job, Run):
             try:
                 Path(job.directory).mkdir(parents=True, exist_ok=True)

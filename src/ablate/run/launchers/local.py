@@ -2,9 +2,10 @@
 
 import selectors
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ablate.errors import RunError
-from ablate.run.environment import WorkerFacts
+from ablate.run.environment import WorkerFacts, WorkerSettings
 from ablate.run.launchers.process import WorkerProcess
 from ablate.run.launchers.seam import Handler
 from ablate.run.messages import (
@@ -22,16 +23,18 @@ from ablate.spec import Cause
 _FALSE_STARTS = 5
 """Workers killed in a row, none of them ready, until starting more is given up."""
 
+_ALONE = WorkerSettings()
+
 
 class LocalLauncher:
     """Warm worker processes on this machine; a dead one is replaced."""
 
-    def __init__(self, slots: int, threads: int = 1) -> None:
+    def __init__(self, slots: int, settings: WorkerSettings = _ALONE) -> None:
         self.slots = slots
-        self._threads = threads
+        self.settings = settings
         self._selector = selectors.DefaultSelector()
         self._false_starts = 0
-        self._workers = [self._start() for _ in range(slots)]
+        self._workers = [self._start(number) for number in range(slots)]
 
     @property
     def free(self) -> int:
@@ -76,17 +79,28 @@ class LocalLauncher:
                     return worker.facts
             self.poll(_no_decision, 1.0)
 
+    def settle_threads(self, threads: int) -> None:
+        """Have workers, which must be idle, compute on so many threads from now on."""
+        changed = threads != (self.settings.threads or 1)
+        self.settings = replace(self.settings, threads=threads)
+        if changed:
+            self._end_workers()
+            self._workers = [self._start(number) for number in range(self.slots)]
+
     def close(self) -> None:
         """Kill all workers and wait for their end."""
+        self._end_workers()
+        self._selector.close()
+
+    def _end_workers(self) -> None:
         for worker in self._workers:
             worker.kill()
         for worker in self._workers:
             self._forget(worker)
         self._workers = []
-        self._selector.close()
 
-    def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self._threads)
+    def _start(self, number: int) -> WorkerProcess:
+        worker = WorkerProcess(self.settings, number)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)
         return worker
 
@@ -101,7 +115,7 @@ class LocalLauncher:
         place = self._workers.index(worker)
         del self._workers[place]
         self._check_start(worker)
-        self._workers.insert(place, self._start())
+        self._workers.insert(place, self._start(place))
         for loss in worker.losses():
             handle(loss)
 

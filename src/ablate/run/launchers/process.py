@@ -8,7 +8,12 @@ import tempfile
 from collections.abc import Sequence
 from typing import IO
 
-from ablate.run.environment import WorkerFacts, interpreter, worker_environment
+from ablate.run.environment import (
+    WorkerFacts,
+    WorkerSettings,
+    interpreter,
+    worker_environment,
+)
 from ablate.run.messages import Command, Event, Group, Job, Lost
 from ablate.run.wire import decode_event, encode
 from ablate.spec import Cause
@@ -24,14 +29,14 @@ class WorkerProcess:
     ready. `verdict` is why it was killed, if it was.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, settings: WorkerSettings, number: int) -> None:
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed when its end is waited for
         self._process = subprocess.Popen(  # noqa: S603
             [interpreter(), "-m", "ablate.run.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            env=worker_environment(threads),
+            env=worker_environment(settings, number),
             start_new_session=True,
         )
         self._unread = b""

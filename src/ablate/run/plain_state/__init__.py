@@ -1,0 +1,6 @@
+"""State that a run's objects keep outside of Lightning's checkpoint: found, kept, given back."""
+
+from ablate.run.plain_state.graph import is_of_user
+from ablate.run.plain_state.kept import PlainState
+
+__all__ = ["PlainState", "is_of_user"]
