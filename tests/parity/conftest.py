@@ -121,6 +121,7 @@ class Studied:
     def __init__(self, results: Path, url: str) -> None:
         (folder,) = (results / STUDY).iterdir()
         self.logs = logs(folder)
+        self.said = (folder / "run.log").read_text(encoding="utf-8").splitlines()
         self.stored = stored(url, STUDY)
         with Store.open(url, create=False) as store:
             self.attempts = len(store.runs(STUDY))

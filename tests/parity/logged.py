@@ -25,9 +25,10 @@ def logs(folder: Path, leave_out: str = "") -> dict[str, Rows]:
             continue
         with file.open(newline="", encoding="utf-8") as lines:
             new = [{k: v for k, v in row.items() if v} for row in csv.DictReader(lines)]
-        first = int(new[0]["step"])
+        first = min(int(row["step"]) for row in new if any(key.endswith("epoch") for key in row))
         kept = [row for row in found.get(str(logger), []) if int(row["step"]) < first]
-        found[str(logger)] = kept + new
+        # What a hook logs when a fit begins, every continuation logs again.
+        found[str(logger)] = kept + [row for row in new if int(row["step"]) >= first or not kept]
     return found
 
 

@@ -21,8 +21,18 @@ NAMES = sorted(folder.name for folder in PROJECTS.iterdir() if (folder / "study.
 WAITS_FOR: dict[str, str] = {}
 """Projects that are not run as their scripts run them yet, and what is missing."""
 
-NOT_RESUMED: dict[str, str] = {}
+NOT_RESUMED: dict[str, str] = {
+    "double_precision": "Lightning loads the weights before it makes the module float64",
+    "module_state": "what modules keep at their top level is not in the checkpoint",
+    "reinforcement": "what modules keep at their top level is not in the checkpoint",
+}
 """Projects that are not resumed as if they had never been interrupted yet, and what is missing."""
+
+INEXACT = {
+    "every_second_epoch": "loaders are made anew in other epochs",
+    "persistent_workers": "persistent workers",
+}
+"""Projects that can't be resumed exactly, and what their runs say of it."""
 
 NEEDS = {"interpolation": "omegaconf"}
 """Projects that need a package which not everybody has."""
@@ -68,6 +78,10 @@ def test_a_run_that_is_interrupted_and_resumed_logs_it_too(
 ) -> None:
     run = studied(native.project, workers, "resumed", ends=(1, "interrupt"))
     assert run.attempts == 2
+    if (reason := INEXACT.get(native.project.name)) is not None:
+        assert any(reason in line for line in run.said if line.startswith("not exact"))
+        return
+    assert not any(line.startswith("not exact") for line in run.said)
     assert_equal(run, native)
 
 
@@ -131,7 +145,7 @@ def test_one_worker_and_two_log_what_the_scripts_log(
 
 def test_there_are_projects_in_many_styles() -> None:
     assert len(NAMES) >= 25
-    assert {*WAITS_FOR, *NOT_RESUMED, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
+    assert {*WAITS_FOR, *NOT_RESUMED, *INEXACT, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
 
 
 def assert_equal(run: Studied, native: Native) -> None:
