@@ -22,7 +22,6 @@ WAITS_FOR: dict[str, str] = {}
 """Projects that are not run as their scripts run them yet, and what is missing."""
 
 NOT_RESUMED: dict[str, str] = {
-    "double_precision": "Lightning loads the weights before it makes the module float64",
     "module_state": "what modules keep at their top level is not in the checkpoint",
     "reinforcement": "what modules keep at their top level is not in the checkpoint",
 }
