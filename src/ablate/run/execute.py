@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor
+from lightning.pytorch import LightningDataModule, Trainer
+from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError
@@ -37,6 +37,7 @@ from ablate.run.messages import (
 )
 from ablate.run.ranks import is_first
 from ablate.run.team import assembled, check_devices
+from ablate.run.trainable import parameter_count, trains
 from ablate.run.watch import Diverged, Watch, require_metric
 from ablate.spec import Cause, Outcome, Status, dump_yaml
 
@@ -48,8 +49,12 @@ Channel = Callable[[Event], Decision]
 
 _COMPLETE = Outcome(Status.COMPLETE)
 
-_ONLY_LOG = (DeviceStatsMonitor, LearningRateMonitor)
-"""Callbacks that a probe keeps: without a logger Lightning refuses them, but only in a fit."""
+_HARMLESS = (DeviceStatsMonitor, LearningRateMonitor, ModelCheckpoint)
+"""Callbacks that a probe keeps.
+
+Without a logger Lightning refuses the monitors, but only in a fit. A module may ask the trainer for
+its checkpoint callback, which saves nothing in a development run.
+"""
 
 
 def execute(
@@ -194,7 +199,7 @@ def _length(epochs: int | None) -> int:
 
 def _fit_or_validate(call: FitCall, checkpoint: Path | None = None) -> bool:
     """Fit a module that has something to train, validate one that has not; say if it was fitted."""
-    if not any(parameter.requires_grad for parameter in call.model.parameters()):
+    if not trains(call.model):
         call.validate()
         return False
     call.fit(checkpoint)
@@ -206,11 +211,6 @@ def _validation_is_due(trainer: Trainer, watch: Watch) -> bool:
     return trainer.enable_validation and watch.validated_at != trainer.global_step
 
 
-def parameter_count(model: LightningModule) -> int:
-    """Count the trainable parameters, shared ones once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
 def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:
     """Ask the data for its fingerprint, if it offers one."""
     offer = getattr(data, "fingerprint", None)
@@ -218,6 +218,6 @@ def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:
 
 
 def _drop_file_writers(trainer: Trainer) -> None:
-    """Keep the callbacks that only log: a probe writes nothing, and its loggers are dummies."""
+    """Keep the callbacks that write nothing: a probe leaves no file, its loggers are dummies."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
-    trainer.callbacks = [c for c in callbacks if isinstance(c, _ONLY_LOG)]  # type: ignore[attr-defined]
+    trainer.callbacks = [c for c in callbacks if isinstance(c, _HARMLESS)]  # type: ignore[attr-defined]

@@ -28,6 +28,7 @@ from ablate.run.defaults import left_to_code, recorded
 from ablate.run.entry import execute_entry
 from ablate.run.run_folder import placed
 from ablate.run.schedules import Schedule, StepSchedule
+from ablate.run.trainable import takes_optimizer
 from ablate.spec import dump_yaml, paths
 
 _FIT = "fit"
@@ -225,8 +226,7 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
     def auto_configure_optimizers(self) -> bool:
         """Leave out the optimizer of a module that has nothing to train."""
         model = getattr(self, "model", None)
-        trains = model is None or next(model.parameters(), None) is not None
-        return self._configures and trains
+        return self._configures and (model is None or takes_optimizer(model))
 
     @auto_configure_optimizers.setter
     def auto_configure_optimizers(self, value: bool) -> None:

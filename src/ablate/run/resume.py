@@ -78,6 +78,9 @@ class Keeper(Callback):
         if self._earlier:
             metrics = {k: v.to(pl_module.device) for k, v in self._earlier["metrics"].items()}
             trainer.callback_metrics.update(metrics)
+            if doubles := self._earlier["double"]:
+                # Lightning has loaded them before it made the module one of this precision.
+                pl_module.load_state_dict(doubles, strict=False)
             if self._earlier["validated"] and trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
                 # Loaded in epoch 0, they are loaded again when those of an unbroken run are.
                 run_objects.load_validation(trainer)
@@ -236,6 +239,12 @@ def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
             callback.dirpath = state["callbacks"].get(callback.state_key, {}).get("dirpath")
 
 
+def _double(weights: dict[str, Any]) -> dict[str, Any]:
+    """Return the weights of double precision."""
+    doubles = (torch.float64, torch.complex128)
+    return {name: w for name, w in weights.items() if getattr(w, "dtype", None) in doubles}
+
+
 def _load(path: Path, job: Run) -> dict[str, Any] | None:
     """Read what a checkpoint holds beyond the training state; None, and a line, if unusable."""
     if not path.exists():
@@ -247,6 +256,7 @@ def _load(path: Path, job: Run) -> dict[str, Any] | None:
             **states[rank()],
             "processes": len(states),
             "callbacks": checkpoint["callbacks"],
+            "double": _double(checkpoint["state_dict"]),
         }
     except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
         _starts_afresh(path, str(error).partition("\n")[0])
