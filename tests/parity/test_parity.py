@@ -21,12 +21,6 @@ NAMES = sorted(folder.name for folder in PROJECTS.iterdir() if (folder / "study.
 WAITS_FOR: dict[str, str] = {}
 """Projects that are not run as their scripts run them yet, and what is missing."""
 
-NOT_RESUMED: dict[str, str] = {
-    "module_state": "what modules keep at their top level is not in the checkpoint",
-    "reinforcement": "what modules keep at their top level is not in the checkpoint",
-}
-"""Projects that are not resumed as if they had never been interrupted yet, and what is missing."""
-
 INEXACT = {
     "every_second_epoch": "loaders are made anew in other epochs",
     "persistent_workers": "persistent workers",
@@ -71,7 +65,7 @@ def test_a_run_logs_what_the_script_logs(native: Native, workers: Launcher) -> N
     assert native.project.native_logs() == native.logs
 
 
-@pytest.mark.parametrize("native", projects({**WAITS_FOR, **NOT_RESUMED}), indirect=True)
+@pytest.mark.parametrize("native", projects(WAITS_FOR), indirect=True)
 def test_a_run_that_is_interrupted_and_resumed_logs_it_too(
     native: Native, workers: Launcher
 ) -> None:
@@ -144,7 +138,7 @@ def test_one_worker_and_two_log_what_the_scripts_log(
 
 def test_there_are_projects_in_many_styles() -> None:
     assert len(NAMES) >= 25
-    assert {*WAITS_FOR, *NOT_RESUMED, *INEXACT, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
+    assert {*WAITS_FOR, *INEXACT, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
 
 
 def assert_equal(run: Studied, native: Native) -> None:

@@ -27,6 +27,7 @@ from ablate.run.messages import Event, Reported, ResumedInexactly, Run
 from ablate.run.plain_state import PlainState
 from ablate.run.randomness import RandomState
 from ablate.run.ranks import is_first, of_all, rank
+from ablate.run.user_globals import UserGlobals
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
 from ablate.spec.hashing import run_hash
@@ -60,6 +61,7 @@ class Keeper(Callback):
         self._path = path
         self._tell = tell
         self._plain = PlainState()
+        self._variables = UserGlobals()
         self._inexact: list[str] = earlier["inexact"] if earlier else []
         self._validated = self._ended = False
         self._every = job.checkpoint_every
@@ -74,7 +76,8 @@ class Keeper(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the metrics that callbacks and schedulers may look at."""
         self._on_termination = signal.getsignal(signal.SIGTERM)
-        self._plain.begin(*run_objects.of(trainer))
+        self._variables.begin()
+        self._plain.begin(*run_objects.of(trainer, self._variables))
         if self._earlier:
             metrics = {k: v.to(pl_module.device) for k, v in self._earlier["metrics"].items()}
             trainer.callback_metrics.update(metrics)
@@ -92,7 +95,7 @@ class Keeper(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Restore the wish to stop, which may wait for a minimum of epochs or steps."""
         self._await_termination()
-        self._plain.begin(*run_objects.of(trainer), only=run_objects.LOADERS)
+        self._plain.begin(*run_objects.of(trainer, self._variables), only=run_objects.LOADERS)
         if self._earlier:
             trainer.should_stop |= self._earlier["should_stop"]
 
@@ -112,7 +115,7 @@ class Keeper(Callback):
         self._await_termination()
         if not self._validated and trainer.state.fn == TrainerFn.FITTING:
             self._validated = True
-            self._plain.begin(*run_objects.of(trainer), only=run_objects.LOADERS)
+            self._plain.begin(*run_objects.of(trainer, self._variables), only=run_objects.LOADERS)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write a last checkpoint, for a run that is interrupted or killed before it has ended."""
@@ -140,7 +143,7 @@ class Keeper(Callback):
             run_objects.load_validation(trainer)
             if not trainer.reload_dataloaders_every_n_epochs:  # type: ignore[attr-defined]
                 run_objects.start_persistent_workers(trainer)
-        missed = run_objects.restore(trainer, self._plain, earlier["objects"])
+        missed = run_objects.restore(trainer, self._variables, self._plain, earlier["objects"])
         if earlier["ended"]:
             run_objects.set_epoch(trainer)
         everyone = of_all(trainer, {f"{path} {why}": None for path, why in missed.items()})
@@ -163,7 +166,7 @@ class Keeper(Callback):
         # Only for building a module from its checkpoint; often not plain data.
         for owner in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
             checkpoint.pop(getattr(owner, "CHECKPOINT_HYPER_PARAMS_KEY", ""), None)
-        objects = self._plain.capture(*run_objects.of(trainer))
+        objects = self._plain.capture(*run_objects.of(trainer, self._variables))
         now = [*(f"{path} {why}" for path, why in objects.pop("unknown").items())]
         now += run_objects.unknowable(trainer, between_epochs=not self._ended)
         inexact = [*self._inexact, *(reason for reason in now if reason not in self._inexact)]

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset, default_collate
 
 from ablate.run.plain_state import PlainState, is_of_user
+from ablate.run.user_globals import UserGlobals
 
 LOADERS = ("train_dataloader", "val_dataloaders")
 """The roots that a trainer makes when it comes to them."""
@@ -16,8 +17,11 @@ LOADERS = ("train_dataloader", "val_dataloaders")
 _GRADIENTS = "gradients"
 
 
-def of(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return the objects by name, and the tensors that a checkpoint of the trainer holds."""
+def of(trainer: Trainer, variables: UserGlobals) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return the objects by name, and the tensors that a checkpoint of the trainer holds.
+
+    The objects are followed by the `variables` of the user's modules.
+    """
     module = trainer.lightning_module
     held: Mapping[str, Tensor] = module.state_dict(keep_vars=True)
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
@@ -35,13 +39,17 @@ def of(trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not module.automatic_optimization:
         gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
         roots[_GRADIENTS] = gradients
+    roots |= variables.roots()
     return roots, {name: value for name, value in held.items() if isinstance(value, Tensor)}
 
 
-def restore(trainer: Trainer, plain: PlainState, state: Mapping[str, Any]) -> dict[str, str]:
+def restore(
+    trainer: Trainer, variables: UserGlobals, plain: PlainState, state: Mapping[str, Any]
+) -> dict[str, str]:
     """Give back to the objects what was kept of them; say by name what could not be."""
-    roots, held = of(trainer)
+    roots, held = of(trainer, variables)
     missed = plain.restore(state, roots, held)
+    variables.write_back(roots)
     if (gradients := roots.get(_GRADIENTS)) is not None:
         for name, parameter in trainer.lightning_module.named_parameters():
             parameter.grad = gradients.get(name)

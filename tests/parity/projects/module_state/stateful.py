@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 GENERATOR = torch.Generator().manual_seed(42)
 CACHE: dict[int, Tensor] = {}
+STEPS = 0
 
 
 class Stateful(LightningModule):
@@ -19,12 +20,15 @@ class Stateful(LightningModule):
         self.layers = nn.Sequential(nn.Linear(2, width), nn.Tanh(), nn.Linear(width, 1))
 
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        global STEPS  # noqa: PLW0603
+        STEPS += 1
         (x,) = batch
         if index not in CACHE:
             CACHE[index] = torch.randn(x.shape, generator=GENERATOR)
         noise = CACHE[index] + 0.1 * torch.randn(x.shape, generator=GENERATOR)
         loss = (self.layers(x + noise) - self.number).pow(2).mean()
         self.log("train_loss", loss)
+        self.log("steps", float(STEPS))
         return loss
 
     def validation_step(self, batch: list[Tensor], index: int) -> None:

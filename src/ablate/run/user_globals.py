@@ -1,0 +1,85 @@
+"""What the user's modules keep at their top level and in their classes, beside a run's objects."""
+
+import collections
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from ablate.run.plain_state import GENERATORS, LEAVES
+
+_ABLATE = Path(__file__).parents[1]
+_INSTALLED = {"site-packages", "dist-packages"}
+_KEPT = (
+    *(list, dict, set, bytearray, collections.deque),
+    *(Tensor, np.ndarray),
+    *GENERATORS,
+)
+"""Kinds of mutable things that are kept; functions, loggers and the like are nobody's state."""
+
+Owner = Any
+"""A module or a class, whose attributes are state."""
+
+
+class UserGlobals:
+    """Follows the top-level variables of the user's modules, and the attributes of their classes.
+
+    Looked at are containers, tensors, arrays and generators, and numbers and texts that have
+    changed since `begin`.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, Owner] = {}
+        self._plain: dict[str, dict[str, Any]] = {}
+
+    def begin(self) -> None:
+        """Take the modules as they are now for those that every run imports."""
+        self._owners = dict(_owners())
+        self._plain = {
+            path: {name: value for name, value in vars(owner).items() if type(value) in LEAVES}
+            for path, owner in self._owners.items()
+        }
+
+    def roots(self) -> dict[str, dict[str, Any]]:
+        """Return the variables by module or class, and name."""
+        return {path: dict(self._state(path, owner)) for path, owner in self._owners.items()}
+
+    def write_back(self, roots: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give the modules and classes what was put into their `roots`."""
+        for path, owner in self._owners.items():
+            for name, value in roots.get(path, {}).items():
+                if vars(owner).get(name) is not value:
+                    setattr(owner, name, value)
+
+    def _state(self, path: str, owner: Owner) -> Iterator[tuple[str, Any]]:
+        before = self._plain[path]
+        for name, value in list(vars(owner).items()):
+            if name.startswith("__"):
+                continue
+            changed = type(value) in LEAVES and (name not in before or before[name] != value)
+            if changed or isinstance(value, _KEPT):
+                yield name, value
+
+
+def _owners() -> Iterator[tuple[str, Owner]]:
+    for name, module in list(sys.modules.items()):
+        if not _is_of_user(getattr(module, "__file__", None)):
+            continue
+        yield f"globals of {name}", module
+        for value in list(vars(module).values()):
+            if isinstance(value, type) and value.__module__ == name:
+                yield f"class {name}:{value.__qualname__}", value
+
+
+def _is_of_user(file: Any) -> bool:
+    if not isinstance(file, str):
+        return False
+    path = Path(file)
+    if path.is_relative_to(_ABLATE):
+        return path.is_relative_to(_ABLATE / "systems")
+    standard_library = sysconfig.get_path("stdlib")
+    return not (_INSTALLED & set(path.parts)) and not path.is_relative_to(standard_library)
