@@ -24,6 +24,7 @@ from ablate.run import (
     Reported,
     Resolve,
     Resolved,
+    ResumedInexactly,
     Run,
     Started,
     WorkerFacts,
@@ -103,6 +104,7 @@ EVENTS = {
         st.none() | numbers,
         st.dictionaries(texts, texts),
     ),
+    ResumedInexactly: st.builds(ResumedInexactly, numbers, st.lists(texts)),
     Lost: st.builds(Lost, numbers, causes, texts),
 }
 

@@ -27,7 +27,7 @@ from ablate.run.messages import Event, Reported, ResumedInexactly, Run
 from ablate.run.plain_state import PlainState
 from ablate.run.randomness import RandomState
 from ablate.run.ranks import is_first, of_all, rank
-from ablate.run.user_globals import UserGlobals
+from ablate.run.user_globals import PREFIX, UserGlobals
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
 from ablate.spec.hashing import run_hash
@@ -76,7 +76,8 @@ class Keeper(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the metrics that callbacks and schedulers may look at."""
         self._on_termination = signal.getsignal(signal.SIGTERM)
-        self._variables.begin()
+        callbacks = trainer.callbacks  # type: ignore[attr-defined]
+        self._variables.begin([pl_module, trainer.datamodule, *callbacks])  # type: ignore[attr-defined]
         self._plain.begin(*run_objects.of(trainer, self._variables))
         if self._earlier:
             metrics = {k: v.to(pl_module.device) for k, v in self._earlier["metrics"].items()}
@@ -166,7 +167,9 @@ class Keeper(Callback):
         # Only for building a module from its checkpoint; often not plain data.
         for owner in (pl_module, trainer.datamodule):  # type: ignore[attr-defined]
             checkpoint.pop(getattr(owner, "CHECKPOINT_HYPER_PARAMS_KEY", ""), None)
-        objects = self._plain.capture(*run_objects.of(trainer, self._variables))
+        objects = self._plain.capture(
+            *run_objects.of(trainer, self._variables), only_changed=PREFIX
+        )
         now = [*(f"{path} {why}" for path, why in objects.pop("unknown").items())]
         now += run_objects.unknowable(trainer, between_epochs=not self._ended)
         inexact = [*self._inexact, *(reason for reason in now if reason not in self._inexact)]

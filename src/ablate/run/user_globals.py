@@ -3,8 +3,9 @@
 import collections
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ _KEPT = (
 )
 """Kinds of mutable things that are kept; functions, loggers and the like are nobody's state."""
 
+PREFIX = "globals of "
+"""How the names of the roots begin."""
+
 Owner = Any
 """A module or a class, whose attributes are state."""
 
@@ -36,9 +40,10 @@ class UserGlobals:
         self._owners: dict[str, Owner] = {}
         self._plain: dict[str, dict[str, Any]] = {}
 
-    def begin(self) -> None:
-        """Take the modules as they are now for those that every run imports."""
-        self._owners = dict(_owners())
+    def begin(self, objects: Iterable[object]) -> None:
+        """Take the modules of some objects, and those that they import, for what every run has."""
+        names = {kind.__module__ for value in objects for kind in type(value).__mro__}
+        self._owners = dict(_owners(_with_imports(names)))
         self._plain = {
             path: {name: value for name, value in vars(owner).items() if type(value) in LEAVES}
             for path, owner in self._owners.items()
@@ -65,14 +70,35 @@ class UserGlobals:
                 yield name, value
 
 
-def _owners() -> Iterator[tuple[str, Owner]]:
-    for name, module in list(sys.modules.items()):
-        if not _is_of_user(getattr(module, "__file__", None)):
+def _with_imports(names: Iterable[str]) -> Iterator[ModuleType]:
+    """Yield the user's modules of some names and all that they have imported something of."""
+    waiting, seen = list(names), set()
+    while waiting:
+        name = waiting.pop()
+        module = sys.modules.get(name)
+        if module is None or name in seen or not _is_of_user(getattr(module, "__file__", None)):
             continue
-        yield f"globals of {name}", module
+        seen.add(name)
+        yield module
+        for value in list(vars(module).values()):
+            of = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
+            if isinstance(of, str):
+                waiting.append(of)
+
+
+def _owners(modules: Iterable[ModuleType]) -> Iterator[tuple[str, Owner]]:
+    for module in modules:
+        name = module.__name__
+        yield f"{PREFIX}{name}", module
         for value in list(vars(module).values()):
             if isinstance(value, type) and value.__module__ == name:
-                yield f"class {name}:{value.__qualname__}", value
+                yield f"{PREFIX}{name}:{value.__qualname__}", value
+
+
+def _module_of(value: Any) -> Any:
+    """Return the name of the module that a class or function is of, or the class of a value."""
+    kind = value if isinstance(value, (type, FunctionType)) else type(value)
+    return kind.__module__
 
 
 def _is_of_user(file: Any) -> bool:

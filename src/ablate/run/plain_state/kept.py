@@ -44,8 +44,13 @@ class PlainState:
                 self._digests.setdefault(path, cell.digest)
                 self._marks.setdefault(path, cell.mark)
 
-    def capture(self, roots: Mapping[str, Any], held: Mapping[str, Tensor]) -> dict[str, Any]:
-        """Return as plain data what the objects keep, and in words what can't be kept."""
+    def capture(
+        self, roots: Mapping[str, Any], held: Mapping[str, Tensor], only_changed: str
+    ) -> dict[str, Any]:
+        """Return as plain data what the objects keep, and in words what can't be kept.
+
+        What is below the roots whose names begin with `only_changed` is kept if it has changed.
+        """
         graph = Walk(_by_id(held), self._marks).go(roots)
         kept: dict[str, Any] = {}
         rest: dict[str, Cell] = {}
@@ -53,7 +58,7 @@ class PlainState:
         spare = ALL_SMALL
         for path, cell in graph.cells.items():
             changed = self._digests.get(path) != cell.digest
-            small = cell.size <= min(SMALL, spare)
+            small = cell.size <= min(SMALL, spare) and not path.startswith(only_changed)
             if cell.kind == "opaque":
                 if changed and path not in why:
                     kind = type(cell.value).__qualname__
