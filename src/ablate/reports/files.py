@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,7 @@ _COMPARED = {
     "published": published_table,
     "tuned": tuned_table,
 }
+_LIKE_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠'")  # noqa: RUF001 - full width, as spreadsheets read them
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 
@@ -205,19 +207,43 @@ def _trials_csv(frames: SearchFrames) -> str:
 def _csv(
     columns: list[str], rows: Iterable[Iterable[Any]], keep_nan: set[str] | None = None
 ) -> str:
-    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`."""
+    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
     kept = [name in (keep_nan or set()) for name in columns]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
+    lines = [_line(columns)]
     for row in rows:
-        writer.writerow(
-            [
-                "" if pd.isna(value) and not keep else value
-                for value, keep in zip(row, kept, strict=True)
-            ]
-        )
-    return buffer.getvalue()
+        cells = zip(row, kept, strict=True)
+        lines.append(_line("" if pd.isna(value) and not keep else value for value, keep in cells))
+    return "".join(lines)
+
+
+def _line(values: Iterable[Any]) -> str:
+    """Write a line of CSV; a cell that holds either sign of a line's end is quoted."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(map(_cell, values))
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as its cell: a number, or a text that no spreadsheet takes for a formula.
+
+    A text that begins like a formula, or with an apostrophe, gets one more apostrophe in front, so
+    that taking away one gives every text back.
+    """
+    if isinstance(value, Real):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isprintable()
 
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:

@@ -20,6 +20,7 @@ from ablate.spec import (
     WrittenStudy,
     designs,
 )
+from ablate.spec.commands import write_command
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
@@ -88,7 +89,8 @@ class Subject:
         """
         if not isinstance(written.spec, Ablation):
             raise SpecError(
-                f"{written.where} is a search; run it with: ablate search --study {written.name}"
+                f"{written.where} is a search; run it with: "
+                f"{write_command('search', study=written.name)}"
             )
         study_to_run(request.storage, written.name)
         return cls(written, cells)

@@ -20,6 +20,7 @@ from ablate.spec import (
     canonical_json,
     derived_seed,
 )
+from ablate.spec.commands import write_command
 from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, rehearse, sampler_factory
 from ablate.study.coordinator import Coordinator, Standing
@@ -195,7 +196,7 @@ def search(
     """
     if not isinstance(written.spec, Search):
         raise SpecError(
-            f"{written.where} is an ablation; run it with: ablate replay {written.name}"
+            f"{written.where} is an ablation; run it with: {write_command('replay', written.name)}"
         )
     record = study_to_run(request.storage, written.name)
     folders = written.import_folders()
