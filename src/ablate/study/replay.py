@@ -152,7 +152,7 @@ def resolved_configs(
     study: AblationStudy, launcher: Launcher, request: Request
 ) -> dict[str, dict[str, Any]]:
     """Try every arm of an ablation and return its resolved configuration, by arm."""
-    request.require_folder()
+    request.require_writable()
     probes = check_ablation(study, launcher, request.say)
     full = study.definition.reference or study.arms[0].name
     settle_threads(probes[full].config, study.cli, launcher, request.say)

@@ -238,7 +238,7 @@ def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) 
 
     Its sampler and its pruner are built, and rehearse with a few made-up trials in memory.
     """
-    request.require_folder()
+    request.require_writable()
     sampler_factory(study.definition.sampler, study.definition.seed, where)
     pruner_factory(study.definition.pruner, None, where)
     probe = check_search(study, launcher, request.say)
