@@ -94,7 +94,7 @@ def main() -> None:
             with socket.socket() as free:
                 free.bind(("127.0.0.1", 0))
                 port = free.getsockname()[1]
-            words = ["dashboard", "--storage", url, "--port", str(port), *sys.argv[2:]]
+            words = ["dashboard", "--storage", url, "--port", str(port), "--no-token"]
             process = subprocess.Popen([sys.executable, "-m", "ablate", *words])
             try:
                 while ask(port, "/api/meta") != "200":
