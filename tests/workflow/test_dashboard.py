@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from ablate.errors import StorageError
+from ablate.errors import RequestError, StorageError
 from ablate.store import Store, shared_reading
 from ablate.store.shared_reading import SharedReading
 from ablate.workflow import answers, people
@@ -303,6 +303,15 @@ def test_two_hundred_requests_at_once_are_answered_and_ctrl_c_ends_it(served, tm
     assert process.returncode == 0
     assert token not in said
     assert "Traceback" not in said
+
+
+def test_a_port_that_is_taken_is_a_wrong_request(store, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(RequestError, match=f"port {port} can't be used: .*; try --port"):
+            dashboard(storage=f"sqlite:///{tmp_path}/ablate.db", port=port, say=pytest.fail)
 
 
 def test_a_file_that_is_not_there_is_not_found(store, tmp_path, monkeypatch):

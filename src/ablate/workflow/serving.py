@@ -15,6 +15,8 @@ CONNECTIONS = 100
 """Connections that are open at once; further ones wait in the kernel until one is closed."""
 WAITING = 1024
 """Connections that wait in the kernel."""
+IDLE_SECONDS = 30
+"""After so long a connection is closed that asks nothing, or does not take its answer."""
 _READING = {"GET", "HEAD"}
 _HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -83,6 +85,7 @@ def serve(application: Application, port: int, ready: Callable[[], None]) -> Non
             threads=THREADS,
             connection_limit=CONNECTIONS,
             backlog=WAITING,
+            channel_timeout=IDLE_SECONDS,
             max_request_header_size=32 * 1024,
             max_request_body_size=1024,
             asyncore_use_poll=True,
