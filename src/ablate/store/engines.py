@@ -99,13 +99,13 @@ def only_readable(path: Path) -> bool:
     """
     try:
         path.stat()
-    except FileNotFoundError:
-        return False
-    except OSError as error:
+    except PermissionError as error:
         raise StorageError(
             f"the database {path} can't be read: {error.strerror}; ask its owner for access, or "
             "name another one with --storage"
         ) from None
+    except OSError:
+        return False
     return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
 
 
