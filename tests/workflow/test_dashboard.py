@@ -188,6 +188,17 @@ def test_answers_age_and_take_bounded_room(monkeypatch):
     assert made == ["/api/1"] * 2
 
 
+def test_a_downloaded_table_holds_no_formula():
+    def application(environ, start):
+        start("200 OK", [("Content-Length", "25"), ("X", "y")])
+        return ["Number,é\r\n-1,=1+2\r\n0,".encode(), b'"a,\nb"\r\n']
+
+    status, headers, body = ask(SharedAnswers(application), "/csv/1")
+    assert (status, headers["x"]) == (200, "y")
+    assert body.decode() == 'Number,é\n-1,\'=1+2\n0,"a,\nb"\n'
+    assert headers["content-length"] == str(len(body))
+
+
 @pytest.fixture
 def store(tmp_path):
     with Store.open(f"sqlite:///{tmp_path}/ablate.db", create=True) as opened:

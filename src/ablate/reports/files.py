@@ -1,10 +1,7 @@
 """Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +31,7 @@ from ablate.reports import (
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
+from ablate.reports.cells import line
 from ablate.spec.files import replacing
 from ablate.store import FindingRow, Store, mask
 
@@ -174,7 +172,6 @@ _COMPARED = {
     "published": published_table,
     "tuned": tuned_table,
 }
-_LIKE_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠'")  # noqa: RUF001 - full width, as spreadsheets read them
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 
@@ -212,38 +209,11 @@ def _csv(
     A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
     kept = [name in (keep_nan or set()) for name in columns]
-    lines = [_line(columns)]
+    lines = [line(columns)]
     for row in rows:
         cells = zip(row, kept, strict=True)
-        lines.append(_line("" if pd.isna(value) and not keep else value for value, keep in cells))
+        lines.append(line("" if pd.isna(value) and not keep else value for value, keep in cells))
     return "".join(lines)
-
-
-def _line(values: Iterable[Any]) -> str:
-    """Write a line of CSV; a cell that holds either sign of a line's end is quoted."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow(map(_cell, values))
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _cell(value: Any) -> Any:
-    """Return a value as its cell: a number, or a text that no spreadsheet takes for a formula.
-
-    A text that begins like a formula, or with an apostrophe, gets one more apostrophe in front, so
-    that taking away one gives every text back.
-    """
-    if isinstance(value, Real):
-        return value
-    text = str(value)
-    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return text.isprintable()
 
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:

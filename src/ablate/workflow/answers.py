@@ -12,7 +12,8 @@ from ablate.workflow.serving import Application
 FRESH_SECONDS = 2.0
 ROOM = 32_000_000
 """Bytes of answers that are kept; the newest is kept whatever its size."""
-_COMPUTED = ("/api/", "/csv/")
+_TABLES = "/csv/"
+_COMPUTED = ("/api/", _TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class SharedAnswers:
 
     An answer is given again for two seconds, or for as long as it took to make. Python computes
     one thing at a time anyway, so making answers side by side would cost memory and gain nothing.
+    Tables for spreadsheets hold no formulas.
     """
 
     def __init__(self, application: Application) -> None:
@@ -63,8 +65,15 @@ class SharedAnswers:
         finally:
             if (close := getattr(parts, "close", None)) is not None:
                 close()
+        status, headers = said[-1]
+        if environ["PATH_INFO"].startswith(_TABLES) and status.startswith("200"):
+            from ablate.reports.cells import without_formulas  # noqa: PLC0415 - slow to import
+
+            body = without_formulas(body.decode()).encode()
+            headers = [item for item in headers if item[0].lower() != "content-length"]
+            headers.append(("Content-Length", str(len(body))))
         now = time.monotonic()
-        return _Answer(*said[-1], body, now + max(FRESH_SECONDS, now - began))
+        return _Answer(status, headers, body, now + max(FRESH_SECONDS, now - began))
 
     def _keep(self, key: tuple[str, str], answer: _Answer) -> None:
         if not answer.status.startswith("200"):
