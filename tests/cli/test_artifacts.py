@@ -41,7 +41,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture
 def served(killed: Project) -> Iterator[str]:
-    process = started(killed.folder, "dashboard", "--port", str(PORT))
+    process = started(killed.folder, "dashboard", "--port", str(PORT), "--no-token")
     try:
         address = f"http://127.0.0.1:{PORT}"
         until(lambda: reachable(address))

@@ -279,7 +279,7 @@ def test_a_dying_worker_costs_its_trial_not_the_search(tmp_path: Path) -> None:
 
 @pytest.fixture
 def served(searched: tuple[Project, Any]) -> Iterator[str]:
-    process = started(searched[0].folder, "dashboard", "--port", "18423")
+    process = started(searched[0].folder, "dashboard", "--port", "18423", "--no-token")
     try:
         address = "http://127.0.0.1:18423"
         until(lambda: reachable(address))

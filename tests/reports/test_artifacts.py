@@ -1,6 +1,8 @@
 """Reports show the pictures that runs left, and name files so that nothing in them is markup."""
 
 import base64
+import json
+import os
 import re
 from io import BytesIO
 from pathlib import Path
@@ -172,3 +174,34 @@ def test_equal_pictures_give_equal_reports(studio, arms):
     again = {path.name: path.read_bytes() for path in studio.build(arms).folder.iterdir()}
     assert first == again
     assert not any(Path(name).is_absolute() for name in first)
+
+
+def rename(studio, study, trial, written):
+    """Write what the database says of the files of a trial, as another program could."""
+    attributes = {f"artifacts:{place}": text for place, text in enumerate(written)}
+    studio.store.write(Batch(study, system_attrs={trial: attributes}))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    ["../secret.png", "/etc/hostname", "sub/secret.png", "sub", "link", "..", ".", "", "a\0b",
+     "\ud800", "gone", "x" * 5000, "pipe", "..\\secret.png", None, 7, ["a"]],
+    ids=repr,
+)  # fmt: skip
+def test_a_stored_id_reads_nothing_outside_the_folder(studio, arms, stored):
+    folder = studio.artifacts
+    (folder / "sub").mkdir(parents=True)
+    for secret in (folder.parent / "secret.png", folder / "sub" / "secret.png"):
+        secret.write_bytes(picture(9))
+    (folder / "link").symlink_to(folder.parent / "secret.png")
+    os.mkfifo(folder / "pipe")
+    rename(studio, arms, 3, [json.dumps({"artifact_id": stored, "filename": "a.png"})])
+    files = studio.build(arms)
+    assert section(files.markdown)[1] == "1 picture can't be read on this machine."
+    assert embedded(files.html) == []
+
+
+def test_what_does_not_describe_a_file_is_no_picture(studio, arms):
+    studio.hang(arms, 3, **{"a.png": picture(1)})
+    rename(studio, arms, 3, ["[]", "{}", '{"filename": 5}', '"a.png"', "null", "7"])
+    assert embedded(studio.build(arms).html) == [("image/png", picture(1))]

@@ -1,12 +1,15 @@
 import csv
+import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ablate.errors import NotFoundError, RequestError
 from ablate.reports.search import short_names
+from ablate.spec import Cause, Status
 from ablate.store import Batch, Store
 from tests.reports.conftest import SEARCH, add_run, an_ablation, report
 
@@ -255,3 +258,26 @@ def test_the_list_of_runs_says_in_one_word_why_a_run_ended(store, out, ablation)
         ("failed", "out of memory"),
         ("interrupted", "lost"),
     }
+
+
+FORMULAS = ["=1+2", "+x", "-x", "@sum", "\tx", "\rx", "'quoted", "''", "＝1", "plain", "a-b"]  # noqa: RUF001
+
+
+def test_no_spreadsheet_takes_a_cell_for_a_formula(store, out):
+    definition = store.define(
+        "names", an_ablation(arms={name: {} for name in FORMULAS}, reference="plain")
+    )
+    for trial, name in enumerate(FORMULAS):
+        bad = {"status": Status.FAILED, "cause": Cause.RAISED, "reason": f"=cmd({trial})"}
+        add_run(store, "names", trial, definition, arm=name, seed=trial, curve=[-0.5], **bad)
+    files = report(store, "names", out)
+    for table in files.tables:
+        for cells in csv.reader(io.StringIO(table.read_text(), newline="")):
+            assert not [cell for cell in cells if cell.startswith(tuple("=+@\t\r＝"))]  # noqa: RUF001
+            assert all(float(cell) < 0 for cell in cells if cell.startswith("-"))
+    written = pd.read_csv(out / "runs.csv", keep_default_na=False)
+    read = written.map(lambda cell: cell.removeprefix("'") if isinstance(cell, str) else cell)
+    assert read["arm"].tolist() == FORMULAS
+    assert read["reason"].tolist() == [f"=cmd({trial})" for trial in range(len(FORMULAS))]
+    curves = pd.read_csv(out / "curves.csv")
+    assert set(curves[curves["metric"] == "val_loss"]["value"]) == {-0.5}

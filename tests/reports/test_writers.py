@@ -67,6 +67,26 @@ def test_markdown_escapes_what_would_be_read_as_markup():
     assert markdown.inline(Code("a`b|c")) == "``a`b\\|c``"
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("# big", "\\# big"),
+        ("- item", "\\- item"),
+        ("+ item", "\\+ item"),
+        ("12. item", "12\\. item"),
+        ("===", "\\==="),
+        ("see http://a.b/c", "see http\\://a.b/c"),
+        ("HTTPS://a.b", "HTTPS\\://a.b"),
+        ("www.a.b", "www\\.a.b"),
+        ("http://ann:hunter2@host/", "http\\://ann:\\*\\*\\*@host/"),
+        ("-0.5 and 1.5", "\\-0.5 and 1.5"),
+    ],
+)
+def test_running_text_is_no_heading_no_list_and_no_link(written, shown):
+    page = markdown.render(Document("t", (text(written), Bullets(((written,),))), ()))
+    assert page == f"# t\n\n{shown}\n\n- {shown}\n"
+
+
 @pytest.mark.parametrize(("rows", "folded"), [(30, False), (31, True)])
 def test_long_tables_start_folded(rows, folded):
     assert ("<details>" in html.render(document("x", rows))) is folded

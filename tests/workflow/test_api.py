@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 
 import ablate
-from ablate.errors import AuditError, NotFoundError, RequestError, SpecError
+from ablate.errors import AuditError, NotFoundError, RequestError, SpecError, StorageError
 from ablate.spec import Cause, Status
+from ablate.store import engines
 from ablate.testing import toy
 from tests.study.conftest import ABLATION, CONFIG, SEARCH
 
@@ -286,3 +287,16 @@ def test_frames_are_copies(here: Path) -> None:
     copied["status"] = "changed"
     assert isinstance(data.runs, pd.DataFrame)
     assert set(data.runs["status"]) == {Status.COMPLETE}
+
+
+def test_a_database_that_can_only_be_read_is_laid_out_and_audited_and_never_written(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "only_readable", Path.exists)
+    before = {path: path.stat().st_mtime_ns for path in here.rglob("*")}
+    laid_out = ablate.matrix(an_ablation(seeds=[1, 2, 3]), workers=1, quiet=True)
+    assert laid_out.to_run == 0
+    assert ablate.audit(an_ablation(seeds=[1, 2, 3]), static=True, workers=1, quiet=True).study
+    with pytest.raises(StorageError, match="can only be read by this user"):
+        ablate.search(a_search(budget={"trials": 9}), workers=1, quiet=True)
+    assert before == {path: path.stat().st_mtime_ns for path in here.rglob("*")}

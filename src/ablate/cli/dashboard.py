@@ -14,6 +14,15 @@ def dashboard(
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
     port: Annotated[int, typer.Option("--port", min=1, max=65535, help="The port.")] = 8080,
+    token: Annotated[
+        bool | None,
+        typer.Option(
+            "--token/--no-token",
+            help="Ask for a token, which the printed address has; by default where others have "
+            "accounts on this machine.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Serve optuna-dashboard on the same storage, on this machine only."""
-    workflow.dashboard(port=port, storage=storage, results=results, say=output.say)
+    workflow.dashboard(port=port, storage=storage, results=results, token=token, say=output.say)

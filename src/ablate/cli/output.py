@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from ablate.spec.commands import write_command
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 _WIDE = 1000
@@ -54,7 +55,12 @@ def number(value: float | None) -> str:
 
 def say_what_next(study: str, storage: str) -> None:
     """Say on stderr how to see what a study has given."""
-    dashboard = "ablate dashboard"
+    report = hint("report", study, storage=storage)
+    say(f"report: {report}    dashboard: {hint('dashboard', storage=storage)}")
+
+
+def hint(command: str, *names: str, storage: str, **options: str | None) -> str:
+    """Write a command for copying, with its storage unless that is the default one."""
     if storage != DEFAULT_STORAGE:
-        dashboard += f" --storage {storage}"
-    say(f"report: ablate report {study}    dashboard: {dashboard}")
+        options["storage"] = storage
+    return write_command(command, *names, **options)

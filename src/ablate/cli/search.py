@@ -46,8 +46,9 @@ def search(
     verbose: options.Verbose = False,
 ) -> None:
     """Run a search, or continue it, until its budget is met."""
+    asked = _one(study, named)
     result = workflow.search(
-        _one(study, named),
+        asked,
         trials=trials,
         timeout=timeout,
         retry_failed=retry_failed,
@@ -79,10 +80,9 @@ def search(
         typer.echo(result.summary())
     output.say_what_next(result.study, result.storage)
     if result.failed:
-        output.say(
-            f"some trials failed; their reasons: ablate report {result.study}; "
-            f"to try them again: ablate search {result.study} --retry-failed"
-        )
+        reasons = output.hint("report", result.study, storage=result.storage)
+        again = output.hint("search", asked, storage=result.storage, retry_failed=None)
+        output.say(f"some trials failed; their reasons: {reasons}; to try them again: {again}")
         raise typer.Exit(1)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
+from ablate.spec.commands import write_command
 from ablate.store import FindingRow
 
 SEVERITIES = ("error", "warning", "note")
@@ -26,7 +27,7 @@ def summary(audit: Audit, study: str) -> Paragraph:
         return text(*head, f"{counted or 'nothing was found'}.")
     missing: tuple[Inline, ...] = (
         "the study was not audited before it ran; ",
-        Code(f"ablate audit {study}"),
+        Code(write_command("audit", study)),
         " does so now.",
     )
     return text(*head, *((f"{counted}; ",) if counted else ()), *missing)

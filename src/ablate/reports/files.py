@@ -1,7 +1,5 @@
 """Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from ablate.reports import (
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
+from ablate.reports.cells import line
 from ablate.spec.files import replacing
 from ablate.store import FindingRow, Store, mask
 
@@ -205,19 +204,16 @@ def _trials_csv(frames: SearchFrames) -> str:
 def _csv(
     columns: list[str], rows: Iterable[Iterable[Any]], keep_nan: set[str] | None = None
 ) -> str:
-    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`."""
+    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front.
+    """
     kept = [name in (keep_nan or set()) for name in columns]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
+    lines = [line(columns)]
     for row in rows:
-        writer.writerow(
-            [
-                "" if pd.isna(value) and not keep else value
-                for value, keep in zip(row, kept, strict=True)
-            ]
-        )
-    return buffer.getvalue()
+        cells = zip(row, kept, strict=True)
+        lines.append(line("" if pd.isna(value) and not keep else value for value, keep in cells))
+    return "".join(lines)
 
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:

@@ -1,6 +1,7 @@
 """Reports as Markdown (GitHub's dialect)."""
 
 import re
+from collections.abc import Iterable
 
 from ablate.reports.blocks import (
     Block,
@@ -14,8 +15,13 @@ from ablate.reports.blocks import (
     Strong,
     Table,
 )
+from ablate.store import mask
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
+_LINK = re.compile(r"(?<=http):(?=//)|(?<=https):(?=//)|(?<=ftp):(?=//)|(?<=www)\.", re.I)
+"""Where GitHub would find an address in running text."""
+_START = re.compile(r"^\s*(\d{0,9})(?=[#+=-]|[.)]\s)")
+"""What a heading, a list or a line under a heading begins with."""
 _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " "})
 
 
@@ -31,7 +37,8 @@ def inline(part: Inline) -> str:
     """Write a piece of text so that nothing in it is read as Markdown or HTML."""
     if isinstance(part, Code):
         return _code(part)
-    escaped = _SPECIAL.sub(r"\\\g<0>", part).translate(_ENTITIES)
+    # An address is masked while it still looks like one.
+    escaped = _LINK.sub(r"\\\g<0>", _SPECIAL.sub(r"\\\g<0>", mask(part))).translate(_ENTITIES)
     return f"**{escaped}**" if isinstance(part, Strong) and escaped.strip() else escaped
 
 
@@ -45,15 +52,20 @@ def _code(name: str) -> str:
 def _block(block: Block) -> str:
     match block:
         case Paragraph(parts):
-            return "".join(map(inline, parts))
+            return _running(parts)
         case Bullets(items):
-            return "\n".join("- " + "".join(map(inline, item)) for item in items)
+            return "\n".join(f"- {_running(item)}" for item in items)
         case Figure(file, _, caption):
             return f"![{inline(caption)}]({file})"
         case Pictures(items):
             return "\n\n".join(f"![{inline(item.caption)}]({item.file})" for item in items)
         case Table():
             return _table(block)
+
+
+def _running(parts: Iterable[Inline]) -> str:
+    """Write running text whose beginning starts no heading and no list."""
+    return _START.sub(r"\1\\", "".join(map(inline, parts)))
 
 
 def _table(block: Table) -> str:

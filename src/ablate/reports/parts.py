@@ -1,6 +1,5 @@
 """Sections that the reports of both kinds of study share."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from ablate.analysis import Frames, run_list
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
 from ablate.spec import Status
+from ablate.spec.commands import write_command
 
 HASH_LENGTH = 8
 NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
@@ -106,7 +106,7 @@ def environment_section(frames: Frames) -> Section:
     devices = sorted(frames.runs["device"].unique())
     blocks: list[Block] = [
         Paragraph(("Code version: ", *_codes(versions), ". Device: ", *_codes(devices), ".")),
-        text("Written by ", Code(f"ablate report {shlex.quote(frames.name)}"), "."),
+        text("Written by ", Code(write_command("report", frames.name)), "."),
     ]
     flat = {key[:HASH_LENGTH]: made.leaves() for key, made in frames.environments.items()}
     names = dict.fromkeys(name for values in flat.values() for name in values)

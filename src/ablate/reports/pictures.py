@@ -11,7 +11,7 @@ from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Picture, Pictures, Section, text
 from ablate.reports.figures import file_part
 from ablate.store import ArtifactRecord, Store
-from ablate.store.artifacts import open_artifacts
+from ablate.store.artifacts import read_artifact
 
 MAX_SHOWN = 12
 """Pictures that are shown of a trial."""
@@ -78,16 +78,14 @@ class _Album:
 
     def _read(self, artifact: str) -> bytes | None:
         """Read a picture; empty if there is no room for it, None if it is not there."""
-        from optuna.artifacts.exceptions import ArtifactNotFound  # noqa: PLC0415 - slow to import
-
         try:
-            with open_artifacts(self.folder).open_reader(artifact) as file:
+            with read_artifact(self.folder, artifact) as file:
                 size = os.fstat(file.fileno()).st_size
                 if size > self.room:
                     return b""
                 self.room -= size
                 return file.read()
-        except (ArtifactNotFound, OSError):
+        except OSError:
             return None
 
 
@@ -112,7 +110,7 @@ def _candidates(frames: Frames) -> list[_Candidates]:
 def _picture(record: ArtifactRecord, content: bytes) -> Picture:
     suffix = _suffix(record.name)
     stem = file_part(record.name.removesuffix(PurePosixPath(record.name).suffix))[:_NAME_LENGTH]
-    file = f"picture-{record.trial}-{stem}-{record.id[:8]}{suffix}"
+    file = f"picture-{record.trial}-{stem}-{file_part(record.id)[:8]}{suffix}"
     return Picture(file, TYPES[suffix], content, record.name)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import Connection
 
@@ -54,6 +54,28 @@ def open_artifacts(kept_in: Path) -> "FileSystemArtifactStore":
     from optuna.artifacts import FileSystemArtifactStore  # noqa: PLC0415 - slow to import
 
     return FileSystemArtifactStore(kept_in)
+
+
+def read_artifact(kept_in: Path, artifact: str) -> BinaryIO:
+    """Open a kept file by its id, which comes from the database and is not trusted.
+
+    Raises FileNotFoundError if there is no file of this name directly in the folder: a path, a
+    folder and a link count as none.
+    """
+    if artifact in {"", ".", ".."} or {"/", "\\", "\0", os.sep} & set(artifact):
+        raise FileNotFoundError(f"{artifact!r} is no name of a file")
+    path = kept_in / artifact
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise FileNotFoundError(f"{artifact!r} is no file")
+        return open(path, "rb", opener=_without_links)
+    except (OSError, UnicodeEncodeError) as error:
+        raise FileNotFoundError(f"{artifact!r} can't be read") from error
+
+
+def _without_links(path: str, flags: int) -> int:
+    # A file that became a link or a pipe after it was looked at is neither followed nor waited for.
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def keep(run: RunFiles, say: Callable[[str], None]) -> dict[str, str]:
@@ -114,7 +136,7 @@ def read_records(
         {"study_name": study, "numbers": list(trials), "prefix": _ATTRIBUTE},
     )
     # An attribute is JSON, and Optuna puts JSON into it.
-    return _records((number, json.loads(text)) for number, text in rows)
+    return _records((number, _parsed(text)) for number, text in rows)
 
 
 def records_of(trials: Iterable["FrozenTrial"]) -> list[ArtifactRecord]:
@@ -127,12 +149,23 @@ def records_of(trials: Iterable["FrozenTrial"]) -> list[ArtifactRecord]:
     )
 
 
-def _records(attributes: Iterable[tuple[int, str]]) -> list[ArtifactRecord]:
+def _records(attributes: Iterable[tuple[int, Any]]) -> list[ArtifactRecord]:
+    """Read what describes artifacts; one without a name is none, one without an id has no file."""
     found = []
     for number, text in attributes:
-        if (meta := json.loads(text)) is not None:  # that of a deleted artifact is null
-            found.append(ArtifactRecord(number, meta["filename"], meta["artifact_id"]))
+        meta = _parsed(text)  # that of a deleted artifact is null
+        if isinstance(meta, dict) and isinstance(name := meta.get("filename"), str):
+            key = meta.get("artifact_id")
+            found.append(ArtifactRecord(number, name, key if isinstance(key, str) else ""))
     return sorted(found, key=lambda record: (record.trial, record.name))
+
+
+def _parsed(text: Any) -> Any:
+    """Read JSON; None for what is none."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _keep_file(run: RunFiles, source: Path, name: str) -> tuple[str, str]:

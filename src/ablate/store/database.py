@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
 
-from ablate.errors import NotFoundError, StorageError, nearest
+from ablate.errors import NotFoundError, StorageError, Unavailable, nearest
 from ablate.spec import Definition, Direction
 from ablate.store import tables
 from ablate.store.artifacts import read_records, records_of
@@ -24,8 +24,10 @@ from ablate.store.engines import (
     BUSY_SECONDS,
     WRITE,
     Contents,
+    being_written,
     look_into,
     make_engine,
+    refuse_writing,
     unreadable,
     use_wal,
 )
@@ -93,6 +95,7 @@ class Store:
         self._trial_writer: TrialWriter | None = None
         self._locks: dict[str, StudyLock] = {}
         self._file: tuple[int, int] | None = None
+        self._at_rest = path is not None and not being_written(url)
 
     @classmethod
     def open(cls, url: str, *, create: bool, busy_seconds: float = BUSY_SECONDS) -> Self:
@@ -107,6 +110,8 @@ class Store:
         parsed = parse_url(url)
         contents = look_into(parsed)
         path = sqlite_path(parsed)
+        if create:
+            refuse_writing(parsed)
         if contents.version is None and not create:
             what = "does not exist" if path and not path.exists() else "holds nothing of ablate"
             raise StorageError(
@@ -435,6 +440,14 @@ class Store:
     def _reading(self) -> Iterator[Connection]:
         with self._translated(), self._engine.connect() as connection:
             yield connection
+        self._require_at_rest()
+
+    def _require_at_rest(self) -> None:
+        """Raise Unavailable if a file that is read as it lies began to be written meanwhile."""
+        if self._at_rest and being_written(self._url):
+            raise Unavailable(
+                f"the storage {self.url_shown} began to be written while it was read: try again"
+            )
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

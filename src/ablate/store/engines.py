@@ -1,5 +1,6 @@
 """Connections to the database, and a look into it that writes nothing."""
 
+import os
 import sqlite3
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,9 +61,13 @@ class Contents:
 def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
     """Return the engine options that every connection to `url` shares.
 
-    `busy_seconds` bounds the wait for a lock that another process holds.
+    `busy_seconds` bounds the wait for a lock that another process holds. An SQLite file that this
+    user can't write is opened for reading.
     """
-    if url.get_backend_name() == "sqlite":
+    path = sqlite_path(url)
+    if path is not None and only_readable(path):
+        return {"creator": partial(_connect_to_read, path, busy_seconds)}
+    if path is not None:
         return {"connect_args": {"timeout": busy_seconds}}
     options: dict[str, Any] = {"pool_pre_ping": True}
     if url.get_driver_name() in {"psycopg", "psycopg2"}:
@@ -84,6 +89,40 @@ def make_engine(url: URL, busy_seconds: float = BUSY_SECONDS) -> Engine:
     else:
         event.listen(engine, "connect", partial(_limit_waits, busy_seconds))
     return engine
+
+
+def only_readable(path: Path) -> bool:
+    """Say whether this user may not write to an SQLite file, or not into its folder.
+
+    SQLite needs the folder too: for the journal, without which it writes nothing. Raises
+    StorageError if not even the folder can be looked into.
+    """
+    try:
+        path.stat()
+    except PermissionError as error:
+        raise StorageError(
+            f"the database {path} can't be read: {error.strerror}; ask its owner for access, or "
+            "name another one with --storage"
+        ) from None
+    except OSError:
+        return False
+    return not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
+
+
+def refuse_writing(url: URL) -> None:
+    """Raise StorageError if the database is an SQLite file that this user may only read."""
+    path = sqlite_path(url)
+    if path is not None and only_readable(path):
+        raise StorageError(
+            f"the storage {show_url(url)} can only be read by this user, as it or its folder is "
+            "not writable; name another database with --storage"
+        )
+
+
+def being_written(url: URL) -> bool:
+    """Say whether an SQLite file that is read as it lies is changed by its owner meanwhile."""
+    path = sqlite_path(url)
+    return path is not None and path.exists() and only_readable(path) and _in_use(path)
 
 
 def tune_sqlite(engine: Engine) -> None:
@@ -113,10 +152,16 @@ def look_into(url: URL) -> Contents:
     path = sqlite_path(url)
     if path is None:
         return _read(_engine(url, poolclass=NullPool), url)
+    restricted = only_readable(path)
     if not path.exists():
         return Contents(None, optuna=False)
     if not path.is_file():
         raise StorageError(f"the storage {show_url(url)} is a folder, not a database file")
+    if not os.access(path, os.R_OK):
+        raise StorageError(
+            f"the storage {show_url(url)} can't be read: Permission denied; ask its owner for "
+            "access, or name another one with --storage"
+        )
     if not _in_use(path):
         try:
             found = _read(_engine_of_file(path, "immutable=1"), url)
@@ -126,6 +171,11 @@ def look_into(url: URL) -> Contents:
         else:
             if not _in_use(path):
                 return found
+    if restricted and _has_log(path) and not _neighbour(path, "-shm").exists():
+        raise StorageError(
+            f"the storage {show_url(url)} was left in the middle of writing, and only who may "
+            "write to it can put it right: let its owner run ablate status once"
+        )
     return _read(_engine_of_file(path, "mode=ro"), url)
 
 
@@ -236,12 +286,24 @@ def _read(engine: Engine, url: URL) -> Contents:
 
 
 def _engine_of_file(path: Path, how: str) -> Engine:
-    uri = f"{path.as_uri()}?{how}"
     return create_engine(
-        "sqlite://",
-        creator=lambda: sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS),
-        poolclass=NullPool,
+        "sqlite://", creator=partial(_connect, path, how, BUSY_SECONDS), poolclass=NullPool
     )
+
+
+def _connect(path: Path, how: str, busy_seconds: float) -> sqlite3.Connection:
+    uri = f"{path.as_uri()}?{how}"
+    return sqlite3.connect(uri, uri=True, timeout=busy_seconds, check_same_thread=False)
+
+
+def _connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
+    """Connect to a file that this user can't write.
+
+    One at rest is read as it lies. Otherwise SQLite would put a log and its index beside it, which
+    a folder for reading does not take, and which in any other folder the file's owner could not
+    write to.
+    """
+    return _connect(path, "mode=ro" if _in_use(path) else "immutable=1", busy_seconds)
 
 
 def _in_use(path: Path) -> bool:
@@ -251,7 +313,15 @@ def _in_use(path: Path) -> bool:
     not be read off the file itself: on POSIX, closing a file ends the locks of every connection
     of this process to it, and another process would then remove the log that is written to.
     """
-    return any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    return _has_log(path) or _neighbour(path, "-journal").exists()
+
+
+def _has_log(path: Path) -> bool:
+    return _neighbour(path, "-wal").exists()
+
+
+def _neighbour(path: Path, end: str) -> Path:
+    return path.with_name(path.name + end)
 
 
 def _synchronous_normal(connection: sqlite3.Connection, _record: object) -> None:

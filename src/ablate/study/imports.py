@@ -12,6 +12,7 @@ import yaml
 
 from ablate.errors import AblateError, RequestError
 from ablate.spec import WrittenStudy, paths, read_study, study_files
+from ablate.spec.commands import write_option
 from ablate.spec.entries import is_script, located, root_package
 
 TRUSTED = frozenset({"ablate", "torch", "lightning", "pytorch_lightning", "lightning_fabric"})
@@ -35,7 +36,7 @@ def check_imports(
             if _may_import(path, value) and root not in trusted:
                 raise RequestError(
                     f"the stored config of {study} imports {value} at {path}, which is not a "
-                    f"trusted package; if you trust it, add: --allow-import {root}"
+                    f"trusted package; if you trust it, add: {write_option('allow-import', root)}"
                 )
             if isinstance(value, str) and _holds_objects(value):
                 raise RequestError(
@@ -62,7 +63,7 @@ def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | 
         return located(cli, Path())
     raise RequestError(
         f"{study} was run with the project's own CLI, {cli}, and no study file here names it; "
-        f"if you trust it, add: --allow-import {root_package(cli)}"
+        f"if you trust it, add: {write_option('allow-import', root_package(cli))}"
     )
 
 

@@ -20,6 +20,7 @@ from ablate.spec import (
     WrittenStudy,
     designs,
 )
+from ablate.spec.commands import write_command
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
@@ -88,7 +89,8 @@ class Subject:
         """
         if not isinstance(written.spec, Ablation):
             raise SpecError(
-                f"{written.where} is a search; run it with: ablate search --study {written.name}"
+                f"{written.where} is a search; run it with: "
+                f"{write_command('search', study=written.name)}"
             )
         study_to_run(request.storage, written.name)
         return cls(written, cells)
@@ -150,7 +152,7 @@ def resolved_configs(
     study: AblationStudy, launcher: Launcher, request: Request
 ) -> dict[str, dict[str, Any]]:
     """Try every arm of an ablation and return its resolved configuration, by arm."""
-    request.require_folder()
+    request.require_writable()
     probes = check_ablation(study, launcher, request.say)
     full = study.definition.reference or study.arms[0].name
     settle_threads(probes[full].config, study.cli, launcher, request.say)

@@ -21,6 +21,7 @@ from ablate.spec import (
     canonical_json,
     derived_seed,
 )
+from ablate.spec.commands import write_command
 from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, rehearse, sampler_factory
 from ablate.study.coordinator import Coordinator, Standing
@@ -196,7 +197,7 @@ def search(
     """
     if not isinstance(written.spec, Search):
         raise SpecError(
-            f"{written.where} is an ablation; run it with: ablate replay {written.name}"
+            f"{written.where} is an ablation; run it with: {write_command('replay', written.name)}"
         )
     record = study_to_run(request.storage, written.name)
     folders = written.import_folders()
@@ -238,7 +239,7 @@ def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) 
 
     Its sampler and its pruner are built, and rehearse with a few made-up trials in memory.
     """
-    request.require_folder()
+    request.require_writable()
     sampler_factory(study.definition.sampler, study.definition.seed, where)
     pruner_factory(study.definition.pruner, None, where)
     probe = check_search(study, launcher, request.say)

@@ -25,7 +25,7 @@ from ablate.spec import (
 from ablate.spec.scripts import notice
 from ablate.store import Store, StudyRecord
 from ablate.store.database import holds_optuna_study
-from ablate.store.engines import look_into
+from ablate.store.engines import look_into, refuse_writing
 from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
 from ablate.study.failed_run import FailedRun
@@ -82,8 +82,12 @@ class Request:
             finally:
                 launcher.close()
 
-    def require_folder(self) -> None:
-        """Raise RequestError unless runs can write below the folder of results; write nothing."""
+    def require_writable(self) -> None:
+        """Raise RequestError unless runs can be written, to the database and below the folder.
+
+        Nothing is written.
+        """
+        refuse_writing(parse_url(self.storage))
         folder = self.results.absolute()
         there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         if not there.is_dir():

@@ -11,6 +11,7 @@ from ablate.audits.recorded import RecordedRuns, Result
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study
+from ablate.spec.commands import write_command
 from ablate.store import FindingRow, Store
 from ablate.study import Request
 from ablate.study.recorded import recorded_trial
@@ -34,7 +35,7 @@ def audit_before_run(
     for finding in found:
         if finding.severity != "note":
             request.say(headline(finding))
-    request.say(f"audit: {by_severity(found)}; all of it: ablate audit {study.name}")
+    request.say(f"audit: {by_severity(found)}; all of it: {write_command('audit', study.name)}")
     if errors := blocking(found):
         raise AuditError(_refusal(study.name, errors))
     return tuple(as_rows(found))

@@ -2,13 +2,19 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
+from bottle import HTTPError
 from optuna_dashboard import wsgi
 
 from ablate.store import Store
-from ablate.store.artifacts import FOLDER, open_artifacts
+from ablate.store.artifacts import FOLDER, read_artifact
+from ablate.store.shared_reading import SharedReading
+from ablate.workflow.answers import SharedAnswers
 from ablate.workflow.defaults import storage_url
+from ablate.workflow.people import other_people
 from ablate.workflow.serving import serve
+from ablate.workflow.tokens import new_token, with_token
 
 
 def dashboard(
@@ -16,14 +22,49 @@ def dashboard(
     port: int = 8080,
     storage: str | None = None,
     results: str | Path = "results",
+    token: bool | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve optuna-dashboard on this machine only, for reading, until interrupted.
 
-    Raises RequestError if the port is taken, and StorageError if there is no such storage.
+    With `token`, by default where other people use the machine, it opens only to who has the
+    address that is said once. Raises RequestError if the port is taken, and StorageError if there
+    is no such storage.
     """
+    others = token is None and other_people()
     with Store.open(storage_url(storage), create=False) as store:
-        artifacts = open_artifacts(Path(results) / FOLDER)
-        application = wsgi(store.optuna, artifact_store=artifacts)
-        say(f"optuna-dashboard on {store.url_shown}: http://127.0.0.1:{port}/ (Ctrl-C ends)")
-        serve(application, port)
+        application = SharedAnswers(
+            wsgi(SharedReading(store.optuna), artifact_store=_Artifacts(Path(results) / FOLDER))
+        )
+        where = f"http://127.0.0.1:{port}/"
+        if not (token or others):
+            serve(
+                application,
+                port,
+                lambda: say(f"optuna-dashboard on {store.url_shown}: {where} (Ctrl-C ends)"),
+            )
+            return
+        secret = new_token()
+        why = "; others use this machine, hence the token: --no-token leaves it out"
+        serve(
+            with_token(application, secret, port),
+            port,
+            lambda: say(
+                f"optuna-dashboard on {store.url_shown}: {where}?token={secret} "
+                f"(Ctrl-C ends{why if others else ''})"
+            ),
+        )
+
+
+class _Artifacts:
+    """The files of runs, for reading; one that is not there is no fault of the server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def open_reader(self, artifact_id: str) -> BinaryIO:
+        """Open a file."""
+        try:
+            return read_artifact(self._folder, artifact_id)
+        except FileNotFoundError:
+            raise HTTPError(404, "this file is not on this machine") from None

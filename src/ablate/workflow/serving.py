@@ -1,15 +1,34 @@
 """Serve a WSGI application on the loopback interface, for reading only."""
 
+import logging
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from waitress.server import create_server
 
 from ablate.errors import RequestError
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 HOST = "127.0.0.1"
+THREADS = 4
+CONNECTIONS = 100
+"""Connections that are open at once; further ones wait in the kernel until one is closed."""
+WAITING = 1024
+"""Connections that wait in the kernel."""
+IDLE_SECONDS = 30
+"""After so long a connection is closed that asks nothing, or does not take its answer."""
 _READING = {"GET", "HEAD"}
+_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "SAMEORIGIN"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+_POLICY = "Content-Security-Policy"
+_NOTHING = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+_SANDBOX = "sandbox allow-scripts"
+"""A file that a run left may be a page with scripts: it is shown, but is of another origin."""
+_SPEAKS_FOR_OTHERS = "access-control-allow-origin"
 
 
 def guarded(application: Application, port: int) -> Application:
@@ -22,36 +41,70 @@ def guarded(application: Application, port: int) -> Application:
 
     def guard(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("HTTP_HOST") not in hosts:
-            return _refuse(start, "403 Forbidden", "unknown Host")
+            return refuse(start, "403 Forbidden", "unknown Host")
         if environ["REQUEST_METHOD"] not in _READING:
-            return _refuse(start, "405 Method Not Allowed", "this dashboard is for reading")
+            return refuse(start, "405 Method Not Allowed", "this dashboard is for reading")
         return application(environ, start)
 
     return guard
 
 
-def serve(application: Application, port: int) -> None:
-    """Serve until interrupted; raise RequestError if the port is taken."""
+def with_headers(application: Application) -> Application:
+    """Tell browsers to guess no types, to send no address on, and to let no other site look in."""
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+
+        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            given = {name.lower() for name, _ in headers}
+            kept = [item for item in headers if item[0].lower() != _SPEAKS_FOR_OTHERS]
+            kept += [item for item in _HEADERS if item[0].lower() not in given]
+            if path.startswith("/artifacts/"):
+                kept.append((_POLICY, _SANDBOX))
+            elif _POLICY.lower() not in given and not path.startswith("/static/"):
+                kept.append((_POLICY, _NOTHING))
+            return start(status, kept, *more)
+
+        return application(environ, begin)
+
+    return answer
+
+
+def serve(application: Application, port: int, ready: Callable[[], None]) -> None:
+    """Serve until interrupted, a few requests at a time, and call `ready` when it begins.
+
+    Raises RequestError if the port is taken.
+    """
+    # It would tell of every request that has to wait.
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     try:
-        server = make_server(HOST, port, guarded(application, port), _Server, _Handler)
+        server = create_server(
+            with_headers(guarded(application, port)),
+            host=HOST,
+            port=port,
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            backlog=WAITING,
+            channel_timeout=IDLE_SECONDS,
+            max_request_header_size=32 * 1024,
+            max_request_body_size=1024,
+            asyncore_use_poll=True,
+            ident=None,
+        )
     except OSError as error:
         raise RequestError(f"port {port} can't be used: {error.strerror}; try --port") from None
-    with server:
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            return
+    try:
+        ready()
+        server.run()
+    finally:
+        server.close()
 
 
-def _refuse(start: Callable[..., Any], status: str, why: str) -> Iterable[bytes]:
-    start(status, [("Content-Type", "text/plain; charset=utf-8")])
-    return [why.encode()]
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Handler(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Keep requests off the terminal."""
+def refuse(start: Callable[..., Any], status: str, why: str) -> Iterable[bytes]:
+    """Answer with a status and a line of text."""
+    body = why.encode()
+    start(
+        status,
+        [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))],
+    )
+    return [body]

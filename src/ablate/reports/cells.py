@@ -1,0 +1,41 @@
+"""Lines of CSV in which a spreadsheet finds no formula."""
+
+import csv
+import io
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+_LIKE_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠'")  # noqa: RUF001 - full width, as spreadsheets read them
+
+
+def line(values: Iterable[Any]) -> str:
+    """Write a line of CSV; a cell that holds either sign of a line's end is quoted."""
+    buffer = io.StringIO(newline="")
+    csv.writer(buffer).writerow(map(_cell, values))
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def without_formulas(table: str) -> str:
+    """Write the lines of a CSV text again, so that a spreadsheet finds no formula in them."""
+    return "".join(map(line, csv.reader(io.StringIO(table, newline=""))))
+
+
+def _cell(value: Any) -> Any:
+    """Return a value as its cell: a number, or a text that no spreadsheet takes for a formula.
+
+    A text that begins like a formula, or with an apostrophe, gets one more apostrophe in front, so
+    that taking away one gives every text back.
+    """
+    if isinstance(value, Real):
+        return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_LIKE_A_FORMULA) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isprintable()
