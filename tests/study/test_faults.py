@@ -2,13 +2,15 @@
 
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ablate.errors import RequestError, RunError, SpecError
-from ablate.run import Event, InProcessLauncher, LocalLauncher, Reported
+from ablate.run import Event, InProcessLauncher, LocalLauncher, Reported, Run
 from ablate.spec import Status
+from ablate.store import database as clocked
 
 from .conftest import ABLATION, CONFIG, SEARCH, Project, replay, search
 
@@ -21,6 +23,8 @@ GRID = {
         }
     },
 }
+
+LEARNING_RATE = {k: v for k, v in SEARCH["space"].items() if "lr" in k}
 
 TERMINATES = """
 import os
@@ -36,6 +40,30 @@ class Terminates(toy.Toy):
         if self.current_epoch == 1 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def fork(native=os.fork):
+    if Path("full").exists():
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    return native()
+
+
+os.fork = fork
+
+
+class Forks(toy.Toy):
+    pass
+
+
+class Moves(toy.Toy):
+    def __init__(self, width=4):
+        super().__init__(width=width)
+        os.chdir("elsewhere")
+
+
+class SaysNothingLegible(toy.Toy):
+    def on_train_epoch_end(self):
+        raise ValueError("\\0\\x1b[2J\\ud800")
 
 
 class AlwaysTerminates(toy.Toy):
@@ -82,7 +110,7 @@ def of(class_path: str, epochs: int = 3) -> dict:
 class TestATerminatedWorker:
     def test_its_run_goes_on_on_another_one(self, modules: Project) -> None:
         modules.config(of("ends.Terminates"))
-        modules.study("s", SEARCH, space={k: v for k, v in SEARCH["space"].items() if "lr" in k})
+        modules.study("s", SEARCH, space=LEARNING_RATE)
         summary = search("s", modules.request(launcher=LocalLauncher))
         assert (modules.folder / "terminated").exists()
         assert summary.counts == {Status.COMPLETE: 5}
@@ -139,6 +167,86 @@ class TestAnUnusableFolderOfResults:
         assert Status.FAILED not in states
         results.unlink()
         assert search("s", project.request(results=results)).counts == {Status.COMPLETE: 5}
+
+
+class TestAModuleThatGoesToAnotherFolder:
+    @pytest.mark.parametrize("launcher", [LocalLauncher, lambda _: InProcessLauncher()])
+    def test_takes_none_of_its_files_along(self, modules: Project, launcher) -> None:
+        (modules.folder / "elsewhere").mkdir()
+        callbacks = [
+            {
+                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+                "init_args": {"dirpath": "kept"},
+            }
+        ]
+        logger = {
+            "class_path": "lightning.pytorch.loggers.CSVLogger",
+            "init_args": {"save_dir": "logs"},
+        }
+        own = {"enable_checkpointing": True, "callbacks": callbacks, "logger": logger}
+        moves = of("ends.Moves")
+        modules.config({**moves, "trainer": {**moves["trainer"], **own}})
+        modules.study("s", SEARCH, space=LEARNING_RATE, budget={"trials": 1})
+        summary = search("s", modules.request(launcher=launcher))
+        assert summary.counts == {Status.COMPLETE: 1}
+        assert list((modules.folder / "elsewhere").iterdir()) == []
+        (folder,) = (modules.folder / "results" / "s").iterdir()
+        assert list(folder.glob("kept/*.ckpt"))
+        assert list(folder.glob("logs/**/metrics.csv"))
+        with modules.store() as store:
+            assert store.runs("s")[0].directory == str(Path("results", "s", folder.name))
+
+
+class TestASystemThatStartsNoMoreProcesses:
+    def test_ends_a_search_that_continues_when_it_does(self, modules: Project) -> None:
+        full = modules.folder / "full"
+
+        class Fills(LocalLauncher):
+            def submit(self, jobs):
+                if isinstance(jobs[0], Run) and jobs[0].identity["trial"] == "2":
+                    full.touch()
+                super().submit(jobs)
+
+        modules.config(of("ends.Forks"))
+        modules.study("s", SEARCH, space=LEARNING_RATE)
+        with pytest.raises(RunError, match=r"starts no process .* run the same command again"):
+            search("s", modules.request(launcher=Fills))
+        with modules.store() as store:
+            assert Status.FAILED not in {trial.state for trial in store.trials("s")}
+        full.unlink()
+        summary = search("s", modules.request(launcher=LocalLauncher))
+        assert summary.counts == {Status.COMPLETE: 5}
+
+
+class TestATextThatIsNone:
+    def test_is_recorded_as_escapes(self, modules: Project) -> None:
+        modules.config(of("ends.SaysNothingLegible"))
+        modules.study("s", SEARCH, space=LEARNING_RATE, budget={"trials": 1})
+        search("s", modules.request())
+        with modules.store() as store:
+            reason = store.trials("s")[0].user_attrs["reason"]
+        assert reason == r"ValueError: \x00\x1b[2J\ud800 (twice)"
+
+
+class TestAClockThatJumps:
+    @pytest.mark.parametrize("hours", [9, -9])
+    def test_uses_up_no_budget(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, hours: int
+    ) -> None:
+        jumps = iter(range(1, 10_000))
+
+        class Jumps(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime.now(UTC) + next(jumps) * timedelta(hours=hours)
+
+        monkeypatch.setattr(clocked, "datetime", Jumps)
+        for trials in (2, 4):
+            project.study("s", SEARCH, budget={"trials": trials, "timeout": 600})
+            counts = search("s", project.request()).counts
+            assert counts == {Status.COMPLETE: trials}
+        with project.store() as store:
+            assert 0 < store.active_seconds("s") < 600
 
 
 class TestASampler:

@@ -49,10 +49,10 @@ class Unpacker:
         return [message for line in lines for message in self._read(line)]
 
     def _read(self, line: bytes) -> Iterator[bytes]:
-        before, _, packet = line.rpartition(_START)
+        before, start, packet = line.rpartition(_START)
         checksum, content = packet[:_SUM], packet[_SUM:]
         place, part = content[:1], content[1:]
-        if checksum != _checksum(content):
+        if not start or checksum != _checksum(content):
             self.foreign += len(line) + len(_END)
             return
         self.foreign += len(before)

@@ -352,7 +352,7 @@ class Coordinator:
             self._next_job(),
             config,
             metric=self._objective.metric,
-            directory=str(folder),
+            directory=str(folder.absolute()),  # user code may go to another folder
             identity={
                 "study": context.study.name,
                 "trial": str(plan.number),
