@@ -216,15 +216,15 @@ class TestASystemThatStartsNoMoreProcesses:
         refused = Outcome(Status.INTERRUPTED, Cause.NO_PROCESS, reason)
 
         class Refuses(InProcessLauncher):
-            """Starts no process for the third trial, be it for a run or before."""
+            """Starts no process after the first run, be it for a run or before."""
 
             def __init__(self, kind):
                 super().__init__()
-                self.kind, self.refused, self.seen = kind, [], 0
+                self.kind, self.refused, self.runs = kind, [], 0
 
             def submit(self, jobs):
-                self.seen += isinstance(jobs[0], self.kind)
-                if isinstance(jobs[0], self.kind) and self.seen > 3:
+                self.runs += isinstance(jobs[0], Run)
+                if isinstance(jobs[0], self.kind) and self.runs > (self.kind is Run):
                     self.refused += jobs
                 else:
                     super().submit(jobs)
@@ -294,7 +294,7 @@ class TestAClockThatJumps:
             counts = search("s", project.request()).counts
             assert counts == {Status.COMPLETE: trials}
         with project.store() as store:
-            assert 0 < store.active_seconds("s") < 600
+            assert 0 <= store.active_seconds("s") < 600
 
 
 class TestASampler:
