@@ -13,12 +13,17 @@ AblateError                 something ablate can explain
 Every message says what is wrong, where (file and key) and what to do.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Self
 
 _LINES = 6
 _CHARACTERS = 2_000
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What controls a terminal, turns the direction of writing, or can't be encoded."""
 
 
 class AblateError(Exception):
@@ -87,16 +92,24 @@ def worded(error: BaseException) -> str:
 
 
 def shortened(text: str) -> str:
-    """Keep the first lines of a text and its last one, and the beginning of each line.
+    """Keep the first lines of a text and its last one, and the beginning of each line, printable.
 
     What a shortened text is shortened to is itself.
     """
     lines = text.strip().splitlines()
     if len(lines) > _LINES:
         lines = [*lines[:_LINES], "...", lines[-1]]
-    return "\n".join(
-        line if len(line) <= _CHARACTERS else f"{line[: _CHARACTERS - 3]}..." for line in lines
-    )
+    return "\n".join(cut(printable(line[: _CHARACTERS + 1]), _CHARACTERS) for line in lines)
+
+
+def cut(line: str, length: int) -> str:
+    """Cut a line to a length, and say so by three dots."""
+    return line if len(line) <= length else f"{line[: length - 3]}..."
+
+
+def printable(text: str) -> str:
+    """Write as escape sequences what a terminal, a file or a database would not take as text."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _said(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Modules that do to their process, and log, what real ones do."""
 
 import atexit
+import contextlib
 import errno
 import os
 import random
@@ -349,3 +350,87 @@ class Raises(Toy):
                 raise MemoryError
             case "accelerator memory":
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+
+
+class LeavesADaemon(Toy):
+    """Leaves a process of a session of its own that has every pipe of the run open; may hang."""
+
+    def __init__(self, pid_file: str, hangs: bool = False, env: bool = True) -> None:
+        super().__init__(width=4)
+        self.pid_file, self.hangs, self.env = Path(pid_file), hangs, env
+
+    def on_train_epoch_start(self) -> None:
+        if self.current_epoch == 0 and not self.pid_file.exists():
+            self._leave_a_daemon()
+            while self.hangs:
+                time.sleep(1)
+
+    def _leave_a_daemon(self) -> None:
+        kept = [os.dup(number) for number in open_descriptors()]
+        if (child := os.fork()) == 0:
+            os.setsid()
+            for number in kept:
+                os.set_inheritable(number, True)
+            sleeper = subprocess.Popen(
+                ["sleep", "600"],
+                close_fds=False,
+                start_new_session=True,
+                env=None if self.env else {},
+            )
+            part = self.pid_file.with_suffix(".part")
+            part.write_text(str(sleeper.pid))
+            part.rename(self.pid_file)
+            os._exit(0)
+        os.waitpid(child, 0)
+        for number in kept:
+            os.close(number)
+
+
+def open_descriptors() -> list[int]:
+    """List the open files of this process from 3 on."""
+    return [n for n in range(3, 256) if Path(f"/proc/self/fd/{n}").exists()]
+
+
+class WritesEverywhere(Toy):
+    """Writes noise to every descriptor of its process, look-alikes of other jobs' events too."""
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        shouts = (
+            b"\xff\x00 no newline",
+            b'{"message": "Finished", "job": 1}\n',
+            b'{"message": "Progress", "job": 99, "step": 1, "epoch": 0}\n',
+            b"x" * 10_000,
+        )
+        for number in range(3, 21):
+            for shout in shouts:
+                with contextlib.suppress(OSError):
+                    os.write(number, shout)
+        return super().training_step(batch, index)
+
+
+class ForksAndReports(Toy):
+    """Forks a process that goes on as if it were the run."""
+
+    def on_train_epoch_end(self) -> None:
+        if os.fork() == 0:
+            self.trainer.fit_loop.max_epochs = 1
+            return
+        os.wait()
+
+
+class SaysWhere(Toy):
+    """Logs whether its process is in a folder."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(width=4)
+        self.folder = folder
+
+    def on_train_epoch_end(self) -> None:
+        self.log("there", float(str(Path.cwd()) == self.folder))
+
+
+class ClosesEverything(Toy):
+    """Closes what it did not open, as daemons do."""
+
+    def on_train_epoch_start(self) -> None:
+        os.closerange(3, 256)

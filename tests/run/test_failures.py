@@ -11,7 +11,7 @@ from ablate.errors import SpecError, shortened, worded
 from ablate.run.resolving import refusal
 from ablate.spec import Cause, Outcome, Status
 from ablate.testing.jobs import Record, execute, model, probe, resolve, run
-from ablate.testing.toy import Toy
+from ablate.testing.toy import Points, Toy
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -97,6 +97,92 @@ def test_a_huge_text_is_not_kept(tmp_path, monkeypatch):
     assert end.outcome.reason.endswith("\nlast")
     assert len(end.outcome.reason) < 20_000
     assert len(end.raised.traceback) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("\x1b[2J\x1b]0;title\x07", r"\x1b[2J\x1b]0;title\x07"),
+        ("a\x00b", r"a\x00b"),
+        ("lone \udcff and \ud800", r"lone \udcff and \ud800"),
+        ("\u202eevil", r"\u202eevil"),
+        ("tab\tand umlaut \u00fc \U0001f600", "tab\tand umlaut \u00fc \U0001f600"),
+    ],
+)
+def test_what_is_no_text_is_told_as_escapes(tmp_path, monkeypatch, text, said):
+    end = failed(tmp_path, monkeypatch, lambda: ValueError(text))
+    assert end.outcome.reason == f"ValueError: {said}"
+    assert end.raised.traceback.endswith(f"ValueError: {said}\n")
+
+
+def test_a_million_lines_are_not_kept(tmp_path, monkeypatch):
+    text = "\n".join(map(str, range(1_000_000)))
+    end = failed(tmp_path, monkeypatch, lambda: ValueError(text))
+    assert end.outcome.reason == "ValueError: 0\n1\n2\n3\n4\n5\n...\n999999"
+    assert len(end.raised.traceback) < 100_000
+
+
+@given(st.text(st.characters(exclude_categories=()), max_size=40), st.integers(1, 200))
+def test_what_is_told_is_short_and_can_be_written_everywhere(text, times):
+    told = worded(ValueError(text * times))
+    assert len(told.encode()) < 80_000
+    assert "\x00" not in told
+    assert "\x1b" not in told
+
+
+class LogsLongNames(Toy):
+    name = "x" * 10**6
+
+    def validation_step(self, batch, index):
+        super().validation_step(batch, index)
+        self.log(self.name, 1.0)
+
+
+@pytest.mark.parametrize("job", [probe, run], ids=["probe", "run"])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("x" * 10**6, "name has 1000000 characters ('xxx"),
+        ("a\x00b", r"whose name (a\x00b) holds characters that are no text"),
+    ],
+)
+def test_a_metric_has_a_name_that_can_be_stored(tmp_path, monkeypatch, job, name, words):
+    monkeypatch.setattr(LogsLongNames, "name", name)
+    record = Record()
+    changes = model(LogsLongNames, width=4)
+    execute(probe(1, changes) if job is probe else run(1, tmp_path, changes), record)
+    assert record.cause() == Cause.WRONG_CONFIG
+    assert words in record.outcome().reason
+    assert len(record.outcome().reason) < 300
+    assert not record.reports()
+
+
+def fingerprints(tmp_path, monkeypatch, offered):
+    monkeypatch.setattr(Points, "fingerprint", lambda self: offered, raising=False)
+    record = Record()
+    tmp_path.mkdir(exist_ok=True)
+    execute(run(1, tmp_path), record)
+    found = record.finished().fingerprints
+    return {name: text for name, text in found.items() if "batch" not in name}
+
+
+@pytest.mark.parametrize("text", ["x" * 10**7, "a\x00b", "\ud800"])
+def test_a_fingerprint_that_can_not_be_stored_is_hashed(tmp_path, monkeypatch, text):
+    found = fingerprints(tmp_path / "1", monkeypatch, {"short": "text", "data": text, text: "x"})
+    assert found.pop("short") == "text"
+    assert found["data"].startswith("sha256:")
+    assert found == {"data": found["data"], found["data"]: "x"}
+    other = fingerprints(tmp_path / "2", monkeypatch, {"data": text + "."})
+    assert other["data"] != found["data"]
+
+
+def test_a_great_many_fingerprints_are_one(tmp_path, monkeypatch):
+    many = {str(n): "x" for n in range(10_000)}
+    found = fingerprints(tmp_path / "1", monkeypatch, many)
+    assert [*found] == ["all"]
+    again = dict(reversed(many.items()))
+    assert fingerprints(tmp_path / "2", monkeypatch, again) == found
+    assert fingerprints(tmp_path / "3", monkeypatch, {**many, "0": "y"}) != found
 
 
 @given(st.text() | st.lists(st.text(max_size=5)).map("\n".join))

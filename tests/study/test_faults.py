@@ -2,13 +2,24 @@
 
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ablate.errors import RequestError, RunError, SpecError
-from ablate.run import Event, InProcessLauncher, LocalLauncher, Reported
-from ablate.spec import Status
+from ablate.run import (
+    Event,
+    Finished,
+    InProcessLauncher,
+    LocalLauncher,
+    Reported,
+    Resolve,
+    Run,
+)
+from ablate.spec import Cause, Outcome, Status
+from ablate.store import database as clocked
 
 from .conftest import ABLATION, CONFIG, SEARCH, Project, replay, search
 
@@ -22,9 +33,13 @@ GRID = {
     },
 }
 
+LEARNING_RATE = {k: v for k, v in SEARCH["space"].items() if "lr" in k}
+
 TERMINATES = """
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import toy
@@ -36,6 +51,32 @@ class Terminates(toy.Toy):
         if self.current_epoch == 1 and not mark.exists():
             mark.touch()
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+class HangsBesideADaemon(toy.Toy):
+    def on_train_epoch_start(self):
+        if self.current_epoch == 1 and not Path("sleeper").exists():
+            held = [os.dup(n) for n in range(3, 99) if os.path.exists(f"/proc/self/fd/{n}")]
+            if os.fork() == 0:
+                os.setsid()
+                for number in held:
+                    os.set_inheritable(number, True)
+                sleeper = subprocess.Popen(["sleep", "600"], close_fds=False)
+                Path("sleeper").write_text(str(sleeper.pid))
+                os._exit(0)
+            time.sleep(600)
+
+
+class Moves(toy.Toy):
+    def __init__(self, width=4):
+        super().__init__(width=width)
+        os.chdir("elsewhere")
+
+
+class SaysNothingLegible(toy.Toy):
+    def on_train_epoch_end(self):
+        if self.current_epoch:
+            raise ValueError("\\0\\x1b[2J\\ud800")
 
 
 class AlwaysTerminates(toy.Toy):
@@ -82,7 +123,7 @@ def of(class_path: str, epochs: int = 3) -> dict:
 class TestATerminatedWorker:
     def test_its_run_goes_on_on_another_one(self, modules: Project) -> None:
         modules.config(of("ends.Terminates"))
-        modules.study("s", SEARCH, space={k: v for k, v in SEARCH["space"].items() if "lr" in k})
+        modules.study("s", SEARCH, space=LEARNING_RATE)
         summary = search("s", modules.request(launcher=LocalLauncher))
         assert (modules.folder / "terminated").exists()
         assert summary.counts == {Status.COMPLETE: 5}
@@ -139,6 +180,121 @@ class TestAnUnusableFolderOfResults:
         assert Status.FAILED not in states
         results.unlink()
         assert search("s", project.request(results=results)).counts == {Status.COMPLETE: 5}
+
+
+class TestAModuleThatGoesToAnotherFolder:
+    @pytest.mark.parametrize("launcher", [LocalLauncher, lambda _: InProcessLauncher()])
+    def test_takes_none_of_its_files_along(self, modules: Project, launcher) -> None:
+        (modules.folder / "elsewhere").mkdir()
+        callbacks = [
+            {
+                "class_path": "lightning.pytorch.callbacks.ModelCheckpoint",
+                "init_args": {"dirpath": "kept"},
+            }
+        ]
+        logger = {
+            "class_path": "lightning.pytorch.loggers.CSVLogger",
+            "init_args": {"save_dir": "logs"},
+        }
+        own = {"enable_checkpointing": True, "callbacks": callbacks, "logger": logger}
+        moves = of("ends.Moves")
+        modules.config({**moves, "trainer": {**moves["trainer"], **own}})
+        modules.study("s", SEARCH, space=LEARNING_RATE, budget={"trials": 1})
+        summary = search("s", modules.request(launcher=launcher))
+        assert summary.counts == {Status.COMPLETE: 1}
+        assert list((modules.folder / "elsewhere").iterdir()) == []
+        (folder,) = (modules.folder / "results" / "s").iterdir()
+        assert list(folder.glob("kept/*.ckpt"))
+        assert list(folder.glob("logs/**/metrics.csv"))
+        with modules.store() as store:
+            assert store.runs("s")[0].directory == str(Path("results", "s", folder.name))
+
+
+class TestASystemThatStartsNoMoreProcesses:
+    def test_ends_a_search_that_continues_when_it_does(self, project: Project) -> None:
+        reason = "the system starts no process for a run: Resource temporarily unavailable"
+        refused = Outcome(Status.INTERRUPTED, Cause.NO_PROCESS, reason)
+
+        class Refuses(InProcessLauncher):
+            """Starts no process after the first run, be it for a run or before."""
+
+            def __init__(self, kind):
+                super().__init__()
+                self.kind, self.refused, self.runs = kind, [], 0
+
+            def submit(self, jobs):
+                self.runs += isinstance(jobs[0], Run)
+                if isinstance(jobs[0], self.kind) and self.runs > (self.kind is Run):
+                    self.refused += jobs
+                else:
+                    super().submit(jobs)
+
+            def poll(self, handle, timeout):
+                while self.refused:
+                    handle(Finished(self.refused.pop().id, refused))
+                super().poll(handle, timeout)
+
+        project.study("s", SEARCH)
+        for kind in (Run, Resolve):
+            with pytest.raises(RunError, match=r"starts no process .* run the same command again"):
+                search("s", project.request(launcher=lambda _, kind=kind: Refuses(kind)))
+            with project.store() as store:
+                assert Status.FAILED not in {trial.state for trial in store.trials("s")}
+        assert search("s", project.request()).counts == {Status.COMPLETE: 5}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
+class TestARunThatHangsBesideADaemon:
+    def test_ends_when_it_stalls_with_all_that_came_from_it(self, modules: Project) -> None:
+        modules.config(of("ends.HangsBesideADaemon"))
+        modules.study(
+            "s",
+            SEARCH,
+            space=LEARNING_RATE,
+            budget={"trials": 1},
+            # A worker on a busy machine may take as long to start.
+            limits={"stall": 8, "attempts": 9},
+        )
+        summary = search("s", modules.request(launcher=LocalLauncher))
+        assert summary.counts == {Status.COMPLETE: 1}
+        with modules.store() as store:
+            first, *_, last = store.runs("s")
+        assert (first.cause, first.reason) == (Cause.STALLED, "no progress for 8 s")
+        assert last.status == Status.COMPLETE
+        sleeper = int((modules.folder / "sleeper").read_text())
+        assert not psutil.pid_exists(sleeper)
+
+
+class TestATextThatIsNone:
+    def test_is_recorded_as_escapes(self, modules: Project) -> None:
+        modules.config(of("ends.SaysNothingLegible"))
+        modules.study("s", SEARCH, space=LEARNING_RATE, budget={"trials": 1})
+        search("s", modules.request())
+        with modules.store() as store:
+            reason = store.trials("s")[0].user_attrs["reason"]
+        assert reason == r"ValueError: \x00\x1b[2J\ud800 (twice)"
+
+
+class TestAClockThatJumps:
+    @pytest.mark.parametrize("hours", [9, -9])
+    def test_uses_up_no_budget(
+        self, project: Project, monkeypatch: pytest.MonkeyPatch, hours: int
+    ) -> None:
+        jumps = iter(range(1, 10_000))
+
+        class Jumps(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return datetime.now(UTC) + next(jumps) * timedelta(hours=hours)
+
+        monkeypatch.setattr(clocked, "datetime", Jumps)
+        for trials in (2, 4):
+            project.study("s", SEARCH, budget={"trials": trials, "timeout": 600})
+            counts = search("s", project.request()).counts
+            assert counts == {Status.COMPLETE: trials}
+        with project.store() as store:
+            assert 0 <= store.active_seconds("s") < 600
 
 
 class TestASampler:

@@ -123,7 +123,8 @@ def runs_frame(
     frame = frame.astype(
         {"created_at": "datetime64[us, UTC]", "finished_at": "datetime64[us, UTC]"}
     )
-    frame["seconds"] = (frame["finished_at"] - frame["created_at"]).dt.total_seconds()
+    took = (frame["finished_at"] - frame["created_at"]).dt.total_seconds()
+    frame["seconds"] = took.clip(lower=0.0)  # the clock may have been set back
     frame = frame.sort_values(["trial", "seed", "attempt"], ignore_index=True)
     frame["standing"] = _standings(frame, definition, definitions)
     return frame

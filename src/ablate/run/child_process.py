@@ -1,18 +1,22 @@
 """The process of one job, as its worker holds it."""
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from typing import Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NoReturn, Self
 
+from ablate.errors import RunError
 from ablate.run.child import do_job
 from ablate.run.environment import WorkerFacts, interpreter
-from ablate.run.messages import Command, Group, Job, Resolve
+from ablate.run.messages import Command, Finished, Group, Job, Resolve
+from ablate.run.packets import Unpacker
 from ablate.run.pipe import Pipe, write
-from ablate.run.wire import encode
+from ablate.run.process_tree import end_below
+from ablate.run.wire import decode_event, encode
 
 
 class ChildProcess:
@@ -25,10 +29,11 @@ class ChildProcess:
     def __init__(
         self, job: Job, pid: int, commands: int, end: int, poll: Callable[[], int | None]
     ) -> None:
-        self.job, self.end = job, end
+        self.job, self.pid, self.end = job, pid, end
         self._commands, self._poll = commands, poll
         self.ending = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
-        self.finished = b""
+        self.finished: bytes | None = None
+        self._said = Unpacker()
         self.send(Group((job,)))
 
     def send(self, command: Command) -> None:
@@ -39,20 +44,28 @@ class ChildProcess:
     def receive(self) -> bytes:
         """Read more of how its job has finished; nothing if it has closed that pipe."""
         data = os.read(self.end, 1 << 16)
-        self.finished += data
+        for message in self._said.take(data):
+            if self._is_end(message):
+                self.finished = message
         return data
 
     def exit_code(self) -> int | None:
         """Return how it has ended, as subprocess does; None while it has not."""
         return self._poll()
 
-    def has_finished(self) -> bool:
-        """Say, once it has ended, whether its job had finished by then."""
+    def end_of_job(self) -> bytes | None:
+        """Return, once it has ended, how its job had finished by then; None if it had not."""
         os.set_blocking(self.end, False)
         with contextlib.suppress(BlockingIOError):  # a process of its own may hold the pipe open
-            while self.receive():
+            while self.finished is None and self.receive():
                 pass
-        return self.finished.endswith(b"\n")
+        return self.finished
+
+    def _is_end(self, message: bytes) -> bool:
+        with contextlib.suppress(RunError):
+            event = decode_event(message)
+            return isinstance(event, Finished) and event.job == self.job.id
+        return False
 
     def close(self) -> None:
         """Close what led to it."""
@@ -66,12 +79,14 @@ class ChildProcess:
     ) -> Self | None:
         """Do a job in a copy of this process; return None in the copy, once it is done.
 
-        `begin` is called in the copy, to close what is the worker's own.
+        `begin` is called in the copy, to close what is the worker's own. Raises OSError if the
+        system starts no process.
         """
-        (commands, to_child), (from_child, end) = os.pipe(), os.pipe()
+        (commands, to_child), (from_child, end) = pipes = os.pipe(), os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        with _closing_if_refused(pipes):
+            pid = os.fork()
         if pid == 0:
             os.close(to_child)
             os.close(from_child)
@@ -86,19 +101,31 @@ class ChildProcess:
 
     @classmethod
     def spawn(cls, job: Job, events: int, environment: Mapping[str, str], folder: str) -> Self:
-        """Do a job in a fresh interpreter."""
-        (commands, to_child), (from_child, end) = os.pipe(), os.pipe()
-        process = subprocess.Popen(  # noqa: S603
-            [interpreter(), "-m", "ablate.run.child", str(end)],
-            stdin=commands,
-            stdout=events,
-            pass_fds=(end,),
-            env=environment,
-            cwd=folder,
-        )
+        """Do a job in a fresh interpreter; raise OSError if the system starts no process."""
+        (commands, to_child), (from_child, end) = pipes = os.pipe(), os.pipe()
+        with _closing_if_refused(pipes):
+            process = subprocess.Popen(  # noqa: S603
+                [interpreter(), "-m", "ablate.run.child", str(end)],
+                stdin=commands,
+                stdout=events,
+                pass_fds=(end,),
+                env=environment,
+                cwd=folder,
+            )
         os.close(commands)
         os.close(end)
         return cls(job, process.pid, to_child, from_child, process.poll)
+
+
+@contextlib.contextmanager
+def _closing_if_refused(pipes: Iterable[tuple[int, int]]) -> Iterator[None]:
+    """Close pipes if the system starts no process for them."""
+    try:
+        yield
+    except OSError:
+        for descriptor in itertools.chain(*pipes):
+            os.close(descriptor)
+        raise
 
 
 def _exit_code(child: int) -> int | None:
@@ -106,8 +133,9 @@ def _exit_code(child: int) -> int | None:
     return os.waitstatus_to_exitcode(status) if pid else None
 
 
-def end_like(code: int) -> None:
-    """End this process as another has ended, by the same signal or with the same code."""
+def end_like(code: int) -> NoReturn:
+    """End this process, and all below it, as another has ended: by the same signal or code."""
+    end_below()
     if code < 0:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(-code, signal.SIG_DFL)

@@ -1,6 +1,7 @@
 """Do one job: resolve, probe or run a configuration, or call a function with it."""
 
 import contextlib
+import hashlib
 import importlib
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from lightning.pytorch import LightningDataModule, Trainer
 from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ablate.errors import AblateError, RunError
+from ablate.errors import AblateError, RunError, printable
 from ablate.run import resume
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
@@ -38,7 +39,7 @@ from ablate.run.messages import (
 from ablate.run.ranks import is_first
 from ablate.run.team import assembled, check_devices
 from ablate.run.trainable import parameter_count, trains
-from ablate.run.watch import Diverged, Watch, require_metric
+from ablate.run.watch import Diverged, Watch, require_metric, require_names
 from ablate.spec import Cause, Outcome, Status, dump_yaml
 
 Interrupted = Callable[[], bool]
@@ -48,6 +49,10 @@ Channel = Callable[[Event], Decision]
 """Takes an event; answers a supervised run's report with a decision, all else with continue."""
 
 _COMPLETE = Outcome(Status.COMPLETE)
+
+_FINGERPRINTS = 100
+_TEXT = 500
+"""How many fingerprints data may have, and how many characters the name and value of each."""
 
 _HARMLESS = (DeviceStatsMonitor, LearningRateMonitor, ModelCheckpoint)
 """Callbacks that a probe keeps.
@@ -100,6 +105,7 @@ def _probe(job: Probe, channel: Channel) -> Probed:
         team.enter_context(assembled(job, call.trainer, channel))
         _fit_or_validate(call)
         logged = call.trainer.callback_metrics
+        require_names(logged)
         if is_first():
             require_metric(job.metric, logged)
         probed.append(
@@ -212,9 +218,19 @@ def _validation_is_due(trainer: Trainer, watch: Watch) -> bool:
 
 
 def _fingerprints(data: LightningDataModule | None) -> dict[str, str]:
-    """Ask the data for its fingerprint, if it offers one."""
+    """Ask the data for its fingerprint, if it offers one; what is long is hashed."""
     offer = getattr(data, "fingerprint", None)
-    return {str(k): str(v) for k, v in offer().items()} if callable(offer) else {}
+    offered = {str(k): str(v) for k, v in offer().items()} if callable(offer) else {}
+    if len(offered) > _FINGERPRINTS:
+        offered = {"all": repr(sorted(offered.items()))}
+    return {_storable(name): _storable(value) for name, value in offered.items()}
+
+
+def _storable(text: str) -> str:
+    """Return a text that can be stored, or its hash: equal ones stay equal, others different."""
+    if len(text) <= _TEXT and text == printable(text):
+        return text
+    return f"sha256:{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
 
 
 def _drop_file_writers(trainer: Trainer) -> None:

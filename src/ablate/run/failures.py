@@ -10,7 +10,7 @@ from typing import TypeGuard
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from ablate.errors import AblateError, shortened, worded
+from ablate.errors import AblateError, cut, printable, shortened, worded
 from ablate.run.frames import chain, own_frame
 from ablate.run.messages import Job, Raised, Run
 from ablate.run.watch import Diverged
@@ -68,11 +68,14 @@ def raised_by(error: BaseException) -> Raised:
     if isinstance(error, MemberFailed) and error.raised is not None:
         return error.raised
     entries = traceback.format_exception(error)[-_ENTRIES:]
-    text = "".join(
-        entry if len(entry) <= _CHARACTERS else f"{entry[:_CHARACTERS]}...\n" for entry in entries
-    )
+    text = "".join(f"{_bounded(entry)}\n" for entry in entries)
     # What ablate itself raises names the place in its own words, if there is one.
     return Raised(None if isinstance(error, AblateError) else own_frame(error), text)
+
+
+def _bounded(entry: str) -> str:
+    """Return an entry of a traceback, cut where it is very long, and printable."""
+    return cut(printable(entry.removesuffix("\n")[: _CHARACTERS + 1]), _CHARACTERS)
 
 
 def _is_full(error: BaseException) -> TypeGuard[OSError]:

@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablate.errors import cut, printable
+
+_SHOWN = 1_000
+"""How much of a path is shown; code may give itself any file name."""
+
 _ABLATE = Path(__file__).parents[1]
 _INSTALLED = {"site-packages", "dist-packages"}
 
@@ -23,7 +28,7 @@ class Frame:
             shown = Path(self.file).relative_to(Path.cwd())
         except (OSError, ValueError):  # a folder that was removed, or one elsewhere
             shown = Path(self.file)
-        return f"{shown}, line {self.line}"
+        return f"{cut(printable(str(shown)), _SHOWN)}, line {self.line}"
 
 
 def own_frame(error: BaseException) -> Frame | None:

@@ -24,6 +24,7 @@ from ablate.errors import SpecError
 from ablate.run.environment import interpreter
 from ablate.run.failures import MemberFailed, outcome_of
 from ablate.run.messages import Event, Finished, Group, Probe, Progress, Run
+from ablate.run.pipe import lines, write
 from ablate.run.ranks import is_first
 from ablate.run.wire import decode_event, encode
 from ablate.spec import Cause, Outcome, Status
@@ -191,8 +192,7 @@ class _Team:
         )
         assert process.stdin is not None  # noqa: S101
         with suppress(BrokenPipeError):
-            process.stdin.write(encode(Group((self._job,))))
-            process.stdin.flush()
+            write(process.stdin.fileno(), encode(Group((self._job,))))
         return process
 
     def _watch(self, number: int, process: subprocess.Popen[bytes]) -> None:
@@ -200,7 +200,7 @@ class _Team:
         assert process.stdout is not None  # noqa: S101
         finished = False
         with process.stdout:
-            for event in map(decode_event, process.stdout):
+            for event in map(decode_event, lines(process.stdout.fileno())):
                 with self._changed:
                     if not isinstance(event, Finished):
                         self._ready.add(number)

@@ -25,13 +25,15 @@ class Warmth:
     """The imported libraries and modules of a process that has run nothing.
 
     `forkable` says whether a copy of this process is as good as a fresh one. It is not where
-    forking is unknown, nor after an import that started a thread or CUDA, which a copy would lack.
+    forking is unknown, nor after an import that started a thread or CUDA, which a copy would lack,
+    or went to another folder, where the runs of other modules would be as well.
     """
 
     def __init__(self) -> None:
         self.forkable = sys.platform == "linux" and hasattr(os, "pidfd_open") and _TASKS.exists()
         self._random = RandomState.capture(cuda=False)
         self._threads = self._count_threads()
+        self._folder = os.getcwd()  # noqa: PTH109
         self._tried: set[str] = set()
         self.facts: WorkerFacts = self._find_facts()
         self._settle()
@@ -54,7 +56,7 @@ class Warmth:
                 _import(name)
             self._random.restore()
         if len(sys.modules) > loaded:
-            self.forkable = self._is_forkable()
+            self.forkable = self._is_forkable() and not self._has_moved()
             self._settle()
 
     def begin(self) -> None:
@@ -79,6 +81,11 @@ class Warmth:
             _asked_apart(torch.cuda.init)
             return True
         return False
+
+    def _has_moved(self) -> bool:
+        with contextlib.suppress(OSError):  # the folder may be gone
+            return os.getcwd() != self._folder  # noqa: PTH109
+        return True
 
     @staticmethod
     def _count_threads() -> tuple[int, int]:

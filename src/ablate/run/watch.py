@@ -11,13 +11,16 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
-from ablate.errors import SpecError, nearest
+from ablate.errors import SpecError, cut, nearest, printable
 from ablate.run.batches import batch_digest
 from ablate.run.messages import Decision, Progress, Reported
 
 Report = Callable[[Reported | Progress], Decision]
 Phase = Literal["train", "val"]
 _PROGRESS_S = 1.0
+_SHOWN = 60
+_NAME = 500
+"""How many characters the name of a metric may have: it is stored with each of its values."""
 
 
 class Diverged(Exception):  # noqa: N818 - an outcome, not a mistake
@@ -171,6 +174,7 @@ class Watch(Checkpoint):
             # Whatever is logged is a tensor of its own.
             if name in names and value is not old.get(name) and value.numel() == 1
         }
+        require_names(metrics)
         if metrics:
             self._tell_metrics(trainer, phase, metrics)
         # The first process of a distributed run decides for all.
@@ -220,6 +224,22 @@ def _is_over(trainer: Trainer) -> bool:
         return True
     minimum = trainer.fit_loop.min_epochs or 0, trainer.fit_loop.min_steps or 0
     return trainer.should_stop and epochs >= minimum[0] and steps >= minimum[1]
+
+
+def require_names(metrics: Iterable[str]) -> None:
+    """Raise SpecError if a metric has a name that can't be stored."""
+    for name in metrics:
+        shown = cut(printable(name[:_SHOWN]), _SHOWN)
+        if len(name) > _NAME:
+            raise SpecError(
+                f"the module logs a metric whose name has {len(name)} characters ({shown!r}...): "
+                f"{_NAME} are the most"
+            )
+        if name != printable(name):
+            raise SpecError(
+                f"the module logs a metric whose name ({shown}) holds characters that are no text: "
+                "give it another one"
+            )
 
 
 def require_metric(metric: str | None, logged: Any) -> None:

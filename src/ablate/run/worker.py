@@ -18,10 +18,15 @@ from ablate.errors import RunError
 from ablate.run.child import keep_streams
 from ablate.run.child_process import ChildProcess, end_like
 from ablate.run.flavours import unify
-from ablate.run.messages import Command, Decided, Group, Interrupt, Job, Ready, Run
+from ablate.run.messages import Command, Decided, Finished, Group, Interrupt, Job, Ready, Run
+from ablate.run.packets import Unpacker
 from ablate.run.pipe import write
+from ablate.run.process_tree import adopt_orphans, below, end_below, reap_orphans
 from ablate.run.warm import Warmth
 from ablate.run.wire import decode_command, encode
+from ablate.spec import Cause, Outcome, Status
+
+_HEEDED = (signal.SIGTERM, signal.SIGCHLD)
 
 _LOOK_S = 0.05
 """How often a child is looked after where nothing tells of its end."""
@@ -32,13 +37,17 @@ def main() -> None:
     incoming, outgoing = keep_streams()
     environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109
 
+    adopt_orphans()
+
     import ablate.run.execute  # noqa: PLC0415, F401 - what every run needs
 
-    warmth = Warmth()
+    try:
+        warmth = Warmth()
+    except OSError as error:
+        sys.exit(f"it can't start a process: {error.strerror}")
     write(outgoing, encode(Ready(warmth.facts)))
 
     def start(job: Job, let_go: Callable[[], None]) -> ChildProcess | None:
-        warmth.prepare(job)
         if warmth.forkable:
 
             def begin() -> None:
@@ -48,23 +57,29 @@ def main() -> None:
             return ChildProcess.fork(job, outgoing, warmth.facts, begin)
         return ChildProcess.spawn(job, outgoing, environment, folder)
 
-    _Worker(incoming, outgoing, start).serve()
+    _Worker(incoming, outgoing, warmth.prepare, start).serve()
 
 
 class _Worker:
-    """Does the jobs that come, one after the other, each in a process that `start` makes."""
+    """Does the jobs that come, one after the other, each in a process that `start` makes.
+
+    What a job leaves running ends with it; what `prepare` starts belongs to the worker.
+    """
 
     def __init__(
         self,
         incoming: int,
         outgoing: int,
+        prepare: Callable[[Job], None],
         start: Callable[[Job, Callable[[], None]], ChildProcess | None],
     ) -> None:
-        self._incoming, self._outgoing, self._start = incoming, outgoing, start
-        self._unread = b""
+        self._incoming, self._outgoing = incoming, outgoing
+        self._prepare, self._start = prepare, start
+        self._told = Unpacker()
         self._jobs: deque[Job] = deque()
         self._interrupted: set[int] = set()
         self._child: ChildProcess | None = None
+        self._own: set[int] = set()
         self._signals, self._signalled = socket.socketpair()
         self._signals.setblocking(False)
         self._signalled.setblocking(False)
@@ -76,8 +91,9 @@ class _Worker:
         """Serve until the coordinator is gone; return in the process of a job, once it is done."""
         self._heed_signals()
         while True:
-            if self._child is None and self._jobs and not self._start_next():
-                return
+            while self._child is None and self._jobs:
+                if not self._start_next():
+                    return
             blind = self._child is not None and self._child.ending is None
             for key, _ in self._selector.select(_LOOK_S if blind else None):
                 key.data()
@@ -88,13 +104,15 @@ class _Worker:
         self._selector.register(descriptor, selectors.EVENT_READ, act)
 
     def _heed_signals(self) -> None:
-        """Let SIGTERM be read in its turn; a module may have set a handler of its own."""
-        signal.signal(signal.SIGTERM, lambda *_: None)
+        """Let signals be read in their turn; a module may have set handlers of its own."""
+        for number in _HEEDED:
+            signal.signal(number, lambda *_: None)
         signal.set_wakeup_fd(self._signalled.fileno(), warn_on_full_buffer=False)
 
     def _let_go(self) -> None:
         """Close, in a child, what is this process's own."""
         signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
         self._signals.close()
         self._signalled.close()
@@ -103,7 +121,14 @@ class _Worker:
     def _start_next(self) -> bool:
         """Start the next job; say whether this is still the worker, not the job's process."""
         job = self._jobs[0]
-        child = self._start(job, self._let_go)
+        try:
+            self._prepare(job)
+            self._own = below()
+            child = self._start(job, self._let_go)
+        except OSError as error:
+            self._jobs.popleft()
+            write(self._outgoing, encode(Finished(job.id, _without_process(error))))
+            return True
         if child is None:
             return False
         self._heed_signals()
@@ -118,9 +143,9 @@ class _Worker:
     def _read_commands(self) -> None:
         data = os.read(self._incoming, 1 << 16)
         if not data:
-            os._exit(0)  # a child ends with the pipe that leads to it
-        *lines, self._unread = (self._unread + data).split(b"\n")
-        for line in lines:
+            end_below()
+            os._exit(0)
+        for line in self._told.take(data):
             match _decoded(line):
                 case Group(jobs):
                     self._interrupted -= {job.id for job in jobs}
@@ -131,8 +156,11 @@ class _Worker:
                     self._child.send(decided)
 
     def _read_signals(self) -> None:
-        """Interrupt the runs of a group if terminated; without one, end."""
-        if signal.SIGTERM not in self._signals.recv(1 << 10):
+        """Interrupt the runs of a group if terminated; without one, end. Reap what has ended."""
+        signals = self._signals.recv(1 << 10)
+        if signal.SIGCHLD in signals:
+            reap_orphans(but=self._child.pid if self._child else None)
+        if signal.SIGTERM not in signals:
             return
         if any(isinstance(job, Run) for job in self._jobs):
             self._interrupt(job.id for job in list(self._jobs))
@@ -156,15 +184,21 @@ class _Worker:
         code = child.exit_code() if child else None
         if child is None or code is None:
             return
-        if not child.has_finished():
+        if (finished := child.end_of_job()) is None:
             end_like(code)
+        end_below(self._own)
         for key in list(self._selector.get_map().values()):
             if key.fd in {child.end, child.ending}:
                 self._selector.unregister(key.fd)
         child.close()
         self._child = None
         self._jobs.popleft()
-        write(self._outgoing, child.finished)
+        write(self._outgoing, finished)
+
+
+def _without_process(error: OSError) -> Outcome:
+    reason = f"the system starts no process for a run: {error.strerror}"
+    return Outcome(Status.INTERRUPTED, Cause.NO_PROCESS, reason)
 
 
 def _decoded(line: bytes) -> Command:

@@ -36,6 +36,7 @@ class Cause(StrEnum):
     OUT_OF_MEMORY = "out of memory"
     NO_SPACE = "no space"
     NO_ACCESS = "no access"
+    NO_PROCESS = "no process"
     WRONG_CONFIG = "wrong config"
     REUSED = "reused"
     STOPPED = "stopped"

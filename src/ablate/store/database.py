@@ -63,7 +63,13 @@ from ablate.store.records import (
     TrialRecord,
 )
 from ablate.store.run_tables import RunTables, check_ends
-from ablate.store.sessions import add_session, describe_newest, prolong_session, sum_seconds
+from ablate.store.sessions import (
+    Session,
+    add_session,
+    describe_newest,
+    prolong_session,
+    sum_seconds,
+)
 from ablate.store.through_optuna import WriterThroughOptuna
 from ablate.store.trial_tables import DirectWriter
 from ablate.store.trial_writer import TrialWriter, warn_of_slow_writes
@@ -240,15 +246,15 @@ class Store:
         with self._writing() as connection:
             add_audit(connection, definition_id, findings, _now())
 
-    def start_session(self, study: str) -> int:
-        """Record that this process works on `study` from now on and return the session's id."""
+    def start_session(self, study: str) -> Session:
+        """Record that this process works on `study` from now on and return the session."""
         with self._writing() as connection:
             return add_session(connection, study, _now())
 
-    def touch_session(self, session_id: int) -> None:
+    def touch_session(self, session: Session) -> None:
         """Record that a session is alive now."""
         with self._writing() as connection:
-            prolong_session(connection, session_id, _now())
+            prolong_session(connection, session)
 
     # --- reading -------------------------------------------------------------------------
 

@@ -1,16 +1,35 @@
-"""Sessions: which process has worked on a study, from when to when."""
+"""Sessions: which process has worked on a study, from when to when.
+
+A session is as long as the monotonic clock says, whatever happens to the clock on the wall: when
+it was last seen is counted from when it started.
+"""
 
 import os
 import socket
-from datetime import datetime
+import time
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select, update
 
 from ablate.store import tables
 
 
-def add_session(connection: Connection, study: str, now: datetime) -> int:
-    """Record that this process works on `study` from now on and return the session's id."""
+@dataclass(frozen=True)
+class Session:
+    """A session of this process, which began at a time on both clocks."""
+
+    id: int
+    started_at: datetime
+    began: float = field(default_factory=time.monotonic)
+
+    def now(self) -> datetime:
+        """Return the time as a clock shows it that nobody has set since the session began."""
+        return self.started_at + timedelta(seconds=time.monotonic() - self.began)
+
+
+def add_session(connection: Connection, study: str, now: datetime) -> Session:
+    """Record that this process works on `study` from now on and return the session."""
     result = connection.execute(
         tables.sessions.insert().values(
             study=study, host=socket.gethostname(), pid=os.getpid(), started_at=now, seen_at=now
@@ -18,13 +37,15 @@ def add_session(connection: Connection, study: str, now: datetime) -> int:
     )
     key = result.inserted_primary_key
     assert key is not None  # noqa: S101 - an INSERT of one row returns its key
-    return int(key[0])
+    return Session(int(key[0]), now)
 
 
-def prolong_session(connection: Connection, session_id: int, now: datetime) -> None:
+def prolong_session(connection: Connection, session: Session) -> None:
     """Record that a session is alive now."""
     sessions = tables.sessions
-    connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=now))
+    connection.execute(
+        update(sessions).where(sessions.c.id == session.id).values(seen_at=session.now())
+    )
 
 
 def sum_seconds(connection: Connection, study: str) -> float:
@@ -33,7 +54,8 @@ def sum_seconds(connection: Connection, study: str) -> float:
     spans = connection.execute(
         select(sessions.c.started_at, sessions.c.seen_at).where(sessions.c.study == study)
     )
-    return float(sum((seen - started).total_seconds() for started, seen in spans))
+    # Of earlier versions, whose clock may have been set back meanwhile.
+    return float(sum(max((seen - started).total_seconds(), 0.0) for started, seen in spans))
 
 
 def describe_newest(connection: Connection, study: str) -> str:
@@ -42,7 +64,7 @@ def describe_newest(connection: Connection, study: str) -> str:
     found = connection.execute(
         select(sessions.host, sessions.pid, sessions.seen_at)
         .where(sessions.study == study)
-        .order_by(sessions.seen_at.desc(), sessions.id.desc())
+        .order_by(sessions.id.desc())
         .limit(1)
     ).one_or_none()
     if found is None:

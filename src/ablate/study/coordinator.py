@@ -55,6 +55,7 @@ _PRUNED = Outcome(Status.PRUNED)
 _OUTSIDE = {
     Cause.NO_SPACE: "free some space",
     Cause.NO_ACCESS: "make the folder writable",
+    Cause.NO_PROCESS: "end other processes, or raise the limits on them and on memory,",
 }
 """Causes that no run can do anything about, so that the whole command ends; and what to do."""
 
@@ -351,7 +352,7 @@ class Coordinator:
             self._next_job(),
             config,
             metric=self._objective.metric,
-            directory=str(folder),
+            directory=str(folder.absolute()),  # user code may go to another folder
             identity={
                 "study": context.study.name,
                 "trial": str(plan.number),
@@ -391,11 +392,7 @@ class Coordinator:
         self._close_run(trial, state, end, event.fingerprints)
         if outcome.status is Status.FAILED:
             self._tell_failure(trial, state, outcome, event.raised)
-        if outcome.cause in _OUTSIDE:
-            what_to_do = f"{_OUTSIDE[outcome.cause]} and run the same command again"
-            self._fatal = replace(outcome, reason=f"{outcome.reason}; {what_to_do}")
-            del self._trials[trial.number]
-        elif outcome.status is Status.COMPLETE:
+        if outcome.status is Status.COMPLETE:
             reports = tuple(state.reports)
             self._curves.setdefault(state.run.config_hash, (trial.number, reports))
             self._close_seed(trial, reports, state.epochs)
@@ -410,11 +407,15 @@ class Coordinator:
             self._retry(trial, state, outcome, event.raised, error=outcome.reason)
 
     def _interrupted(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
-        """Leave a run to the next command if this one is stopping; else try it again.
+        """Leave a run to the next command if this one is stopping, or has to; else try it again.
 
         Then its worker alone was told to stop, by whoever looks after the machine.
         """
-        if self._stopping is not None or self._signals:
+        if outcome.cause in _OUTSIDE:
+            what_to_do = f"{_OUTSIDE[outcome.cause]} and run the same command again"
+            self._fatal = replace(outcome, reason=f"{outcome.reason}; {what_to_do}")
+            del self._trials[trial.number]
+        elif self._stopping is not None or self._signals:
             del self._trials[trial.number]
         else:
             failed = replace(outcome, status=Status.FAILED)

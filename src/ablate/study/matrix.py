@@ -153,7 +153,7 @@ def _seconds(runs: Iterable[RunRecord]) -> dict[str | None, list[float]]:
     for run in runs:
         if run.status is Status.COMPLETE and run.attempt == 1 and run.finished_at is not None:
             took = (run.finished_at - run.created_at).total_seconds()
-            seconds.setdefault(run.arm, []).append(took)
+            seconds.setdefault(run.arm, []).append(max(took, 0.0))  # the clock may be set back
     return seconds
 
 

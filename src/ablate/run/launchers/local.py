@@ -23,6 +23,9 @@ from ablate.spec import Cause
 _FALSE_STARTS = 5
 """Workers killed in a row, none of them ready, until starting more is given up."""
 
+_LOOK_S = 0.1
+"""How often workers are looked after where nothing tells of their end."""
+
 _ALONE = WorkerSettings()
 
 
@@ -49,19 +52,18 @@ class LocalLauncher:
 
     def poll(self, handle: Handler, timeout: float) -> None:
         """Wait for events of any worker and hand them over in the order they came."""
-        for key, _ in self._selector.select(timeout):
+        blind = any(worker.ending is None for worker in self._workers)
+        for key, _ in self._selector.select(min(timeout, _LOOK_S) if blind else timeout):
             worker: WorkerProcess = key.data
-            events = worker.receive()
-            if events is None:
-                self._replace(worker, handle)
-                continue
-            for event in events:
-                self._pass_on(worker, event, handle)
+            if key.fd == worker.output:
+                self._receive(worker, handle)
+        for worker in [worker for worker in self._workers if worker.has_ended()]:
+            self._replace(worker, handle)
 
     def kill(self, job: int, cause: Cause, reason: str) -> None:
         """Kill the worker that does a job; `poll` notices its end."""
         for worker in self._workers:
-            if job in worker.jobs:
+            if job in worker.jobs and worker.verdict is None:
                 worker.verdict = cause, reason
                 worker.kill()
 
@@ -102,21 +104,37 @@ class LocalLauncher:
     def _start(self, number: int) -> WorkerProcess:
         worker = WorkerProcess(self.settings, number)
         self._selector.register(worker.output, selectors.EVENT_READ, worker)
+        if worker.ending is not None:
+            self._selector.register(worker.ending, selectors.EVENT_READ, worker)
         return worker
 
     def _forget(self, worker: WorkerProcess) -> None:
-        self._selector.unregister(worker.output)
+        for key in list(self._selector.get_map().values()):
+            if key.data is worker:
+                self._selector.unregister(key.fd)
         worker.wait()
+
+    def _receive(self, worker: WorkerProcess, handle: Handler) -> None:
+        """Hand over the events of a worker; one that has closed its pipe is of no more use."""
+        events = worker.receive()
+        if events is None:
+            self._selector.unregister(worker.output)
+            worker.kill()
+        for event in events or ():
+            self._pass_on(worker, event, handle)
 
     def _replace(self, worker: WorkerProcess, handle: Handler) -> None:
         """Put a new worker in the place of one that has ended, and hand over what it has lost."""
+        worker.kill()  # the processes that it has left; it has ended, whoever holds its pipe
+        for event in worker.last_words():
+            self._pass_on(worker, event, handle)
         self._forget(worker)
-        worker.kill()
         place = self._workers.index(worker)
         del self._workers[place]
         self._check_start(worker)
         self._workers.insert(place, self._start(place))
         for loss in worker.losses():
+            worker.note_foreign_bytes(worker.jobs[loss.job])
             handle(loss)
 
     def _check_start(self, worker: WorkerProcess) -> None:
@@ -134,10 +152,13 @@ class LocalLauncher:
             self._false_starts = 0
             return
         job = worker.jobs.get(event.job)
+        if job is None:  # what a job's process says that had to end
+            return
         if isinstance(event, Finished):
-            worker.jobs.pop(event.job, None)
+            del worker.jobs[event.job]
+            worker.note_foreign_bytes(job)
         decision = handle(event)
-        if job and awaits_decision(job, event):
+        if awaits_decision(job, event):
             worker.send(Decided(job.id, decision))
 
 
