@@ -13,7 +13,6 @@ from ablate.audits.check import audit
 from ablate.errors import AblateError, RequestError, SpecError
 from ablate.spec import paths, read_study
 from ablate.study import confirm
-from ablate.study.imports import check_imports
 
 from .conftest import Project, replay, search
 
@@ -315,18 +314,6 @@ def test_a_cli_that_is_not_there_is_refused(own: Project, cli: str, said: str) -
     with pytest.raises(AblateError, match=said):
         replay("a", own.request())
     assert not (own.folder / "results").exists()
-
-
-def test_a_stored_config_that_names_a_file_of_objects_is_not_read(own: Project) -> None:
-    (own.folder / "evil.yaml").write_text('{"init": {"\\u0063lass_path": "evil.Model"}}')
-    (own.folder / "harmless.yaml").write_text("author: me")
-    check_imports({"model": {"init_args": {"by": "harmless.yaml"}}}, "s", [])
-    for value in ("evil.yaml", str(own.folder / "evil.yaml")):
-        with pytest.raises(RequestError, match=r"names the file .* so it is not read"):
-            check_imports({"model": {"init_args": {"encoder": value}}}, "s", [])
-    with pytest.raises(RequestError, match="--allow-import __main__"):
-        check_imports({"model": {"class_path": "__main__.Model"}}, "s", [])
-    check_imports({"model": {"class_path": "__main__.Model"}}, "s", [], "../train.py")
 
 
 def test_what_follows_a_declared_difference_is_no_undeclared_one(own: Project) -> None:

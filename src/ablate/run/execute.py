@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError
 from ablate.run import resume
+from ablate.run.admission import admit
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
 from ablate.run.failures import outcome_of, raised_by
@@ -71,6 +72,8 @@ def execute(
 
 
 def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
+    if job.trust is not None:
+        admit(job.config, job.trust, job.cli)
     match job:
         case Resolve():
             channel(Resolved(job.id, resolve(job.config, job.cli, job.declared)))

@@ -153,6 +153,8 @@ def study_to_run(url: str, name: str) -> StudyRecord | None:
     Raises RequestError if another program has an Optuna study of this name in the database, and
     StorageError if the database can't be used.
     """
+    if Path(name).name != name or name == "..":
+        raise RequestError(f"{name!r} can't be the name of a folder of runs; rename the study")
     record = stored_study(url, name)
     if record is None and holds_optuna_study(url, name):
         raise RequestError(
