@@ -22,6 +22,7 @@ from ablate.errors import SpecError
 from ablate.run.run_folder import misplaced
 from ablate.spec.entries import is_script
 from ablate.spec.paths import Key
+from ablate.spec.secrets import variables
 from ablate.spec.trust import LIBRARIES, SCRIPT, Trust
 
 _NAME = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
@@ -46,6 +47,12 @@ def check_names(config: dict[str, Any], trust: Trust) -> None:
     """
     for text in _texts(config):
         text.check(trust)
+    for path, name in variables(config):
+        if name not in trust.variables:
+            raise SpecError(
+                f"{path} reads the variable {name} of the environment, and no study file here "
+                "refers to it; freeze the trial to a config of your own, read it, and run that"
+            )
 
 
 def enclose(trust: Trust) -> None:
@@ -133,6 +140,8 @@ class _Text:
                 f"{self.path}: the text {self.value[:80]!r} describes objects; a stored config "
                 "holds them itself, so it is not read"
             )
+        if "${oc." in self.value:
+            raise SpecError(f"{self.path}: an interpolation of OmegaConf is not read again")
         in_arguments = not _ARGUMENTS.isdisjoint(self.keys)
         if _is_file(self.value) and (not in_arguments or _file_describes(self.value)):
             raise SpecError(_not_read(self))

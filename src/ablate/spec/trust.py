@@ -11,12 +11,15 @@ SCRIPT = "__main__"
 
 @dataclass(frozen=True)
 class Trust:
-    """The packages that a stored configuration may name beside the libraries.
+    """The packages that a stored configuration may name, and variables of the environment.
+
+    The libraries are trusted with every stored configuration.
 
     A user's own configuration has none of this: what the user's own files say is done.
     """
 
     packages: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
     def covers(self, package: str) -> bool:
         """Say whether a package is trusted."""

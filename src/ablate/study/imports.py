@@ -10,17 +10,20 @@ from ablate.errors import AblateError, RequestError, SpecError
 from ablate.run.admission import check_names
 from ablate.spec import Trust, WrittenStudy, paths, read_study, study_files
 from ablate.spec.entries import is_script, located, root_package
+from ablate.spec.secrets import variables
 from ablate.spec.trust import SCRIPT
 
 
 def stored_trust(study: str, allowed: Sequence[str], cli: str | None = None) -> Trust:
     """Return what the stored configs of a study may name beside the libraries.
 
-    That are the packages in `allowed`, those that the study's own files in this folder name, and
-    what the script `cli` defines.
+    That are the packages in `allowed`, packages and variables of the environment that the study's
+    own files in this folder name, and what the script `cli` defines.
     """
     script = {SCRIPT} if cli is not None and is_script(cli) else set()
-    return Trust(tuple(sorted({*allowed, *_named_here(study)} | script)))
+    names = {name for config in _configs_here(study) for _, name in variables(config)}
+    packages = {*allowed, *_named_here(study)} | script
+    return Trust(tuple(sorted(packages)), tuple(sorted(names)))
 
 
 def check_stored(config: dict[str, Any], study: str, trust: Trust) -> None:
@@ -91,14 +94,19 @@ def _written_here(study: str) -> Iterator[WrittenStudy[Any]]:
                 continue
 
 
-def _named_here(study: str) -> Iterator[str]:
+def _configs_here(study: str) -> list[dict[str, Any]]:
+    """Read the configs of the study's own files in this folder, none if there are none."""
     try:
         written = read_study(study)
-        configs = [written.read(name) for name in written.spec.config]
+        return [written.read(name) for name in written.spec.config]
     except AblateError:
-        return
-    if written.recorded_entry is not None:
-        yield root_package(written.recorded_entry)
+        return []
+
+
+def _named_here(study: str) -> Iterator[str]:
+    configs = _configs_here(study)
+    if configs and (entry := read_study(study).recorded_entry) is not None:
+        yield root_package(entry)
     for config in configs:
         for path, value in paths.flatten(config).items():
             if path.endswith("class_path"):
