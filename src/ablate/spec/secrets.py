@@ -56,11 +56,25 @@ def mask(text: str) -> str:
 
 def hidden(path: str, value: Any) -> Any:
     """Return a configuration value with three stars for every secret in it."""
+    return _replaced(path, value, lambda _: "***")
+
+
+def referring(path: str, value: Any) -> Any:
+    """Return a configuration value with a reference to the environment for every secret in it."""
+    return _replaced(path, value, lambda key: f"${{env:{_variable(key)}}}")
+
+
+def _replaced(path: str, value: Any, by: Callable[[str], str]) -> Any:
     if isinstance(value, dict):
-        return {key: hidden(f"{path}.{key}", item) for key, item in value.items()}
+        return {key: _replaced(f"{path}.{key}", item, by) for key, item in value.items()}
     if isinstance(value, list):
-        return [hidden(path, item) for item in value]
-    return "***" if is_secret(path, value) else value
+        return [_replaced(path, item, by) for item in value]
+    return by(path) if is_secret(path, value) else value
+
+
+def _variable(path: str) -> str:
+    """Name the variable of the environment for the secret at a path."""
+    return re.sub(r"\W+", "_", _INDEX.sub("", path).rpartition(".")[2]).upper()
 
 
 def refuse_secrets(config: Mapping[str, Any], where: str = "", above: str = "") -> None:
@@ -71,11 +85,10 @@ def refuse_secrets(config: Mapping[str, Any], where: str = "", above: str = "") 
     for path, value in paths.flatten(dict(config)).items():
         key = ".".join(filter(None, (above, path)))
         if is_secret(key, value):
-            name = re.sub(r"\W+", "_", _INDEX.sub("", key).rpartition(".")[2]).upper()
             raise SpecError(
                 f"{f'{where}: ' if where else ''}{key} looks like a secret (not shown here), and "
-                f"what a study holds is stored; write ${{env:{name}}} there, and set that variable "
-                "of the environment"
+                f"what a study holds is stored; write ${{env:{_variable(key)}}} there, and set "
+                "that variable of the environment"
             )
 
 

@@ -23,6 +23,7 @@ from ablate.spec import (
     configs,
 )
 from ablate.spec.scripts import notice
+from ablate.spec.secrets import hidden
 from ablate.store import Store, StudyRecord
 from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into
@@ -109,7 +110,10 @@ class Request:
         if written.spec.cli is None and (said := notice(written.folder)) is not None:
             self.say(said)
         for change in study.definition.profile_changes:
-            self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
+            self.say(
+                f"  {change.path}: {hidden(change.path, change.before)!r} -> "
+                f"{hidden(change.path, change.after)!r}"
+            )
         return study
 
     def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
@@ -187,7 +191,8 @@ def refuse_changed(record: StudyRecord, study: SearchStudy) -> None:
     changed = list(configs.differing(stored.identity(), study.definition.identity()))
     if changed:
         lines = "".join(
-            f"\n  {path}: {before!r} there, {now!r} now" for path, before, now in changed[:_SHOWN]
+            f"\n  {path}: {hidden(path, before)!r} there, {hidden(path, now)!r} now"
+            for path, before, now in changed[:_SHOWN]
         )
         raise RequestError(
             f"the study {study.name!r} in this storage was started with another definition, so its "
