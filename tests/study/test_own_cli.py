@@ -11,6 +11,7 @@ import pytest
 
 from ablate.audits.check import audit
 from ablate.errors import AblateError, RequestError, SpecError
+from ablate.run import LocalLauncher
 from ablate.spec import paths, read_study
 from ablate.study import confirm
 
@@ -256,6 +257,14 @@ def test_a_recorded_trial_is_replayed_with_the_cli_that_it_was_run_with(own: Pro
         confirm("s", own.request(), top=1, seeds=1)
     own.study("other", ABLATION, cli="../train.py")
     assert replay("s/1", own.request()).counts == {"complete": 1}
+
+
+def test_a_worker_builds_a_recorded_trial_with_its_cli_and_nothing_else(own: Project) -> None:
+    own.study("s", {**SEARCH, "budget": {"trials": 1}})
+    search("s", own.request())
+    request = own.request(launcher=lambda _: LocalLauncher(1))
+    assert replay("s/0", request).counts == {"complete": 1}
+    assert losses(own, "s-0") == losses(own, "s")[: len(losses(own, "s-0"))]
 
 
 def test_an_entry_of_a_package_from_a_database_is_run_only_if_it_is_trusted(own: Project) -> None:

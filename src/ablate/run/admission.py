@@ -294,8 +294,8 @@ def _objection(found: Any, name: str, trust: Trust) -> str | None:
     if root in LIBRARIES:
         admitted = _trains(found) if inspect.isclass(found) else _computes(found, name, own)
         return None if admitted else f"is {own}, which is no part of a training"
-    if not inspect.isclass(found) and own != name:
-        return f"is {own}, a function of another module"
+    if not inspect.isclass(found) and root != name.partition(".")[0]:
+        return f"is {own}, a function of another package"
     return None
 
 
