@@ -93,7 +93,11 @@ def test_the_codes_of_installed_checks_can_be_allowed(installing: Install) -> No
         ("other_checks:gone", check_runs, "'mine' .* can't be loaded: .*'gone'"),
         ("no_checks_here:runs", check_runs, "'mine' .* can't be loaded: .*other-checks, or unin"),
         ("other_checks:nothing", check_runs, "'mine' .* is no ablate.audits.Check but 7"),
-        ("other_checks:taken", lambda _: check_codes(["secret"]), "'diverged' another meaning"),
+        (
+            "other_checks:taken",
+            lambda _: check_codes(["unequal-data"]),
+            "'diverged' another meaning",
+        ),
     ],
 )
 def test_an_installed_check_that_does_not_hold_is_refused(

@@ -86,7 +86,6 @@ EVENTS = {
     Answered: st.builds(Answered, numbers, mappings),
     Started: st.builds(Started, numbers, facts),
     Built: st.builds(Built, numbers, numbers, numbers, st.none() | numbers),
-    ResumedInexactly: st.builds(ResumedInexactly, numbers, st.lists(texts)),
     Progress: st.builds(Progress, numbers, numbers, numbers),
     Reported: st.builds(
         Reported,

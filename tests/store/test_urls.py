@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import StorageError
-from ablate.store import Store, mask
+from ablate.spec.secrets import mask
+from ablate.store import Store
 from ablate.store.urls import parse_url, show_url
 
 secrets = st.text(

@@ -11,10 +11,10 @@ import pytest
 
 from ablate.audits.check import audit
 from ablate.errors import AblateError, RequestError, SpecError
+from ablate.run import LocalLauncher
 from ablate.run.lightning_cli import resolve
 from ablate.spec import paths, read_study
 from ablate.study import confirm
-from ablate.study.imports import check_imports
 
 from .conftest import Project, replay, search
 
@@ -257,6 +257,14 @@ def test_a_recorded_trial_is_replayed_with_the_cli_that_it_was_run_with(own: Pro
     assert replay("s/1", own.request()).counts == {"complete": 1}
 
 
+def test_a_worker_builds_a_recorded_trial_with_its_cli_and_nothing_else(own: Project) -> None:
+    own.study("s", {**SEARCH, "budget": {"trials": 1}})
+    search("s", own.request())
+    request = own.request(launcher=lambda _: LocalLauncher(1))
+    assert replay("s/0", request).counts == {"complete": 1}
+    assert losses(own, "s-0") == losses(own, "s")[: len(losses(own, "s-0"))]
+
+
 def test_an_entry_of_a_package_from_a_database_is_run_only_if_it_is_trusted(own: Project) -> None:
     own.study("a", ABLATION, cli="library.MyCLI")
     replay("a", own.request())
@@ -313,18 +321,6 @@ def test_a_cli_that_is_not_there_is_refused(own: Project, cli: str, said: str) -
     with pytest.raises(AblateError, match=said):
         replay("a", own.request())
     assert not (own.folder / "results").exists()
-
-
-def test_a_stored_config_that_names_a_file_of_objects_is_not_read(own: Project) -> None:
-    (own.folder / "evil.yaml").write_text('{"init": {"\\u0063lass_path": "evil.Model"}}')
-    (own.folder / "harmless.yaml").write_text("author: me")
-    check_imports({"model": {"init_args": {"by": "harmless.yaml"}}}, "s", [])
-    for value in ("evil.yaml", str(own.folder / "evil.yaml")):
-        with pytest.raises(RequestError, match=r"names the file .* so it is not read"):
-            check_imports({"model": {"init_args": {"encoder": value}}}, "s", [])
-    with pytest.raises(RequestError, match="--allow-import __main__"):
-        check_imports({"model": {"class_path": "__main__.Model"}}, "s", [])
-    check_imports({"model": {"class_path": "__main__.Model"}}, "s", [], "../train.py")
 
 
 def test_what_follows_a_declared_difference_is_no_undeclared_one(own: Project) -> None:

@@ -89,7 +89,7 @@ def _examine(
         keys=_values(study, configs), metrics=tuple(declaration.metrics)
     ).as_dict()
     jobs = [
-        Call(number, dict(config), _EXAMINE, {"request": request}, study.cli)
+        Call(number, dict(config), _EXAMINE, {"request": request}, study.cli, study.trust)
         for number, config in enumerate(configs.values())
     ]
     evidence: dict[str, Evidence] = {}

@@ -71,7 +71,6 @@ OF_RECORDED_DATA = _codes(
 )
 
 CHECKS: tuple[Check[Any], ...] = (
-    Check(STATIC_ABLATION, static.check_secrets, _codes("secret")),
     Check(STATIC_ABLATION, fairness.check_fairness, OF_FAIRNESS),
     Check(STATIC_ABLATION, static.check_rounding, _codes("rounded-value")),
     Check(STATIC_ABLATION, static.check_owners, _codes("two-owners")),
@@ -80,7 +79,6 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_ABLATION, static.check_seeds, _codes("few-seeds")),
     Check(STATIC_ABLATION, static.check_floor, _codes("no-floor")),
     Check(STATIC_ABLATION, static.check_objective, _codes("best-on-reported-set")),
-    Check(STATIC_SEARCH, static.check_secrets, _codes("secret")),
     Check(STATIC_SEARCH, static.check_searched_seeds, _codes("searched-seed")),
     Check(STATIC_SEARCH, static.check_choices, _codes("repeated-choice")),
     Check(STATIC_SEARCH, static.check_budget, _codes("small-budget")),

@@ -24,7 +24,6 @@ CODES: dict[str, Code] = {
     "few-seeds": Code("warning", "too few seeds to tell an effect from luck", "static"),
     "no-floor": Code("note", "no trivial predictor marks the floor", "static"),
     "best-on-reported-set": Code("note", "the best epoch is picked where it is reported", "static"),
-    "secret": Code("error", "a secret stands in the study or its config", "static"),
     "searched-seed": Code("error", "a seed is searched as a hyper-parameter", "static"),
     "small-budget": Code("warning", "the budget is small for the space", "static"),
     "repeated-choice": Code("warning", "two choices are the same value", "static"),

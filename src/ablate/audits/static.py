@@ -9,13 +9,11 @@ from ablate.audits.codes import finding
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.differences import flat, listed, reference_of
 from ablate.audits.findings import Finding, Severity
-from ablate.audits.values import is_rounded, is_secret, shown
+from ablate.audits.values import is_rounded, shown
 from ablate.spec import (
-    AblationStudy,
     Choice,
     SearchStudy,
     canonical_json,
-    paths,
 )
 
 FEWEST_SEEDS = 3
@@ -42,24 +40,6 @@ _BATCHES = re.compile(r"^data\..*batch_size$")
 _MEASURING = re.compile(
     r"^trainer\.(?:precision|limit_val_batches|val_check_interval|check_val_every_n_epoch)$"
 )
-
-
-def check_secrets(configs: AblationConfigs | SearchConfigs) -> Iterator[Finding]:
-    """Find values that look like passwords, tokens or keys."""
-    study = configs.study
-    body = study.definition.as_plain()
-    if isinstance(study, AblationStudy):
-        body["arms"] = {arm.name: dict(arm.changes) for arm in study.arms}
-    leaves = paths.flatten(body)
-    found = [path for path, value in leaves.items() if is_secret(path, value)]
-    if found:
-        yield finding(
-            "secret",
-            (),
-            f"{len(found)} of its values look like passwords, tokens or keys (not shown here)",
-            listed(found),
-            "refer to a secret by an environment variable, and change this one: it has been read",
-        )
 
 
 def check_rounding(configs: AblationConfigs) -> Iterator[Finding]:

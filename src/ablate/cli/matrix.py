@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ablate.cli import output
+from ablate.spec.secrets import hidden
 from ablate.workflow.words import clock
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def show_matrix(matrix: "MatrixResult", as_json: bool) -> None:
 
 def _arm(planned: "PlannedArm", seeds: str) -> list[str]:
     arm = planned.arm
-    changes = ", ".join(f"{path}={json.dumps(value)}" for path, value in arm.changes.items())
+    changes = ", ".join(
+        f"{path}={json.dumps(hidden(path, value))}" for path, value in arm.changes.items()
+    )
     said = " + ".join(arm.components) if arm.components and arm.design != "tuned" else changes
     done = len(planned.runs) - planned.to_run
     return [
@@ -98,7 +101,7 @@ def _rows(matrix: "MatrixResult") -> dict[str, Any]:
                 "arm": planned.arm.name,
                 "design": planned.arm.design,
                 "components": planned.arm.components,
-                "changes": planned.arm.changes,
+                "changes": hidden("", dict(planned.arm.changes)),
                 "floor": planned.arm.floor,
                 "to_run": planned.to_run,
                 "seconds_per_run": planned.seconds_per_run,

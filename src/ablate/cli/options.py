@@ -68,7 +68,7 @@ def parse_overrides(texts: Sequence[str] | None) -> Mapping[str, Any]:
         try:
             changes[path] = parse_yaml(value)
         except yaml.YAMLError:
-            raise SpecError(f"--set {text!r}: the value is not valid YAML") from None
+            raise SpecError(f"--set {path}: the value is not valid YAML") from None
     return changes
 
 

@@ -34,6 +34,7 @@ from ablate.reports.blocks import (
 )
 from ablate.reports.sections import added_sections
 from ablate.spec import AblationDefinition, Arm, Changes, designs
+from ablate.spec.secrets import hidden
 
 ARMS = ("arm", "undeclared")
 FLOORS = ("floor",)
@@ -317,7 +318,7 @@ def _changes_table(groups: Mapping[str, Mapping[str, Changes]]) -> Table:
         for name, changes in members.items():
             named: tuple[Inline, Inline] = (Code(name), role)
             for path, value in changes.items():
-                rows.append((*named, Code(path), Code(numbers.plain(value))))
+                rows.append((*named, Code(path), Code(numbers.plain(hidden(path, value)))))
                 named = ("", "")
             if not changes:
                 rows.append((*named, "no changes", ""))

@@ -33,7 +33,8 @@ from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
 from ablate.reports.cells import line
 from ablate.spec.files import replacing
-from ablate.store import FindingRow, Store, mask
+from ablate.spec.secrets import mask
+from ablate.store import FindingRow, Store
 
 
 @dataclass(frozen=True)

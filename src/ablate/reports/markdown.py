@@ -15,7 +15,7 @@ from ablate.reports.blocks import (
     Strong,
     Table,
 )
-from ablate.store import mask
+from ablate.spec.secrets import mask
 
 _SPECIAL = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")
 _LINK = re.compile(r"(?<=http):(?=//)|(?<=https):(?=//)|(?<=ftp):(?=//)|(?<=www)\.", re.I)

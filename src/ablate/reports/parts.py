@@ -10,6 +10,7 @@ from ablate.reports import numbers
 from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
 from ablate.spec import Status
 from ablate.spec.commands import write_command
+from ablate.spec.secrets import hidden
 
 HASH_LENGTH = 8
 NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
@@ -31,8 +32,8 @@ def profile_section(frames: Frames) -> Section:
         rows: list[tuple[Inline, ...]] = [
             (
                 Code(change.path),
-                Code(numbers.plain(change.before)),
-                Code(numbers.plain(change.after)),
+                Code(numbers.plain(hidden(change.path, change.before))),
+                Code(numbers.plain(hidden(change.path, change.after))),
             )
             for change in changes
         ]
@@ -112,7 +113,7 @@ def environment_section(frames: Frames) -> Section:
     names = dict.fromkeys(name for values in flat.values() for name in values)
     rows: list[tuple[Inline, ...]] = []
     for name in names:
-        values = [numbers.plain(flat[key].get(name)) for key in flat]
+        values = [numbers.plain(hidden(name, flat[key].get(name))) for key in flat]
         differs = len(set(values)) > 1
         row = (Strong(name) if differs else name, *values)
         rows.insert(sum(isinstance(r[0], Strong) for r in rows) if differs else len(rows), row)

@@ -30,6 +30,7 @@ from ablate.reports.blocks import (
 )
 from ablate.reports.sections import added_sections
 from ablate.spec import Status
+from ablate.spec.secrets import hidden
 from ablate.store import TrialRecord
 
 SHOWN = 100
@@ -109,7 +110,8 @@ def _best_section(best: TrialRecord | None) -> Section:
     if best is None:
         return Section("Best trial", (text("There is none yet."),))
     rows: list[tuple[Inline, ...]] = [
-        (Code(name), Code(numbers.plain(value))) for name, value in best.params.items()
+        (Code(name), Code(numbers.plain(hidden(name, value))))
+        for name, value in best.params.items()
     ]
     value = text(f"Trial {best.number}: ", Code(repr(best.value)), ", its parameters in full:")
     return Section("Best trial", (value, table(["parameter", "value"], rows)))

@@ -9,6 +9,7 @@ from ablate.analysis import AblationFrames, tuned_table
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Bullets, Code, Inline, Section, Strong, Table, table, text
 from ablate.spec import Tuning
+from ablate.spec.secrets import hidden
 
 
 def sections(frames: AblationFrames) -> tuple[Section, ...]:
@@ -64,7 +65,7 @@ def _values_table(frames: AblationFrames) -> Table:
         found = numbers.NOTHING if trial is None else Code(f"{search.study}/{trial}")
         named: tuple[Inline, Inline] = (Code(arm), found)
         for path, value in search.values.items():
-            rows.append((*named, Code(path), Code(numbers.plain(value))))
+            rows.append((*named, Code(path), Code(numbers.plain(hidden(path, value)))))
             named = ("", "")
         for path, reason in search.left_out.items():
             rows.append((*named, Code(path), f"not tuned: {reason}"))

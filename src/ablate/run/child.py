@@ -11,6 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
+from ablate.run.admission import enclose
 from ablate.run.environment import WorkerFacts
 from ablate.run.flavours import unify
 from ablate.run.log import open_log, redirect
@@ -44,6 +45,8 @@ def do_job(pipe: Pipe, facts: WorkerFacts) -> None:
     except OSError as error:
         channel(Finished(job.id, outcome_of(error, job, interrupted=False)))
         return
+    if job.trust is not None:
+        enclose(job.trust)
     execute(job, channel, facts, lambda: pipe.interrupted(job.id))
 
 

@@ -8,6 +8,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError, printable
 from ablate.run import resume
+from ablate.run.admission import admit
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
 from ablate.run.failures import outcome_of, raised_by
@@ -41,6 +43,7 @@ from ablate.run.team import assembled, check_devices
 from ablate.run.trainable import parameter_count, trains
 from ablate.run.watch import Diverged, Watch, require_metric, require_names
 from ablate.spec import Cause, Outcome, Status, dump_yaml
+from ablate.spec.secrets import taken_out
 
 Interrupted = Callable[[], bool]
 """Says whether a run has been asked to end at the end of its epoch."""
@@ -75,12 +78,22 @@ def execute(
         if not isinstance(error, (Diverged, AblateError)):
             with contextlib.suppress(OSError):  # the disk of the log may be full
                 traceback.print_exc()
-        outcome = outcome_of(error, job, interrupted=interrupted())
-        finished = Finished(job.id, outcome, raised=raised_by(error))
+        finished = _failed(job, error, interrupted=interrupted())
     channel(finished)
 
 
+def _failed(job: Job, error: BaseException, *, interrupted: bool) -> Finished:
+    """Say how a job has failed, without what its config only refers to."""
+    without = taken_out(job.config)
+    outcome, raised = outcome_of(error, job, interrupted=interrupted), raised_by(error)
+    reason = None if outcome.reason is None else without(outcome.reason)
+    told = replace(raised, traceback=without(raised.traceback))
+    return Finished(job.id, replace(outcome, reason=reason), raised=told)
+
+
 def _do(job: Job, channel: Channel, facts: WorkerFacts, interrupted: Interrupted) -> Finished:
+    if job.trust is not None:
+        admit(job.config, job.trust, job.cli)
     match job:
         case Resolve():
             channel(Resolved(job.id, resolve(job.config, job.cli, job.declared)))

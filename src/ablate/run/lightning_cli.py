@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from jsonargparse import set_parsing_settings
+from jsonargparse import Namespace, set_parsing_settings
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -30,6 +30,7 @@ from ablate.run.run_folder import placed
 from ablate.run.schedules import Schedule, StepSchedule
 from ablate.run.trainable import takes_optimizer
 from ablate.spec import dump_yaml, paths
+from ablate.spec.secrets import put_in, refuse_secrets, require_variables, variables
 
 _FIT = "fit"
 _OF_FIT = frozenset(inspect.signature(Trainer.fit).parameters) - {"self"}
@@ -159,7 +160,7 @@ class _Session:
         if config.get("trainer") is None:
             config["trainer"] = {}
         if _interpolates(parser_kwargs):  # what `${...}` stands for is found in a text alone
-            return [*([_FIT] if self.run else []), "--config", dump_yaml(config)]
+            return [*([_FIT] if self.run else []), "--config", dump_yaml(_escaped(config))]
         return {"subcommand": _FIT, _FIT: config} if self.run else config
 
     def _parser_kwargs(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,6 +192,27 @@ class _Session:
 def _interpolates(parser_kwargs: Mapping[str, Any]) -> bool:
     modes = (kwargs.get("parser_mode") for kwargs in (parser_kwargs, parser_kwargs.get(_FIT, {})))
     return any(str(mode).startswith("omegaconf") for mode in modes)
+
+
+def _escaped(value: Any) -> Any:
+    """Have OmegaConf take references to the environment as texts."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("${env:", "\\${env:") if isinstance(value, str) else value
+
+
+def _referred(value: Any) -> Any:
+    """Return a parsed config with what its references to the environment stand for."""
+    if isinstance(value, Namespace):
+        items = {key: _referred(item) for key, item in vars(value).items()}
+        return Namespace(**items)  # type: ignore[no-untyped-call]
+    if type(value) is dict:
+        return {key: _referred(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_referred(item) for item in value)
+    return put_in(value)
 
 
 def _call(
@@ -250,6 +272,10 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
         """Build everything, the trainer with the run's arguments over the configured ones."""
         native: Callable[..., Trainer] = self.trainer_class
         self.trainer_class = _given(native, self.session.trainer)
+        if any(variables(self.session.config)):
+            # Only what is built gets them: Lightning takes hyper-parameters from the config.
+            instantiate = self.parser.instantiate_classes
+            self.parser.instantiate_classes = lambda config: instantiate(_referred(config))
         with _explained(self.session):
             super().instantiate_classes()
 
@@ -347,6 +373,7 @@ def resolve(
         # jsonargparse drops an empty mapping under an unknown key without a word.
         if value == {} and path.split(".")[-1] not in CLASS_KEYS and not paths.has(resolved, path):
             raise SpecError(unknown_key(path, config))
+    refuse_secrets(resolved)
     for path in declared:
         if any(
             path == target or path.startswith((f"{target}.", f"{target}[")) for target in linked
@@ -393,6 +420,7 @@ def build(
     A `bare` trainer lacks the callbacks that the project's own CLI forces on it. Raises SpecError
     where a constructor refuses its arguments.
     """
+    require_variables(config)
     arguments = _arguments(config, directory, trainer)
     written = left_to_code(placed(config, directory) if directory else config)
     built = _Session(written, _Until.BUILT, arguments, bare=bare).execute(cli)
@@ -407,6 +435,7 @@ def train(
 
     Raises SpecError where a constructor refuses its arguments, or the entry never fits.
     """
+    require_variables(config)
     arguments = _arguments(config, directory, trainer)
     written = left_to_code(placed(config, directory))
     _Session(written, _Until.TRAINED, arguments, do).execute(cli)

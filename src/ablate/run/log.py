@@ -18,7 +18,7 @@ def open_log(directory: Path | None) -> int:
     if directory is None:
         return os.open(os.devnull, os.O_WRONLY)
     directory.mkdir(parents=True, exist_ok=True)
-    return os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    return os.open(directory / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 def redirect(log: int) -> None:

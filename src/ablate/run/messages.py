@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.spec import Cause, Outcome
+from ablate.spec import Cause, Outcome, Trust
 
 Decision = Literal["continue", "stop"]
 
@@ -15,13 +15,15 @@ class Resolve:
     """Fill in every default of a configuration; answered with Resolved.
 
     As in every job, `cli` is the entry that builds the project's own LightningCLI, None for plain
-    LightningCLI. It is refused if it links one of the `declared` paths to another.
+    LightningCLI; `trust` says what the configuration may name if it comes from a database, None
+    that it is the user's own. It is refused if it links one of the `declared` paths to another.
     """
 
     id: int
     config: dict[str, Any]
     cli: str | None = None
     declared: tuple[str, ...] = ()
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Probe:
     config: dict[str, Any]
     metric: str
     cli: str | None = None
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Call:
     function: str
     arguments: dict[str, Any]
     cli: str | None = None
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Run:
     checkpoint_every: float
     cli: str | None = None
     exact: bool = False
+    trust: Trust | None = None
 
 
 Job = Resolve | Probe | Call | Run

@@ -7,6 +7,7 @@ and how it ended; what user code prints goes to the run's log.
 import os
 import signal
 
+from ablate.run.admission import enclose
 from ablate.run.child import keep_streams
 from ablate.run.environment import worker_facts
 from ablate.run.flavours import unify
@@ -29,7 +30,10 @@ def main() -> None:
             pipe.send(event)
         return "continue"
 
-    execute(pipe.job(), channel, worker_facts())
+    job = pipe.job()
+    if job.trust is not None:
+        enclose(job.trust)
+    execute(job, channel, worker_facts())
     # Closes the connections of collectives, in which the other processes may be waiting.
     os._exit(0)
 

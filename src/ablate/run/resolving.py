@@ -8,7 +8,7 @@ from ablate.errors import RunError, SpecError
 from ablate.run.jobs import do_all
 from ablate.run.launchers.seam import Launcher
 from ablate.run.messages import Answered, Call, Event, Finished, Lost, Resolve, Resolved
-from ablate.spec import AblationStudy, Arm, Study
+from ablate.spec import AblationStudy, Arm, Study, Trust
 from ablate.spec.scripts import advice
 
 _TAKEN = "ablate.run.config_errors:taken"
@@ -19,13 +19,15 @@ def resolve_all(
     configs: Sequence[Mapping[str, Any]],
     cli: str | None = None,
     declared: Sequence[Collection[str]] = (),
+    trust: Trust | None = None,
 ) -> list[dict[str, Any] | SpecError]:
     """Resolve configs on the launcher's workers, in order; a refused one gives its error.
 
-    `declared` has the paths that are declared for each of them. Raises RunError if a worker dies.
+    `declared` has the paths that are declared for each of them, `trust` what they may name if they
+    come from a database. Raises RunError if a worker dies.
     """
     jobs = [
-        Resolve(number, dict(config), cli, tuple(paths))
+        Resolve(number, dict(config), cli, tuple(paths), trust)
         for number, (config, paths) in enumerate(zip_longest(configs, declared, fillvalue=()))
     ]
     return [_resolved(events) for events in do_all(launcher, jobs)]
@@ -33,7 +35,8 @@ def resolve_all(
 
 def resolve_base(study: Study, launcher: Launcher) -> dict[str, Any]:
     """Resolve the config of a study without any change; raise SpecError if it does not hold."""
-    (base,) = resolve_all(launcher, [study.configured({}, study.seeds[0])], study.cli)
+    configured = study.configured({}, study.seeds[0])
+    (base,) = resolve_all(launcher, [configured], study.cli, trust=study.trust)
     if isinstance(base, SpecError):
         raise _refused(study, str(study.source), base)
     return base
@@ -49,6 +52,7 @@ def resolve_arms(
         [study.configured(arm.changes, seed) for arm in arms],
         study.cli,
         [arm.changes for arm in arms],
+        study.trust,
     )
     resolved = {}
     for arm, outcome in zip(arms, outcomes, strict=True):

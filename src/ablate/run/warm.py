@@ -13,10 +13,13 @@ from typing import Any
 
 import torch
 
+from ablate.errors import SpecError
+from ablate.run.admission import check_names
 from ablate.run.environment import WorkerFacts, worker_facts
 from ablate.run.log import logged, open_log
 from ablate.run.messages import Call, Job, Run
 from ablate.run.randomness import RandomState
+from ablate.spec import Trust
 
 _TASKS = Path("/proc/self/task")
 
@@ -41,6 +44,8 @@ class Warmth:
     def prepare(self, job: Job) -> None:
         """Import what a job's config names, once; what can't be imported is the job's to report."""
         names = [name for name in _modules(job) if name not in self._tried]
+        if job.trust is not None and not _is_admitted(job.config, job.trust):
+            return
         if not names or not self.forkable:
             return
         self._tried.update(names)
@@ -97,6 +102,15 @@ class Warmth:
         """Keep the garbage collector of every copy off what is shared with it."""
         gc.collect()
         gc.freeze()
+
+
+def _is_admitted(config: dict[str, Any], trust: Trust) -> bool:
+    """Say whether the names in a stored config are of trusted packages; a job says what is not."""
+    try:
+        check_names(config, trust)
+    except SpecError:
+        return False
+    return True
 
 
 def _modules(job: Job) -> list[str]:

@@ -9,7 +9,7 @@ from ablate.errors import RunError
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
 from ablate.run.messages import Command, Event, Group, Job, Raised
-from ablate.spec import Cause, Outcome, Status
+from ablate.spec import Cause, Outcome, Status, Trust
 
 _TAG = "message"
 
@@ -77,6 +77,10 @@ def _raised(data: Mapping[str, Any] | None) -> Raised | None:
     return Raised(None if frame is None else Frame(**frame), data["traceback"])
 
 
+def _trust(data: Mapping[str, Any] | None) -> Trust | None:
+    return None if data is None else Trust(tuple(data["packages"]), tuple(data["variables"]))
+
+
 def _jobs(data: list[Any]) -> tuple[Job, ...]:
     return tuple(_message(job, _JOBS) for job in data)
 
@@ -95,5 +99,6 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "jobs": _jobs,
     "outcome": _outcome,
     "raised": _raised,
+    "trust": _trust,
 }
 """How the fields are read that are not plain JSON, by name."""

@@ -30,6 +30,7 @@ from ablate.spec.models import (
 from ablate.spec.outcomes import Cause, Outcome, Status
 from ablate.spec.space import Choice, FloatRange, IntRange, Point, Space
 from ablate.spec.study import AblationStudy, SearchStudy, Study
+from ablate.spec.trust import Trust
 from ablate.spec.written import WrittenStudy, read_study, study_files, written_in_python
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "Space",
     "Status",
     "Study",
+    "Trust",
     "Tune",
     "Tuned",
     "Tuning",

@@ -12,6 +12,7 @@ from ablate.spec.fields import Changes, Config
 from ablate.spec.hashing import run_hash
 from ablate.spec.models import Budget, Objective
 from ablate.spec.space import Point, Space
+from ablate.spec.trust import Trust
 from ablate.spec.tuning import tuned_name
 
 
@@ -20,7 +21,8 @@ class _Prepared:
     """What both kinds of study have; `source` names the files of the config, for messages.
 
     `cli` is where the entry that the definition names is found here, None for plain LightningCLI;
-    `folder` is where the study itself lies.
+    `folder` is where the study itself lies. `trust` says what its configurations may name if they
+    come from a database, None that they are the user's own.
     """
 
     name: str
@@ -28,6 +30,7 @@ class _Prepared:
     source: str
     cli: str | None = field(default=None, kw_only=True)
     folder: Path = field(default=Path(), kw_only=True)
+    trust: Trust | None = field(default=None, kw_only=True)
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -120,6 +123,7 @@ class AblationStudy(_Prepared):
             source=f"{self.source}: arms.{arm.name}",
             cli=self.cli,
             folder=self.folder,
+            trust=self.trust,
         )
 
 

@@ -15,6 +15,7 @@ from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.native import NativeConfig, native_config, read_config
 from ablate.spec.project import import_folders
+from ablate.spec.secrets import refuse_secrets
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
@@ -73,6 +74,7 @@ class WrittenStudy(Generic[Spec]):
         `profile` is the hardware's name (`cpu`, `cuda`); a study that declares no such profile
         runs its configs unchanged.
         """
+        self._refuse_secrets(overrides or {})
         base = self._base(profile, overrides or {}, takes)
         if isinstance(self.spec, Search):
             return _prepared_search(self, self.spec, base)
@@ -94,6 +96,19 @@ class WrittenStudy(Generic[Spec]):
             for config in self.spec.config
             for section in self._native(config).left_out
         )
+
+    def _refuse_secrets(self, overrides: Changes) -> None:
+        """Raise SpecError, naming file and key, for a secret in what is to be stored."""
+        refuse_secrets(overrides, "--set")
+        named = self.spec.enqueue if isinstance(self.spec, Search) else self.spec.to
+        for name in (*self.spec.config, *named):
+            if isinstance(name, str):
+                refuse_secrets(self.read(name), str(self._file(name)))
+        body = self.spec.model_dump(mode="json")
+        for path, parameter in body.pop("space", {}).items():
+            for value in paths.flatten(parameter).values():
+                refuse_secrets({path: value}, self.where, "space")
+        refuse_secrets(body, self.where)
 
     def _native(self, config: str | Mapping[str, Any]) -> NativeConfig:
         if isinstance(config, str):

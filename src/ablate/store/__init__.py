@@ -18,7 +18,6 @@ from ablate.store.records import (
     inexact_runs,
 )
 from ablate.store.trial_writer import SlowStorageWarning
-from ablate.store.urls import mask
 
 __all__ = [
     "ArtifactRecord",
@@ -41,5 +40,4 @@ __all__ = [
     "count_states",
     "inexact_of",
     "inexact_runs",
-    "mask",
 ]

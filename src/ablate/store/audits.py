@@ -5,10 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from ablate.spec.secrets import mask
 from ablate.store import tables
 from ablate.store.plain import storable
 from ablate.store.records import AuditRecord, FindingRow
-from ablate.store.urls import mask
 
 
 def add_audit(

@@ -1,7 +1,8 @@
 """The one database of a project: what was asked for, what ran, and what came out."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +133,7 @@ class Store:
                     f"the folder of the storage {show_url(parsed)} can't be made: "
                     f"{error.strerror}; name another one with --storage"
                 ) from None
+            _make_private(path)
         store = cls(parsed, contents, busy_seconds)
         if create and not contents.current:
             try:
@@ -491,3 +493,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _make_private(path: Path) -> None:
+    """Make an SQLite file that is not there, for its owner alone; SQLite's others follow it."""
+    with suppress(OSError):  # which SQLite will word
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

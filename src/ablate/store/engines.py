@@ -15,8 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool
 
 from ablate.errors import StorageError, Unavailable
+from ablate.spec.secrets import mask
 from ablate.store import tables
-from ablate.store.urls import mask, show_url, sqlite_path
+from ablate.store.urls import show_url, sqlite_path
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, bindparam, case, func, select, update
 
 from ablate.errors import StorageError
 from ablate.spec import Status, content_hash
+from ablate.spec.secrets import mask
 from ablate.store import tables
 from ablate.store.batch import Batch, NewRun, RunKey
 from ablate.store.dialects import insert, upsert
 from ablate.store.plain import storable
-from ablate.store.urls import mask
 
 _CHUNK = 1000
 

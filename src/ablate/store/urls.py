@@ -1,6 +1,5 @@
 """Database URLs: read, checked, and shown without their password."""
 
-import re
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
@@ -9,14 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ablate.errors import StorageError
 
 EXAMPLES = "sqlite:///results/ablate.db or postgresql://user:password@host/database"
-_CREDENTIALS = re.compile(r"(?P<head>\b[a-zA-Z][\w+.-]*://[^\s/:@]*:)[^\s/]+@")
-_SECRET_OPTION = re.compile(r"(?P<head>[?&](?:password|sslpassword|passfile)=)[^&\s]+", re.I)
 _SECRET_NAMES = {"password", "sslpassword", "passfile"}
-
-
-def mask(text: str) -> str:
-    """Replace the password of every URL inside `text` by three stars."""
-    return _SECRET_OPTION.sub(r"\g<head>***", _CREDENTIALS.sub(r"\g<head>***@", text))
 
 
 def parse_url(url: str) -> URL:

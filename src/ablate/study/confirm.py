@@ -20,7 +20,7 @@ from ablate.spec import (
     fresh_seeds,
 )
 from ablate.store import RunRecord, Store, TrialRecord
-from ablate.study.imports import check_imports, folders_here, trusted_entry
+from ablate.study.imports import check_stored, folders_here, stored_trust, trusted_entry
 from ablate.study.replay import ReplaySummary, resolved_configs, run
 from ablate.study.setup import Request, stored_threads, study_to_run
 
@@ -48,8 +48,9 @@ def confirm(
     found = _read(name, request, top)
     cli = found.definition.cli
     entry = trusted_entry(cli, name, allowed)
+    trust = stored_trust(name, allowed, cli)
     for config in (found.base, *(candidate.config for candidate in found.best)):
-        check_imports(config, name, allowed, cli)
+        check_stored(config, name, trust)
     if len(found.best) < top:
         request.say(f"{name} has only {len(found.best)} different complete trials")
     _refuse_other(request, f"{name}-confirm", name)
@@ -57,7 +58,7 @@ def confirm(
     with request.launched(folders_here(name), threads) as launcher:
         fresh = fresh_seeds(seeds, found.used_seeds, name, "confirm")
         definition = _definition(name, found, fresh, launcher.facts().profile)
-        study = AblationStudy(f"{name}-confirm", definition, name, cli=entry)
+        study = AblationStudy(f"{name}-confirm", definition, name, cli=entry, trust=trust)
         configs = resolved_configs(study, launcher, request)
         return run(study, configs, launcher, request)
 

@@ -298,7 +298,8 @@ class Coordinator:
         if trial.plan.resolved:
             self._start_run(trial, attempt, config)
             return
-        job = Resolve(self._next_job(), config, self._context.study.cli)
+        study = self._context.study
+        job = Resolve(self._next_job(), config, study.cli, trust=study.trust)
         trial.state = Resolving(job.id, attempt)
         self._submit(job)
 
@@ -364,6 +365,7 @@ class Coordinator:
             checkpoint_every=self._limits.checkpoint,
             cli=context.study.cli,
             exact=self._limits.resume == "exact",
+            trust=context.study.trust,
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)

@@ -5,6 +5,7 @@ from pathlib import Path
 from ablate.errors import RequestError
 from ablate.spec import dump_yaml
 from ablate.spec.files import replacing
+from ablate.spec.secrets import referring
 from ablate.store import Store
 from ablate.study.recorded import recorded_trial
 
@@ -28,5 +29,7 @@ def freeze_trial(trial: str, path: Path, storage: str) -> Path:
         lines.append(f"# for a study with cli: {cli}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as part:
-        part.write_text("\n".join(lines) + "\n" + dump_yaml(recorded.config), encoding="utf-8")
+        part.write_text(
+            "\n".join(lines) + "\n" + dump_yaml(referring("", recorded.config)), encoding="utf-8"
+        )
     return path

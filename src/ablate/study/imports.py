@@ -1,48 +1,42 @@
 """Which code a configuration that comes from a database may name."""
 
-import importlib.util
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from ablate.errors import AblateError, RequestError
-from ablate.spec import WrittenStudy, paths, read_study, study_files
+from ablate.errors import AblateError, RequestError, SpecError
+from ablate.run.admission import check_names
+from ablate.spec import Trust, WrittenStudy, paths, read_study, study_files
 from ablate.spec.commands import write_option
 from ablate.spec.entries import is_script, located, root_package
+from ablate.spec.secrets import variables
+from ablate.spec.trust import SCRIPT
 
-TRUSTED = frozenset({"ablate", "torch", "lightning", "pytorch_lightning", "lightning_fabric"})
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 
+def stored_trust(study: str, allowed: Sequence[str], cli: str | None = None) -> Trust:
+    """Return what the stored configs of a study may name beside the libraries.
 
-def check_imports(
-    config: dict[str, Any], study: str, allowed: Sequence[str], cli: str | None = None
-) -> None:
-    """Raise RequestError if a stored config names code outside the trusted packages.
-
-    Trusted are ablate, torch, lightning by either name, the packages in `allowed`, those that the
-    study's own files in this folder name, and what the script `cli` defines, if that is trusted.
+    That are the packages in `allowed`, packages and variables of the environment that the study's
+    own files in this folder name, and what the script `cli` defines.
     """
-    trusted = TRUSTED | set(allowed) | set(_named_here(study))
-    if cli is not None and is_script(cli):
-        trusted |= {"__main__"}
+    script = {SCRIPT} if cli is not None and is_script(cli) else set()
+    names = {name for config in _configs_here(study) for _, name in variables(config)}
+    packages = {*allowed, *_named_here(study)} | script
+    return Trust(tuple(sorted(packages)), tuple(sorted(names)))
+
+
+def check_stored(config: dict[str, Any], study: str, trust: Trust) -> None:
+    """Raise RequestError if a stored config names what it is not trusted with; imports nothing.
+
+    The workers look at what is found under the names, before they build anything.
+    """
     with importing_from(folders_here(study)):
-        for path, value in paths.flatten(config).items():
-            root = str(value).split(".")[0]
-            if _may_import(path, value) and root not in trusted:
-                raise RequestError(
-                    f"the stored config of {study} imports {value} at {path}, which is not a "
-                    f"trusted package; if you trust it, add: {write_option('allow-import', root)}"
-                )
-            if isinstance(value, str) and _holds_objects(value):
-                raise RequestError(
-                    f"the stored config of {study} names the file {value} at {path}, which "
-                    "describes objects; a stored config holds them itself, so it is not read"
-                )
+        try:
+            check_names(config, trust)
+        except SpecError as error:
+            raise RequestError(f"the stored config of {study} is not run: {error}") from None
 
 
 def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | None:
@@ -57,7 +51,7 @@ def trusted_entry(cli: str | None, study: str, allowed: Sequence[str]) -> str | 
         for written in _written_here(study):
             if written.recorded_entry == cli:
                 return written.entry
-    elif root_package(cli) in TRUSTED | set(_named_here(study)):
+    elif root_package(cli) in _named_here(study):
         return cli
     if root_package(cli) in allowed:
         return located(cli, Path())
@@ -86,32 +80,6 @@ def importing_from(folders: Sequence[Path]) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _may_import(path: str, value: Any) -> bool:
-    if not isinstance(value, str) or not _DOTTED.fullmatch(value):
-        return False
-    root = value.split(".")[0]
-    return path.endswith("class_path") or root == "__main__" or _is_installed(root)
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return importlib.util.find_spec(package) is not None
-    except ValueError:  # it is loaded, and does not say from where
-        return True
-
-
-def _holds_objects(value: str) -> bool:
-    """Say whether a text names a file from which jsonargparse would take objects."""
-    try:
-        content = yaml.safe_load(Path(value).read_text(encoding="utf-8"))
-        leaves = paths.flatten(content)
-    except (OSError, ValueError, yaml.YAMLError, AttributeError):
-        return False
-    if isinstance(content, str):
-        return bool(_DOTTED.fullmatch(content))
-    return any("class_path" in re.split(r"[.\[\]]", path) for path in leaves)
-
-
 def _written_here(study: str) -> Iterator[WrittenStudy[Any]]:
     """Yield the study of this name if its file is here, else all studies of this folder.
 
@@ -127,14 +95,19 @@ def _written_here(study: str) -> Iterator[WrittenStudy[Any]]:
                 continue
 
 
-def _named_here(study: str) -> Iterator[str]:
+def _configs_here(study: str) -> list[dict[str, Any]]:
+    """Read the configs of the study's own files in this folder, none if there are none."""
     try:
         written = read_study(study)
-        configs = [written.read(name) for name in written.spec.config]
+        return [written.read(name) for name in written.spec.config]
     except AblateError:
-        return
-    if written.recorded_entry is not None:
-        yield root_package(written.recorded_entry)
+        return []
+
+
+def _named_here(study: str) -> Iterator[str]:
+    configs = _configs_here(study)
+    if configs and (entry := read_study(study).recorded_entry) is not None:
+        yield root_package(entry)
     for config in configs:
         for path, value in paths.flatten(config).items():
             if path.endswith("class_path"):

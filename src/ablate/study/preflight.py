@@ -43,6 +43,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
         [study.at(point, seed) for _, point in points],
         study.cli,
         [[path] for path, _ in points],
+        study.trust,
     )
     for (path, point), outcome in zip(points, resolved, strict=True):
         if isinstance(outcome, SpecError):
@@ -104,7 +105,7 @@ def check_ablation(
 
 def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], study: Study) -> list[Probe]:
     jobs = [
-        messages.Probe(number, config, study.objective.metric, study.cli)
+        messages.Probe(number, config, study.objective.metric, study.cli, study.trust)
         for number, config in enumerate(configs.values())
     ]
     probes = []

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ablate.spec import (
     AblationStudy,
     Provenance,
     Status,
+    Trust,
     WrittenStudy,
     designs,
 )
@@ -24,7 +25,7 @@ from ablate.spec.commands import write_command
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
-from ablate.study.imports import check_imports, folders_here, trusted_entry
+from ablate.study.imports import check_stored, folders_here, stored_trust, trusted_entry
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
@@ -72,12 +73,14 @@ class ReplaySource:
 class Subject:
     """What is to be replayed: an ablation as it is written, or a recorded trial.
 
-    `entry` is where the entry that the trial was run with is found, None for plain LightningCLI.
+    `entry` is where the entry that the trial was run with is found, None for plain LightningCLI;
+    `trust` says what its stored configuration may name.
     """
 
     replayed: WrittenStudy[Ablation] | RecordedTrial
     cells: Cells = ALL
     entry: str | None = None
+    trust: Trust | None = None
 
     @classmethod
     def of_study(
@@ -108,8 +111,9 @@ class Subject:
             trial = recorded_trial(store, name)
         definition = trial.study.definition
         entry = trusted_entry(definition.cli, trial.study.name, allowed)
-        check_imports(trial.config, trial.study.name, allowed, definition.cli)
-        return cls(trial, cells, entry)
+        trust = stored_trust(trial.study.name, allowed, definition.cli)
+        check_stored(trial.config, trial.study.name, trust)
+        return cls(trial, cells, entry, trust)
 
     @contextmanager
     def launched(self, request: Request) -> Iterator[Launcher]:
@@ -133,7 +137,7 @@ class Subject:
         if isinstance(self.replayed, RecordedTrial):
             seeds = tuple(dict.fromkeys(self.cells.seeds))
             profile = launcher.facts().profile
-            study = _of_trial(self.replayed, self.entry, seeds, profile)
+            study = replace(_of_trial(self.replayed, self.entry, seeds, profile), trust=self.trust)
         else:
             prepared = request.prepare(self.replayed, launcher)
             assert isinstance(prepared, AblationStudy)  # noqa: S101
@@ -155,7 +159,7 @@ def resolved_configs(
     request.require_writable()
     probes = check_ablation(study, launcher, request.say)
     full = study.definition.reference or study.arms[0].name
-    settle_threads(probes[full].config, study.cli, launcher, request.say)
+    settle_threads(probes[full].config, study, launcher, request.say)
     return {arm: probe.config for arm, probe in probes.items()}
 
 

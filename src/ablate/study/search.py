@@ -211,7 +211,7 @@ def search(
             if (done := finished(study, request, retry_failed=retry_failed)) is not None:
                 return done
         probe = check(study, launcher, request, written.where)
-        settle_threads(probe.config, study.cli, launcher, request.say)
+        settle_threads(probe.config, study, launcher, request.say)
         return run(study, probe, launcher, request, written.where, retry_failed=retry_failed)
 
 
@@ -296,6 +296,9 @@ def run(
                 },
             )
             past = recorder.past()
+            for trial in past:
+                # Whoever can write the database can have changed a point that is still to be run.
+                study.space.check(trial.params, f"trial {trial.number} of {study.name} as stored")
             if past:
                 request.say(f"continuing: {len(past)} trials are stored")
             asker = _asker(study, probe, where, past)

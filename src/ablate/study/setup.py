@@ -23,6 +23,7 @@ from ablate.spec import (
     configs,
 )
 from ablate.spec.scripts import notice
+from ablate.spec.secrets import hidden
 from ablate.store import Store, StudyRecord
 from ablate.store.database import holds_optuna_study
 from ablate.store.engines import look_into, refuse_writing
@@ -113,7 +114,10 @@ class Request:
         if written.spec.cli is None and (said := notice(written.folder)) is not None:
             self.say(said)
         for change in study.definition.profile_changes:
-            self.say(f"  {change.path}: {change.before!r} -> {change.after!r}")
+            self.say(
+                f"  {change.path}: {hidden(change.path, change.before)!r} -> "
+                f"{hidden(change.path, change.after)!r}"
+            )
         return study
 
     def context(self, study: Study, definition_id: int, launcher: Launcher) -> Context:
@@ -156,6 +160,8 @@ def study_to_run(url: str, name: str) -> StudyRecord | None:
     Raises RequestError if another program has an Optuna study of this name in the database, and
     StorageError if the database can't be used.
     """
+    if Path(name).name != name or name == "..":
+        raise RequestError(f"{name!r} can't be the name of a folder of runs; rename the study")
     record = stored_study(url, name)
     if record is None and holds_optuna_study(url, name):
         raise RequestError(
@@ -188,7 +194,8 @@ def refuse_changed(record: StudyRecord, study: SearchStudy) -> None:
     changed = list(configs.differing(stored.identity(), study.definition.identity()))
     if changed:
         lines = "".join(
-            f"\n  {path}: {before!r} there, {now!r} now" for path, before, now in changed[:_SHOWN]
+            f"\n  {path}: {hidden(path, before)!r} there, {hidden(path, now)!r} now"
+            for path, before, now in changed[:_SHOWN]
         )
         raise RequestError(
             f"the study {study.name!r} in this storage was started with another definition, so its "

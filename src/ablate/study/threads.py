@@ -12,6 +12,7 @@ from ablate.errors import RequestError
 from ablate.run import Answered, Call, Launcher, LocalLauncher
 from ablate.run.devices import available_cores
 from ablate.run.jobs import do_all
+from ablate.spec import Study
 from ablate.store import Environment, RunRecord, Store
 
 CLEARLY_FASTER = 1.2
@@ -65,13 +66,13 @@ def say_threads(
 
 
 def settle_threads(
-    config: dict[str, Any], cli: str | None, launcher: Launcher, say: Callable[[str], None]
+    config: dict[str, Any], study: Study, launcher: Launcher, say: Callable[[str], None]
 ) -> None:
-    """Give workers their share of the cores if the training of a config clearly profits."""
+    """Give workers their share of the cores if the training of a study's config profits."""
     if not isinstance(launcher, LocalLauncher) or launcher.settings.threads is not None:
         return
     share = available_cores() // launcher.slots
-    one, more = (_seconds(config, cli, launcher, threads) for threads in (1, share))
+    one, more = (_seconds(config, study, launcher, threads) for threads in (1, share))
     profits = one is not None and more is not None and one >= CLEARLY_FASTER * more
     launcher.settle_threads(share if profits else 1)
     if one is not None and more is not None:
@@ -80,9 +81,9 @@ def settle_threads(
 
 
 def _seconds(
-    config: dict[str, Any], cli: str | None, launcher: Launcher, threads: int
+    config: dict[str, Any], study: Study, launcher: Launcher, threads: int
 ) -> float | None:
-    call = Call(0, config, _MEASURE, {"threads": threads}, cli)
+    call = Call(0, config, _MEASURE, {"threads": threads}, study.cli, study.trust)
     (events,) = do_all(launcher, [call])
     for event in events:
         if isinstance(event, Answered):

@@ -8,6 +8,7 @@ from typing import Any
 
 from ablate.errors import NotFoundError
 from ablate.spec import Cause, Config, Outcome, Status, configs
+from ablate.spec.secrets import hidden
 from ablate.store import Environment, RunRecord, Store, inexact_runs
 from ablate.study.record import resumed_epoch_of
 from ablate.study.recorded import recorded_trial
@@ -213,7 +214,7 @@ def _differences(
         for topic in sides[0]:
             for path, recorded, now in configs.differing(sides[0][topic], sides[1][topic]):
                 what = f"{topic} {path}"
-                found[what] = Difference(what, recorded, now)
+                found[what] = Difference(what, hidden(path, recorded), hidden(path, now))
     return list(found.values())
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 from ablate import analysis
 from ablate.audits.codes import as_rows
 from ablate.spec import Definition, paths
+from ablate.spec.secrets import hidden
 from ablate.store import FindingRow, RunRecord, Store, TrialRecord
 from ablate.workflow.audited import audit_runs
 from ablate.workflow.defaults import storage_url
@@ -97,5 +98,7 @@ def _trials(trials: Sequence[TrialRecord]) -> pd.DataFrame:
 
 
 def _configs(runs: Sequence[RunRecord], current: set[int]) -> pd.DataFrame:
-    rows = {run.id: paths.flatten(run.config or {}) for run in runs if run.id in current}
+    rows = {
+        run.id: paths.flatten(hidden("", run.config or {})) for run in runs if run.id in current
+    }
     return pd.DataFrame(list(rows.values()), index=pd.Index(list(rows), name="run_id"))
