@@ -20,6 +20,7 @@ import yaml
 
 from ablate.errors import SpecError
 from ablate.run.run_folder import misplaced
+from ablate.spec.commands import write_option
 from ablate.spec.entries import is_script
 from ablate.spec.paths import Key
 from ablate.spec.secrets import variables
