@@ -5,11 +5,20 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ablate.errors import RequestError, RunError, SpecError
-from ablate.run import Event, InProcessLauncher, LocalLauncher, Reported, Run
-from ablate.spec import Status
+from ablate.run import (
+    Event,
+    Finished,
+    InProcessLauncher,
+    LocalLauncher,
+    Reported,
+    Resolve,
+    Run,
+)
+from ablate.spec import Cause, Outcome, Status
 from ablate.store import database as clocked
 
 from .conftest import ABLATION, CONFIG, SEARCH, Project, replay, search
@@ -29,6 +38,8 @@ LEARNING_RATE = {k: v for k, v in SEARCH["space"].items() if "lr" in k}
 TERMINATES = """
 import os
 import signal
+import subprocess
+import time
 from pathlib import Path
 
 import toy
@@ -42,17 +53,18 @@ class Terminates(toy.Toy):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def fork(native=os.fork):
-    if Path("full").exists():
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-    return native()
-
-
-os.fork = fork
-
-
-class Forks(toy.Toy):
-    pass
+class HangsBesideADaemon(toy.Toy):
+    def on_train_epoch_start(self):
+        if self.current_epoch == 1 and not Path("sleeper").exists():
+            held = [os.dup(n) for n in range(3, 99) if os.path.exists(f"/proc/self/fd/{n}")]
+            if os.fork() == 0:
+                os.setsid()
+                for number in held:
+                    os.set_inheritable(number, True)
+                sleeper = subprocess.Popen(["sleep", "600"], close_fds=False)
+                Path("sleeper").write_text(str(sleeper.pid))
+                os._exit(0)
+            time.sleep(600)
 
 
 class Moves(toy.Toy):
@@ -63,7 +75,8 @@ class Moves(toy.Toy):
 
 class SaysNothingLegible(toy.Toy):
     def on_train_epoch_end(self):
-        raise ValueError("\\0\\x1b[2J\\ud800")
+        if self.current_epoch:
+            raise ValueError("\\0\\x1b[2J\\ud800")
 
 
 class AlwaysTerminates(toy.Toy):
@@ -198,24 +211,59 @@ class TestAModuleThatGoesToAnotherFolder:
 
 
 class TestASystemThatStartsNoMoreProcesses:
-    def test_ends_a_search_that_continues_when_it_does(self, modules: Project) -> None:
-        full = modules.folder / "full"
+    def test_ends_a_search_that_continues_when_it_does(self, project: Project) -> None:
+        reason = "the system starts no process for a run: Resource temporarily unavailable"
+        refused = Outcome(Status.INTERRUPTED, Cause.NO_PROCESS, reason)
 
-        class Fills(LocalLauncher):
+        class Refuses(InProcessLauncher):
+            """Starts no process after the first run, be it for a run or before."""
+
+            def __init__(self, kind):
+                super().__init__()
+                self.kind, self.refused, self.runs = kind, [], 0
+
             def submit(self, jobs):
-                if isinstance(jobs[0], Run) and jobs[0].identity["trial"] == "2":
-                    full.touch()
-                super().submit(jobs)
+                self.runs += isinstance(jobs[0], Run)
+                if isinstance(jobs[0], self.kind) and self.runs > (self.kind is Run):
+                    self.refused += jobs
+                else:
+                    super().submit(jobs)
 
-        modules.config(of("ends.Forks"))
-        modules.study("s", SEARCH, space=LEARNING_RATE)
-        with pytest.raises(RunError, match=r"starts no process .* run the same command again"):
-            search("s", modules.request(launcher=Fills))
-        with modules.store() as store:
-            assert Status.FAILED not in {trial.state for trial in store.trials("s")}
-        full.unlink()
+            def poll(self, handle, timeout):
+                while self.refused:
+                    handle(Finished(self.refused.pop().id, refused))
+                super().poll(handle, timeout)
+
+        project.study("s", SEARCH)
+        for kind in (Run, Resolve):
+            with pytest.raises(RunError, match=r"starts no process .* run the same command again"):
+                search("s", project.request(launcher=lambda _, kind=kind: Refuses(kind)))
+            with project.store() as store:
+                assert Status.FAILED not in {trial.state for trial in store.trials("s")}
+        assert search("s", project.request()).counts == {Status.COMPLETE: 5}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
+class TestARunThatHangsBesideADaemon:
+    def test_ends_when_it_stalls_with_all_that_came_from_it(self, modules: Project) -> None:
+        modules.config(of("ends.HangsBesideADaemon"))
+        modules.study(
+            "s",
+            SEARCH,
+            space=LEARNING_RATE,
+            budget={"trials": 1},
+            # A worker on a busy machine may take as long to start.
+            limits={"stall": 8, "attempts": 9},
+        )
         summary = search("s", modules.request(launcher=LocalLauncher))
-        assert summary.counts == {Status.COMPLETE: 5}
+        assert summary.counts == {Status.COMPLETE: 1}
+        with modules.store() as store:
+            first, *_, last = store.runs("s")
+        assert (first.cause, first.reason) == (Cause.STALLED, "no progress for 8 s")
+        assert last.status == Status.COMPLETE
+        sleeper = int((modules.folder / "sleeper").read_text())
+        assert not psutil.pid_exists(sleeper)
 
 
 class TestATextThatIsNone:
@@ -246,7 +294,7 @@ class TestAClockThatJumps:
             counts = search("s", project.request()).counts
             assert counts == {Status.COMPLETE: trials}
         with project.store() as store:
-            assert 0 < store.active_seconds("s") < 600
+            assert 0 <= store.active_seconds("s") < 600
 
 
 class TestASampler:
