@@ -64,13 +64,15 @@ def end_below(but: Collection[int] = ()) -> None:
 
 def end_tree(leader: int, mark: str) -> None:
     """Kill a child process that leads a process group, and all that has come from it."""
-    with suppress(psutil.Error):
-        if psutil.Process(leader).ppid() == os.getpid():
-            # It is to start nothing, nor to end, while what has come from it is looked for.
-            os.kill(leader, signal.SIGSTOP)
-    _end(lambda: _come_from(leader, mark))
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, signal.SIGKILL)
+    try:
+        with suppress(psutil.Error):
+            if psutil.Process(leader).ppid() == os.getpid():
+                # It is to start nothing, nor to end, while what has come from it is looked for.
+                os.kill(leader, signal.SIGSTOP)
+        _end(lambda: _come_from(leader, mark))
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def _end(found: Callable[[], Iterable[psutil.Process]]) -> None:
