@@ -1,6 +1,7 @@
 """Replay a recorded trial and say whether it gives what was recorded."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -158,7 +159,9 @@ def verify(
 
 def _outcome(run: RunRecord) -> Outcome:
     """Return how a run ended; every run has a folder of its own, which its reason may name."""
-    reason = run.reason and run.reason.replace(run.directory, "the run's folder")
+    # A run knows its folder by the whole path, which begins with whoever recorded it.
+    named = rf"[^\s'\"]*{re.escape(run.directory)}"
+    reason = run.reason and re.sub(named, "the run's folder", run.reason)
     return Outcome(run.status, run.cause, reason)
 
 
