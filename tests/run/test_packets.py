@@ -26,7 +26,8 @@ noise = (
     st.binary(max_size=60)
     | st.sampled_from([b"\x1e", b"\n", b'{"message": "Finished", "job": 1}\n', b"\x00" * 9000])
     | pieces_of_packets
-)
+).filter(lambda foreign: not Unpacker().take(foreign + b"\n"))
+"""Whatever is no packet by itself."""
 
 
 @st.composite
