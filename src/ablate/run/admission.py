@@ -11,7 +11,7 @@ import inspect
 import os
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,13 +62,23 @@ def enclose(trust: Trust) -> None:
 
     set_parsing_settings(
         import_path_denylist=["*", *_NEVER],
-        import_path_allowlist=sorted(LIBRARIES | {*filter(_may_be_allowed, trust.packages)}),
+        import_path_allowlist=sorted(
+            LIBRARIES | {*filter(_may_be_allowed, (*trust.packages, *_homes(trust.classes)))}
+        ),
     )
+
+
+def _homes(classes: Iterable[str]) -> Iterator[str]:
+    """Yield where classes are really from, which is where jsonargparse imports them from."""
+    for name in classes:
+        found = _found(name)
+        if inspect.isclass(found) and not isinstance(found, _Foreign):
+            yield f"{found.__module__}.{found.__qualname__}"
 
 
 def _may_be_allowed(package: str) -> bool:
     """Say whether jsonargparse takes a package as allowed: a script is none."""
-    return package.isidentifier() and package != "jsonargparse"
+    return bool(_NAME.fullmatch(package)) and package.partition(".")[0] != "jsonargparse"
 
 
 def admit(config: dict[str, Any], trust: Trust, entry: str | None = None) -> None:
@@ -273,6 +283,8 @@ def _found(name: str) -> Any:
 
 def _check_object(text: _Text, trust: Trust) -> None:
     """Raise SpecError if what a text names is not what a stored config may build or call."""
+    if text.value in trust.classes:
+        return
     found = _found(text.value)
     plain = not text.names_class and not isinstance(found, _Foreign) and not callable(found)
     if found is None or plain:
@@ -291,7 +303,8 @@ def _objection(found: Any, name: str, trust: Trust) -> str | None:
     own = f"{home}.{found.__qualname__}"
     root = home.partition(".")[0]
     if not trust.covers(root):
-        return f"is {own} of another package"
+        hint = write_option("allow-import", root)
+        return f"is {own} of another package (if you trust that, add: {hint})"
     if root in LIBRARIES:
         admitted = _trains(found) if inspect.isclass(found) else _computes(found, name, own)
         return None if admitted else f"is {own}, which is no part of a training"

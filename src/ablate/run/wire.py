@@ -78,7 +78,7 @@ def _raised(data: Mapping[str, Any] | None) -> Raised | None:
 
 
 def _trust(data: Mapping[str, Any] | None) -> Trust | None:
-    return None if data is None else Trust(tuple(data["packages"]), tuple(data["variables"]))
+    return None if data is None else Trust(**{name: tuple(data[name]) for name in data})
 
 
 def _jobs(data: list[Any]) -> tuple[Job, ...]:

@@ -13,13 +13,15 @@ SCRIPT = "__main__"
 class Trust:
     """The packages that a stored configuration may name, and variables of the environment.
 
-    The libraries are trusted with every stored configuration.
+    The libraries are trusted with every stored configuration. `classes` are those that the user's
+    own files name too: each is trusted wherever its package has it from.
 
     A user's own configuration has none of this: what the user's own files say is done.
     """
 
     packages: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     def covers(self, package: str) -> bool:
         """Say whether a package is trusted."""

@@ -23,8 +23,9 @@ def stored_trust(study: str, allowed: Sequence[str], cli: str | None = None) -> 
     """
     script = {SCRIPT} if cli is not None and is_script(cli) else set()
     names = {name for config in _configs_here(study) for _, name in variables(config)}
+    classes = {*_classes_here(study)}
     packages = {*allowed, *_named_here(study)} | script
-    return Trust(tuple(sorted(packages)), tuple(sorted(names)))
+    return Trust(tuple(sorted(packages)), tuple(sorted(names)), tuple(sorted(classes)))
 
 
 def check_stored(config: dict[str, Any], study: str, trust: Trust) -> None:
@@ -108,7 +109,12 @@ def _named_here(study: str) -> Iterator[str]:
     configs = _configs_here(study)
     if configs and (entry := read_study(study).recorded_entry) is not None:
         yield root_package(entry)
-    for config in configs:
+    for name in _classes_here(study):
+        yield name.split(".")[0]
+
+
+def _classes_here(study: str) -> Iterator[str]:
+    for config in _configs_here(study):
         for path, value in paths.flatten(config).items():
             if path.endswith("class_path"):
-                yield str(value).split(".")[0]
+                yield str(value)
