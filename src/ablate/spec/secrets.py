@@ -43,9 +43,13 @@ def is_secret(path: str, value: Any) -> bool:
     """
     if not isinstance(value, str) or not value.strip() or _PLACEHOLDER.fullmatch(value.strip()):
         return False
-    key = _INDEX.sub("", path).rpartition(".")[2]
     literal = _VARIABLE.sub("", value)
-    return bool(_KEY.search(key)) or mask(literal) != literal
+    return _names_secret(path) or mask(literal) != literal
+
+
+def _names_secret(path: str) -> bool:
+    """Say whether the key at the end of a path is what secrets are called."""
+    return bool(_KEY.search(_INDEX.sub("", path).rpartition(".")[2]))
 
 
 def mask(text: str) -> str:
@@ -56,20 +60,20 @@ def mask(text: str) -> str:
 
 def hidden(path: str, value: Any) -> Any:
     """Return a configuration value with three stars for every secret in it."""
-    return _replaced(path, value, lambda _: "***")
+    return _replaced(path, value, lambda key, text: "***" if _names_secret(key) else mask(text))
 
 
 def referring(path: str, value: Any) -> Any:
     """Return a configuration value with a reference to the environment for every secret in it."""
-    return _replaced(path, value, lambda key: f"${{env:{_variable(key)}}}")
+    return _replaced(path, value, lambda key, _: f"${{env:{_variable(key)}}}")
 
 
-def _replaced(path: str, value: Any, by: Callable[[str], str]) -> Any:
+def _replaced(path: str, value: Any, by: Callable[[str, str], str]) -> Any:
     if isinstance(value, dict):
         return {key: _replaced(f"{path}.{key}", item, by) for key, item in value.items()}
     if isinstance(value, list):
         return [_replaced(path, item, by) for item in value]
-    return by(path) if is_secret(path, value) else value
+    return by(path, value) if is_secret(path, value) else value
 
 
 def _variable(path: str) -> str:
