@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ablate.errors import NotFoundError, SpecError
+from ablate.errors import NotFoundError, SpecError, quoted
 from ablate.spec import configs, designs, entries, paths
 from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
@@ -13,11 +13,13 @@ from ablate.spec.fields import SEEDS_END, Changes, Components, Config
 from ablate.spec.files import Place, beside, find, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
+from ablate.spec.names import folder_mistake
 from ablate.spec.native import NativeConfig, native_config, read_config
 from ablate.spec.project import import_folders
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
+from ablate.spec.tuning import tuning_study
 
 STUDIES = "studies"
 _NAMES: tuple[Place, ...] = (
@@ -29,6 +31,8 @@ _NAMES: tuple[Place, ...] = (
     ("allow", "*", "*"),
 )
 """Where a study file names arms and components."""
+
+_MOST_RUNS = 1_000_000
 
 Spec = TypeVar("Spec", bound=Search | Ablation)
 
@@ -90,7 +94,7 @@ class WrittenStudy(Generic[Spec]):
     def left_out(self) -> tuple[str, ...]:
         """Name the sections of other subcommands that configs of the study have, by file."""
         return tuple(
-            f"{self._file(config) if isinstance(config, str) else self.where}: {section}"
+            f"{self.name_of(config)}: {section}"
             for config in self.spec.config
             for section in self._native(config).left_out
         )
@@ -99,6 +103,10 @@ class WrittenStudy(Generic[Spec]):
         if isinstance(config, str):
             return read_config(self._file(config))
         return native_config(config, self.folder, f"{self.where}: config")
+
+    def name_of(self, config: str | Config) -> str:
+        """Return what a config is called in messages: its file, or the study that holds it."""
+        return str(self._file(config)) if isinstance(config, str) else self.where
 
     def _file(self, name: str) -> Path:
         return beside(self.folder, name)
@@ -112,13 +120,13 @@ class WrittenStudy(Generic[Spec]):
             "--set": overrides,
         }
         changes: dict[str, Any] = {}
+        files = " + ".join(map(str, self.config_files())) or self.where
         for where, source in sources.items():
-            configs.apply(config, source, where)
+            configs.apply(config, source, where, files)
             if isinstance(self.spec, Search):
                 _refuse_searched(source, self.spec.space, where)
             changes = designs.joined(changes, source)
-        files = " + ".join(map(str, self.config_files()))
-        return _Base(written, config, changes, profile, files or self.where, takes)
+        return _Base(written, config, changes, profile, files, takes)
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
     data = read_yaml(path, (*_NAMES, *_labels(data)))
     kind = data.get("kind")
     if kind not in ("search", "ablation"):
-        raise SpecError(f"{path}: kind must be search or ablation, not {kind!r}")
+        raise SpecError(f"{path}: kind must be search or ablation, not {quoted(kind)}")
     if "name" in data:
         raise SpecError(f"{path}: unknown key 'name': a study file is named by its file")
     model: type[Search | Ablation] = Search if kind == "search" else Ablation
@@ -184,7 +192,9 @@ def written_in_python(spec: Spec) -> WrittenStudy[Spec]:
 
 
 def _checked(study: WrittenStudy[Spec]) -> WrittenStudy[Spec]:
-    """Return the study if every dotted path in it can be read."""
+    """Return the study if it has a name that folders can have, and every path can be read."""
+    if (reason := folder_mistake(study.name)) is not None:
+        raise SpecError(f"{study.where}: {quoted(study.name)} can't name a study: {reason}")
     try:
         for changes in study.spec.all_changes():
             for dotted in changes:
@@ -218,12 +228,32 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         cli=study.entry,
         folder=study.folder,
     )
+    space = _checked_space(study, prepared)
+    points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
+    return replace(prepared, enqueued=points)
+
+
+def _checked_space(study: WrittenStudy[Any], prepared: SearchStudy) -> Space:
+    """Return the space if every parameter of it has a place in the config."""
     try:
         space = prepared.space
     except SpecError as error:
         raise SpecError(f"{study.where}: {error}") from None
-    points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
-    return replace(prepared, enqueued=points)
+    for path, point in space.covering_points():
+        try:
+            prepared.at(point, 0)
+        except SpecError as error:
+            place = f"{study.where}: space.{path}"
+            raise SpecError(f"{place}: {error} (in {prepared.source})") from None
+    return space
+
+
+def _refuse_too_many(where: str, arms: int, seeds: int) -> None:
+    if arms * seeds > _MOST_RUNS:
+        raise SpecError(
+            f"{where}: {arms:,} arms x {seeds:,} seeds are {arms * seeds:,} runs; "
+            f"a study has at most {_MOST_RUNS:,}"
+        )
 
 
 def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
@@ -235,7 +265,7 @@ def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS_END:
         raise SpecError(
             f"{study.where}: give seeds, such as seeds: [1, 2, 3]; the seed_everything of "
-            f"{base.source} is {seed!r}, which is no seed"
+            f"{base.source} is {quoted(seed)}, which is no seed"
         )
     return (seed,)
 
@@ -253,14 +283,15 @@ def _point(
         return dict(entry)
     path = beside(study.folder, entry)
     config = read_config(path).config
-    configs.apply(config, changes, str(path))
+    configs.apply(config, changes, "profile and --set", str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(
         {**config, "seed_everything": None}, {**prepared.at(point, 0), "seed_everything": None}
     ):
         raise SpecError(
-            f"{path}: enqueued into {study.where}, but it differs from the study's config "
-            f"at {key}, which is not searched: {here!r} here, {there!r} there"
+            f"{path}: enqueued into {study.where}, but it differs from the study's config at "
+            f"{key}, which is not searched: {quoted(here)} here, {quoted(there)} there "
+            f"({prepared.source})"
         )
     return point
 
@@ -270,8 +301,13 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
     components = _components(study, spec, base)
     seeds = _seeds(study, base)
     arms = spec.checked_arms(components)
+    _refuse_too_many(study.where, len(arms), len(seeds))
+    for arm in arms if spec.tune else ():
+        if (reason := folder_mistake(search := tuning_study(study.name, arm.name))) is not None:
+            raise SpecError(f"{study.where}: tune: {quoted(search)} can't name a search: {reason}")
     for arm in arms:
-        configs.apply(paths.fresh(base.config), arm.changes, f"{study.where}: arms.{arm.name}")
+        where = f"{study.where}: arms.{arm.name}"
+        configs.apply(paths.fresh(base.config), arm.changes, where, base.source)
     return AblationStudy(
         name=study.name,
         definition=AblationDefinition(
@@ -308,7 +344,8 @@ def _components(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> Compon
         found = designs.between(base.written, end, spec.order)
         spec.checked_arms(found)
     except ValueError as error:
-        raise SpecError(f"{study.where}: {error}") from None
+        names = ", ".join(study.name_of(config) for config in spec.to)
+        raise SpecError(f"{study.where}: {error} (from {base.source} to {names})") from None
     return found
 
 
