@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import re
 import resource
 import signal
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from ablate.errors import AblateError
+from ablate.run import execute  # noqa: F401 - torch, before memory is measured
 from ablate.run.launchers.in_process import InProcessLauncher
 from ablate.run.messages import Job, Probe, Run
 from ablate.spec import AblationStudy, content_hash, read_study
@@ -75,15 +77,19 @@ class Project:
     def judge(self, seed: str) -> Verdict:
         """Do the case of a seed, which is `KIND-NUMBER`, and judge how it ended."""
         chance = random.Random(seed)
-        kind = seed.split("-")[0]
+        kind = seed.split("-", maxsplit=1)[0]
         subject = chance.choice(self._subjects)
         if kind == "words":
             words = mutations.words(chance, subject.name)
             return self._judged(seed, lambda: _command(words), ())
         path = chance.choice((subject.study, subject.study, *subject.configs))
         data = mutations.mutated(chance, self._texts[path])
-        # What a base config lacks is no arm's fault.
-        at_fault = (path,) if path in subject.configs else (subject.name, *subject.configs)
+        # What a base config lacks is no arm's fault, but the arms of a path are what it leads to.
+        at_fault = (
+            (path,)
+            if path in subject.configs and "wide" not in path
+            else (subject.name, *subject.configs)
+        )
         command = ["search" if _is_search(self._texts[subject.study]) else "replay", subject.study]
         command += ["--dry-run"] if command[0] == "replay" else []
         acts = {"read": lambda: _read(subject.study), "command": lambda: _command(command)}
@@ -125,21 +131,22 @@ def _ended(seed: str, act: Callable[[], str | None], places: tuple[str, ...]) ->
     try:
         message = act()
     except WouldTrain:
-        return Verdict(seed, "accepted")
+        message = None
     except Hung:
         return Verdict(seed, "fault", "hang", _last_frames(traceback.format_exc()))
     except AblateError as error:
-        if error.exit_code != 2:
-            return Verdict(seed, "fault", f"exit {error.exit_code}", str(error))
-        message = str(error)
+        message = str(error) if error.exit_code == 2 else f"exit {error.exit_code}: {error}"
     except BaseException as error:  # noqa: BLE001 - a traceback is what is looked for
         return Verdict(seed, "fault", f"traceback {type(error).__name__}", traceback.format_exc())
     if message is None:
         return Verdict(seed, "accepted")
-    for flaw in wording.flaws(message):
-        return Verdict(seed, "fault", f"message: {flaw.split(':')[0]}", f"{flaw}\n{message}")
+    flaws = list(wording.flaws(message))
     if places and not wording.names_a_place(message, places):
-        return Verdict(seed, "fault", "message: names another place", message)
+        flaws.append("it names another place")
+    if flaws:
+        return Verdict(
+            seed, "fault", f"message: {flaws[0].split(':')[0]}", f"{flaws[0]}\n{message}"
+        )
     return Verdict(seed, "refused", message=message)
 
 
@@ -182,8 +189,8 @@ def _command(words: list[str]) -> str | None:
         raise RuntimeError(f"exit code {code}: {text}")
     if code != 2:
         return None
-    _, refused, reason = text.rpartition("error: ")
-    return reason.rstrip("\n") if refused else _usage(text)
+    _, *reason = re.split("(?m)^error: ", text, maxsplit=1)
+    return reason[0].rstrip("\n") if reason else _usage(text)
 
 
 def _usage(text: str) -> str:

@@ -12,25 +12,29 @@ _BOMB = "&a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"
 _LAYERS = [f"&{name} [" + f"*{below}, " * 9 + "]" for below, name in pairwise("abcdefgh")]
 SCALARS = (
     *('""', "null", "~", "true", "off", ".nan", ".inf", "-.inf", "1e400", "-1", "0", "007", "1_0"),
-    *("99999999999", "1" * 400, "9" * 5_000, "0x" + "f" * 5_000, "0b", "0b1", "0x", "1:30", "1:70"),
+    *("99999999999", "1" * 400, "9" * 5_000, "0x" + "f" * 5_000, "0b", "0b1", "0x", "1:30"),
     *("-0.0", "1e-400", "9007199254740993", "!!int ''", "!!int x", "!!float ''", "!!bool ''"),
     *("!!null x", "!!str", "!!timestamp 2020-01-01", "!!binary xx", "!!set {a}", "!!omap [a: 1]"),
     *("!!python/object/apply:os.system [ls]", "!!python/name:os.system", "!x y", "!!map []"),
     *("!!seq {}", "!!merge x", "!!value 3", "=", "2020-01-01", "2020-13-45", "2020-01-01 25:61:61"),
-    *('"\\U00110000"', '"\\ud800"', '"a\\udfffb"', '"\\0"', '"\\x00/x"', "²", "١٢", "é", "\u2028"),
+    *('"\\U00110000"', '"\\ud800"', '"a\\udfffb"', '"\\0"', '"\\x00/x"', "²", "é"),
+    *("\u0661\u0662", "\u2028"),
     *("[]", "{}", "[[]]", "[null]", "{a: }", "{? [a] : b}", "{{}: 1}", "{1: 2}", "{null: 1}"),
     *("{true: 1}", "{1.5: a}", "{.nan: 1}", "&r [*r]", "&r {x: *r}", "*nope", "<<", "{<<: 3}"),
     *("{<<: [1]}", "{<<: {a: 1}}", "&q 1", ".." * 1_000, "a." * 2_000 + "a", "a" + "[0]" * 2_000),
-    *("x" * 300, "y" * 100_000, "../../etc/passwd", "/dev/zero", "/dev/null", ".", "..", "/", "~/x"),
-    *("/dev/zero.yaml", "x.yaml", "../configs", "../configs/toy.yaml", "a/b", "a\\b", "a[0]"),
-    *("a[99999999999999999999]", "a[-1]", "a[²]", "[0]", "a..b", ".a", "a.", "trainer.callbacks[0]"),
+    *("x" * 300, "y" * 100_000, "../../etc/passwd", "/dev/zero", "/dev/null", ".", "..", "/"),
+    *("~/x", "/dev/zero.yaml"),
+    *("x.yaml", "../configs", "../configs/toy.yaml", "a/b", "a\\b", "a[0]"),
+    *("a[99999999999999999999]", "a[-1]", "a[²]", "[0]", "a..b", ".a", "a."),
+    *("trainer.callbacks[0]",),
     *("optuna.samplers.TPESampler", "torch.nn.Linear", "no_such_module.Model", "torch.optim.Adem"),
     *("torch", "${env:HOME}", "=1+1", "%s %d", "{0}", "'", '"', "\t", "|\n", ">-\n", "? a", "- -"),
     *("---", "...", "%YAML 9.9", "%TAG ! !", "#", ": :", ", ,", "@x", "`x`", "[", "{", "]", "}"),
     *("[" * 500, "[" * 20_000, "{a: " * 3_000, "- " * 2_000, "'{\"class_path\": 3}'"),
     *("{class_path: }", "{class_path: [1]}", "{class_path: torch.nn.Linear, init_args: 3}"),
     *("{init_args: {}}", "{class_path: torch.optim.SGD, init_args: [1]}", "{float: [1, 2]}"),
-    *("{choice: [1, 1]}", "{choice: {a: 1}}", "{int: [0, 99999999999999999999]}", "{float: [2, 1]}"),
+    *("{choice: [1, 1]}", "{choice: {a: 1}}", "{int: [0, 99999999999999999999]}"),
+    *("{float: [2, 1]}",),
     *("{float: [.nan, 1]}", "{int: 3}", "{float: []}", "{choice: [[1], [2]]}", "{choice: abc}"),
     *("[" + "7, " * 20_000 + "]", "[" + ", ".join(map(str, range(30_000))) + "]"),
     _BOMB + "\n" + "".join(f"k{n}: &b{n} [{f'*b{n - 1}, ' * 9}]\n" for n in range(1, 9)),
@@ -40,10 +44,11 @@ SCALARS = (
 """Texts that stand where a value belongs."""
 
 KEYS = (
-    *("", "null", "true", "1", "1.5", "<<", "[a]", "{}", "? ", "&a x", "*a", "!!int x", '"\\ud800"'),
-    *('"\\0"', "class_path", "init_args", "init_args+", "kind", "name", "fit", "subcommand", "seeds"),
-    *("ckpt_path", "x" * 300, "é", "a.b", "a[0]", "a[5]", "trainer", "model", "config", "cli", "on"),
-    *("class-path", "self", "args", "kwargs", "__class__", "%s", "2020-01-01", ".nan", "model.x"),
+    *("", "null", "true", "1", "1.5", "<<", "[a]", "{}", "? ", "&a x", "*a", "!!int x", ".nan"),
+    *('"\\ud800"', '"\\0"', "class_path", "init_args", "init_args+", "kind", "name", "fit"),
+    *("subcommand", "seeds", "ckpt_path", "x" * 300, "é", "a.b", "a[0]", "a[5]", "trainer", "on"),
+    *("model", "config", "cli", "class-path", "self", "args", "kwargs", "__class__", "%s"),
+    *("model.x", "2020-01-01", "dict_kwargs", "choice", "when"),
 )  # fmt: skip
 """Texts that stand where a key belongs."""
 
@@ -96,7 +101,7 @@ def _encoding(chance: random.Random, text: str) -> bytes:
             lambda: text.replace("\n", "\r\n").encode(),
             lambda: text.encode("utf-16"),
             lambda: text.encode("utf-8-sig"),
-            lambda: text[: chance.randrange(len(text) + 1)].encode(),
+            text[: chance.randrange(len(text) + 1)].encode,
             lambda: text.replace("\n", chance.choice(("\r", "\x85", "\u2028", ""))).encode(),
             lambda: b"",
         )
@@ -162,7 +167,7 @@ def _structure(chance: random.Random, text: str) -> bytes:
     """Change the tree that a text describes: values, keys, types and places."""
     try:
         tree = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - whatever PyYAML makes of a mistake
         return _lines(chance, text)
     places = list(_places(tree)) if len(text) < 50_000 else []
     if not places:
@@ -244,8 +249,21 @@ _MUTATIONS: tuple[Mutation, ...] = (
 )  # fmt: skip
 
 
-SEEDS = ("1", "1,2", "99999999999", "1,01", "²", "١", "-1", "1e3", "0x1", ",", "1,,2", "9" * 5_000)
-NAMES = ("toy-ladder", "x" * 300, "../x", "a/../b", "\0", "é", "\ud800", "a/1", "/", "toy-search/0")
+SEEDS = (
+    "1",
+    "1,2",
+    "99999999999",
+    "1,01",
+    "²",
+    "\u0661",
+    "-1",
+    "1e3",
+    "0x1",
+    ",",
+    "1,,2",
+    "9" * 5_000,
+)
+NAMES = ("toy-ladder", "x" * 300, "../x", "a/../b", "é", "\ud800", "a/1", "/", "toy-search/0")
 
 
 def words(chance: random.Random, study: str) -> list[str]:
@@ -285,4 +303,5 @@ def words(chance: random.Random, study: str) -> list[str]:
     given = by_command[command]
     chosen = chance.sample(sorted(given), k=min(len(given), chance.choice((0, 1, 1, 2))))
     dry = ["--dry-run"] if command == "replay" else []
-    return [command, named, *dry, *(f"{name}={given[name]()}" for name in chosen)]
+    typed = [command, named, *dry, *(f"{name}={given[name]()}" for name in chosen)]
+    return [word.replace("\0", "") for word in typed]  # which no shell can pass on

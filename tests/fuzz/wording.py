@@ -7,7 +7,8 @@ LINES = 12
 CHARACTERS = 4_000
 
 _PYTHON = re.compile(
-    r"index out of range|has no attribute '__|object has no attribute|unhashable|invalid literal"
+    r"^exit \d|index out of range|has no attribute '__|object has no attribute|unhashable"
+    r"|invalid literal"
     r"|expected str instance|not subscriptable|not iterable|positional argument|unexpected keyword"
     r"|Traceback|object is not|takes no keyword|not supported between|must be str, not|NoneType"
     r"|<class '|object at 0x|codec can't|ordinal not in|surrogates not allowed|Exceeds the limit"

@@ -46,14 +46,19 @@ class _Loader(yaml.SafeLoader):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        try:
+            super().__init__(text)
+        except yaml.reader.ReaderError as error:
+            place = error.position
+            mark = yaml.Mark("", place, text.count("\n", 0, place), 0, None, 0)
+            raise _at(mark, f"the character U+{ord(text[place]):04X} is not allowed") from None
         self._values = 0
         self._depth = 0
         self._sizes: dict[int, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """Compose a node; refuse what is too much, too deep, or a part of itself."""
-        mark = self.peek_event().start_mark
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
         is_alias = self.check_event(yaml.AliasEvent)
         before = self._values
         self._depth += 1
@@ -106,8 +111,9 @@ def _at(mark: yaml.Mark | None, problem: str) -> yaml.MarkedYAMLError:
 
 
 def _shown(node: yaml.Node) -> str:
-    kinds = {yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list"}
-    return kinds.get(type(node)) or quoted(node.value)
+    if isinstance(node, yaml.ScalarNode):
+        return quoted(node.value)
+    return "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
 
 
 class _ConfigLoader(_Loader):
@@ -279,8 +285,6 @@ def shown(path: Path) -> str:
 
 def explained(error: yaml.YAMLError) -> str:
     """Say in one line what is wrong with a YAML text, and in which line of it."""
-    if isinstance(error, yaml.reader.ReaderError):
-        return f"the character U+{ord(str(error.character)):04X} is not allowed"
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
     return f"line {mark.line + 1}: {problem}" if mark else str(problem)

@@ -59,7 +59,11 @@ def validate(model: type[Model], data: Any, where: str) -> Model:
 def _lines(data: Any, mistakes: Iterable[Any]) -> Iterator[str]:
     """Word the mistakes, those at one place as one: there, one of several kinds is expected."""
     by_place: dict[str, list[Any]] = {}
-    for item in mistakes:
+    found = list(mistakes)
+    for item in found:
+        inside = (other for other in found if other["loc"][: len(item["loc"])] == item["loc"])
+        if item["type"] == "too_short" and any(other is not item for other in inside):
+            continue  # what is wrong with its entries comes first
         by_place.setdefault(_place(data, item["loc"]), []).append(item)
     for place, items in by_place.items():
         messages = dict.fromkeys(map(_message, items))

@@ -101,8 +101,15 @@ class WrittenStudy(Generic[Spec]):
 
     def _native(self, config: str | Mapping[str, Any]) -> NativeConfig:
         if isinstance(config, str):
-            return read_config(self._file(config))
+            return self.read_file(config, "config")
         return native_config(config, self.folder, f"{self.where}: config")
+
+    def read_file(self, name: str, key: str) -> NativeConfig:
+        """Read a config file; where it is missing, say which key of the study names it."""
+        try:
+            return read_config(self._file(name))
+        except NotFoundError as error:
+            raise error.at(f"{self.where}: {key}") from None
 
     def name_of(self, config: str | Config) -> str:
         """Return what a config is called in messages: its file, or the study that holds it."""
@@ -282,7 +289,7 @@ def _point(
         space.check(entry, f"{study.where}: enqueue")
         return dict(entry)
     path = beside(study.folder, entry)
-    config = read_config(path).config
+    config = study.read_file(entry, "enqueue").config
     configs.apply(config, changes, "profile and --set", str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(
