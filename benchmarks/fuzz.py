@@ -36,9 +36,9 @@ def main(files: int = FILES, commands: int = 10) -> None:
     with tempfile.TemporaryDirectory() as name:
         project = Project(Path(name))
         for seed in seeds:
-            began = time.monotonic()
+            began = time.process_time()
             verdict = project.judge(seed)
-            slowest = max(slowest, time.monotonic() - began)
+            slowest = max(slowest, time.process_time() - began)
             endings[verdict.fault or verdict.ending] += 1
             if verdict.fault:
                 faults.append(verdict)
@@ -46,7 +46,7 @@ def main(files: int = FILES, commands: int = 10) -> None:
     print(f"{files} files and {typed} commands in {time.monotonic() - started:.0f} s")
     for ending, count in endings.most_common():
         print(f"  {ending:40} {count}")
-    print(f"  slowest: {slowest:.1f} s")
+    print(f"  slowest: {slowest:.1f} s of computing")
 
 
 def again(seed: str) -> None:

@@ -169,6 +169,20 @@ def test_a_missing_config_names_the_study_that_asks_for_it(project) -> None:
         project.prepared(search(config="../configs/absent.yaml"))
 
 
+@pytest.mark.parametrize("name", [".", "../studies", "\0", "x" * 300])
+def test_a_config_that_is_no_file_names_the_study_too(project, name: str) -> None:
+    with pytest.raises(SpecError.__mro__[1], match=r"^studies/mine\.yaml: config: "):
+        project.prepared(search(config=name))
+
+
+def test_sections_are_named_by_texts_and_choices_equal_themselves(project) -> None:
+    project.config("base", config(model={}) | {3: {}})
+    with pytest.raises(SpecError, match=r"^configs/base\.yaml: unknown key 3: the name of a sec"):
+        project.prepared(search())
+    with pytest.raises(SpecError, match=r"space\.lr: a choice is nan, which no value equals"):
+        project.study(search(space={"lr": {"choice": [1.0, float("nan")]}}))
+
+
 def test_many_mistakes_are_told_in_a_few_lines(project) -> None:
     with pytest.raises(SpecError) as caught:
         project.study(search(seeds=["x"] * 500))

@@ -111,7 +111,8 @@ def test_a_missing_config_is_named_without_detours(project):
     with pytest.raises(NotFoundError) as caught:
         project.prepared(search(config="../configs/bsae.yaml"))
     assert str(caught.value) == (
-        "studies/mine.yaml: config: there is no file configs/bsae.yaml; in configs/: did you mean 'base.yaml'?"
+        "studies/mine.yaml: config: there is no file configs/bsae.yaml; in configs/: "
+        "did you mean 'base.yaml'?"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, SpecError
+from ablate.errors import AblateError, SpecError, quoted
 from ablate.spec import paths
 from ablate.spec.files import beside, is_file, read_config_file, shown
 
@@ -37,6 +37,9 @@ def native_config(given: Mapping[str, Any], folder: Path, where: str) -> NativeC
     continue from, or a file that is not there.
     """
     config, left_out = _of_fit(paths.fresh(dict(given)), where)
+    for key in config:
+        if not isinstance(key, str):
+            raise SpecError(f"{where}: unknown key {quoted(key)}: the name of a section is a text")
     if (checkpoint := config.pop("ckpt_path", None)) is not None:
         raise SpecError(
             f"{where}: ckpt_path: a run begins at its own beginning, not at {checkpoint}: load the "

@@ -142,6 +142,8 @@ class Choice(_Parameter):
         if len(self.options) < 2:
             kind = "an empty choice" if not self.options else "a single choice"
             raise ValueError(f"{kind} leaves nothing to search: set the value in the config")
+        if any(label != label for label in self.labels):  # noqa: PLR0124 - so nan is told
+            raise ValueError("a choice is nan, which no value equals: write it in quotes")
         if len(set(self.labels)) < len(self.options):  # 1, 1.0 and true are one label to samplers
             raise ValueError("a choice is written twice; a prior is not made of duplicates")
         return self

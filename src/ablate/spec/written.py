@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ablate.errors import NotFoundError, SpecError, quoted
+from ablate.errors import AblateError, NotFoundError, SpecError, quoted
 from ablate.spec import configs, designs, entries, paths
 from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
 from ablate.spec.fields import SEEDS_END, Changes, Components, Config
-from ablate.spec.files import Place, beside, find, read_yaml
+from ablate.spec.files import Place, beside, find, is_file, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.names import folder_mistake
@@ -105,10 +105,13 @@ class WrittenStudy(Generic[Spec]):
         return native_config(config, self.folder, f"{self.where}: config")
 
     def read_file(self, name: str, key: str) -> NativeConfig:
-        """Read a config file; where it is missing, say which key of the study names it."""
+        """Read a config file; where there is none, say which key of the study names it."""
+        path = self._file(name)
         try:
-            return read_config(self._file(name))
-        except NotFoundError as error:
+            return read_config(path)
+        except AblateError as error:
+            if is_file(path):
+                raise
             raise error.at(f"{self.where}: {key}") from None
 
     def name_of(self, config: str | Config) -> str:
