@@ -179,7 +179,9 @@ def test_sections_are_named_by_texts_and_choices_equal_themselves(project) -> No
     project.config("base", config(model={}) | {3: {}})
     with pytest.raises(SpecError, match=r"^configs/base\.yaml: unknown key 3: the name of a sec"):
         project.prepared(search())
-    with pytest.raises(SpecError, match=r"space\.lr: a choice is nan, which no value equals"):
+    with pytest.raises(
+        SpecError, match=r"space\.lr\.choice: a choice is nan, which no value equals"
+    ):
         project.study(search(space={"lr": {"choice": [1.0, float("nan")]}}))
 
 
