@@ -14,9 +14,11 @@ from ablate.study.threads import chosen_threads
 
 @pytest.mark.parametrize(
     "text",
-    ["99999999999", "4294967296", "1,01", "1,1", "²", "\u0661", "-1", "1e3", "", ",", "1,,2"]
-    + ["9" * 5_000],
-)  # fmt: skip
+    [
+        *("99999999999", "4294967296", "1,01", "1,1", "²", "\u0661", "-1", "1e3", "", ",", "1,,2"),
+        "9" * 5_000,
+    ],
+)
 def test_seeds_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(SpecError, match="--seeds") as caught:
         parse_seeds(text)

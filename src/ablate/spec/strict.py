@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from ablate.errors import SpecError, nearest, quoted
 
 _SHOWN = 8
+_LONGEST = 200
+"""Characters of a key that are shown as they are."""
 _KINDS = {
     **dict.fromkeys(("string_type", "string_sub_type"), "a text"),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "a whole number"),
@@ -97,8 +99,12 @@ def _place(data: Any, location: tuple[str | int, ...]) -> str:
             node = node[part]
         elif depth + 1 < len(location) or not isinstance(node, Mapping | list | tuple):
             continue
-        text += f"[{part}]" if isinstance(part, int) else f".{part}"
+        text += f"[{part}]" if isinstance(part, int) else f".{_printable(part)}"
     return text.removeprefix(".")
+
+
+def _printable(key: str) -> str:
+    return key if key.isprintable() and len(key) <= _LONGEST else quoted(key)
 
 
 def _has_item(node: Any, part: str | int) -> bool:
