@@ -66,6 +66,8 @@ _BYTES = (
 _TOKEN = re.compile(r"[\w.+/-]+|[^\w\s]")
 _PLAIN = re.compile(r"[\w.+/-]+$")
 
+_FEW_ALIASES = 40
+
 Mutation = Callable[[random.Random, str], bytes]
 
 
@@ -165,6 +167,8 @@ def _lines(chance: random.Random, text: str) -> bytes:
 
 def _structure(chance: random.Random, text: str) -> bytes:
     """Change the tree that a text describes: values, keys, types and places."""
+    if text.count("*") > _FEW_ALIASES:  # a bomb would go off here
+        return _lines(chance, text)
     try:
         tree = yaml.safe_load(text)
     except Exception:  # noqa: BLE001 - whatever PyYAML makes of a mistake
