@@ -24,6 +24,7 @@ _UNPRINTABLE = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 """What controls a terminal, turns the direction of writing, or can't be encoded."""
+_VALUE = 200
 
 
 class AblateError(Exception):
@@ -112,6 +113,15 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def quoted(value: object) -> str:
+    """Write a value for a message on one line, no more than its beginning where it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= _VALUE else f"{text[: _VALUE - 3]}..."
+
+
 def _said(error: BaseException) -> str:
     try:
         return str(error)
@@ -122,10 +132,10 @@ def _said(error: BaseException) -> str:
 def nearest(name: str, known: Iterable[str]) -> str:
     """Word a hint with the known names closest to `name`, or all of them if none is close."""
     names = sorted(set(known))
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    close = get_close_matches(name, names, n=3, cutoff=0.5) if len(name) <= _VALUE else []
     if close:
-        return "did you mean " + " or ".join(repr(n) for n in close) + "?"
+        return "did you mean " + " or ".join(map(quoted, close)) + "?"
     if not names:
         return "there are none"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"known: {shown}"
+    return f"known: {shown if len(shown) <= _CHARACTERS else quoted(shown)}"

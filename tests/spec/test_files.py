@@ -160,7 +160,7 @@ def test_tags_are_refused_and_nothing_is_run(tmp_path, monkeypatch, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("", "NoneType"), ("- 1\n", "list"), ("just text", "str")]
+    ("text", "kind"), [("", "nothing"), ("- 1\n", "a list"), ("just text", "'just text'")]
 )
 def test_a_file_must_hold_a_mapping(tmp_path, text, kind):
     file = tmp_path / "list.yaml"

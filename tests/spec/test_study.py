@@ -60,7 +60,7 @@ def test_a_study_that_holds_is_read(project):
         (search(arms={}), "unknown key 'arms'"),
         (ablation(space={}), "unknown key 'space'"),
         (search(seeds=[]), "seeds: "),
-        (search(seeds=307), "seeds: input should be a valid tuple (given: 307)"),
+        (search(seeds=307), "seeds: write a list (given: 307)"),
         (search(seeds=[1, 1]), "seeds: a seed is written twice"),
         (search(seeds=[1, "1"]), "seeds: a seed is written twice"),
         (search(seeds=[-1]), "seeds[0]: input should be greater than or equal to 0 (given: -1)"),
@@ -111,7 +111,8 @@ def test_a_missing_config_is_named_without_detours(project):
     with pytest.raises(NotFoundError) as caught:
         project.prepared(search(config="../configs/bsae.yaml"))
     assert str(caught.value) == (
-        "there is no file configs/bsae.yaml; in configs/: did you mean 'base.yaml'?"
+        "studies/mine.yaml: config: there is no file configs/bsae.yaml; in configs/: "
+        "did you mean 'base.yaml'?"
     )
 
 

@@ -80,8 +80,8 @@ def test_a_path_between_two_configs_is_run_to_its_end(project: Project) -> None:
     [
         ({"to_shrt": {"val_loss": 1}}, "published.values: 'to_shrt' is no arm: did you mean"),
         ({"base": {"val_loss": []}}, "published.values.base.val_loss: "),
-        ({"base": {"val_loss": float("nan")}}, "published.values.base.val_loss[0]: "),
-        ({"base": {"val_loss": "much"}}, "published.values.base.val_loss[0]: "),
+        ({"base": {"val_loss": float("nan")}}, "published.values.base.val_loss: "),
+        ({"base": {"val_loss": "much"}}, "published.values.base.val_loss: "),
     ],
 )  # fmt: skip
 def test_a_published_figure_of_no_arm_or_of_no_number_is_refused(

@@ -109,3 +109,17 @@ def test_a_wrong_study_is_refused(project: Project, changes: Any, message: str) 
     project.study("a", ABLATION, reference=None, **changes)
     with pytest.raises(RequestError, match=message):
         matrix("a", project.request())
+
+
+def test_what_is_wrong_without_the_arms_is_told_of_the_config(project: Project) -> None:
+    project.study("a", ABLATION)
+    config = project.folder / "configs/toy.yaml"
+    config.write_text(config.read_text().replace("max_epochs", "max_epoch"))
+    with pytest.raises(RequestError, match=r"^configs/toy\.yaml: trainer\.max_epoch: unknown key"):
+        matrix("a", project.request())
+
+
+def test_what_is_wrong_with_an_arm_is_told_of_the_arm(project: Project) -> None:
+    project.study("a", {**ABLATION, "arms": {"wide": {"model.init_args.widht": 16}}})
+    with pytest.raises(RequestError, match=r"^a: arms\.wide: model\.init_args\.widht: unknown"):
+        matrix("a", project.request())

@@ -57,6 +57,7 @@ def resolve_arms(
     resolved = {}
     for arm, outcome in zip(arms, outcomes, strict=True):
         if isinstance(outcome, SpecError):
+            resolve_base(study, launcher)  # what is wrong without the arm is not the arm's fault
             raise _refused(study, f"{study.name}: arms.{arm.name}", outcome)
         resolved[arm.name] = outcome
     return resolved

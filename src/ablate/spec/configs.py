@@ -63,13 +63,16 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def apply(config: dict[str, Any], changes: Changes, where: str) -> None:
-    """Change a config in place; raise SpecError naming `where` for a path that does not hold."""
+def apply(config: dict[str, Any], changes: Changes, where: str, source: str = "") -> None:
+    """Change a config in place; raise SpecError naming `where` for a path that does not hold.
+
+    `source` names the files of the config, where it is from files.
+    """
     for path, value in changes.items():
         try:
             paths.put(config, path, paths.fresh(value))
         except SpecError as error:
-            raise SpecError(f"{where}: {error}") from None
+            raise SpecError(f"{where}: {error}{f' (in {source})' if source else ''}") from None
 
 
 def value_at(config: Config, path: str) -> Any:

@@ -9,6 +9,13 @@ from typing import Any
 
 def canonical_json(data: Any) -> str:
     """Write plain data as JSON with sorted keys, so that equal data give equal text."""
+    try:
+        return _sorted_json(data)
+    except TypeError:  # keys of several types have no order but that of their texts
+        return _sorted_json(json.loads(json.dumps(data)))
+
+
+def _sorted_json(data: Any) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -9,15 +9,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from ablate.errors import nearest
+from ablate.errors import nearest, quoted
 from ablate.spec import designs, entries
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.fields import Changes, Components, Config, Duration, Figures, Names, Seed, Seeds
+from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict
 from ablate.spec.tuning import tuned_name
 
+MOST_ARMS = 1_000
+"""Arms, floors and components of an ablation together."""
 _STUDY_NAME = re.compile(r"[\w.+-]+", re.ASCII)
 
 
@@ -207,7 +210,7 @@ class Tune(Strict):
 def _known_designs(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in designs.DESIGNS:
-            raise ValueError(f"there is no design {name!r}: {nearest(name, designs.DESIGNS)}")
+            raise ValueError(f"there is no design {quoted(name)}: {nearest(name, designs.DESIGNS)}")
     return names
 
 
@@ -291,9 +294,14 @@ class Ablation(_Written):
         In a `ladder` without components every arm keeps the changes of the arms before it;
         otherwise every declared arm changes the base config alone, as floors always do.
         """
+        if (count := len(components) + len(self.arms) + len(self.floor)) > MOST_ARMS:
+            raise ValueError(f"there are {count:,} arms and components; at most {MOST_ARMS:,} work")
         arms = self._laid_out(components) if components else self._declared()
         floors = tuple(Arm(name, changes, floor=True) for name, changes in self.floor.items())
         names = [arm.name for arm in arms]
+        for name in (*names, *self.floor):
+            if (reason := mistake(name)) is not None:
+                raise ValueError(f"{quoted(name)} can't name an arm: {reason}")
         for name in self.floor:
             if name in names:
                 raise ValueError(f"{name!r} is both an arm and a floor")
@@ -301,7 +309,8 @@ class Ablation(_Written):
             _check_tunable([*names, *self.floor], names)
         if self.reference is not None and self.reference not in names:
             raise ValueError(
-                f"the reference {self.reference!r} is no arm: {nearest(self.reference, names)}"
+                f"the reference {quoted(self.reference)} is no arm: "
+                f"{nearest(self.reference, names)}"
             )
         self._check_named([*names, *self.floor])
         return (*arms, *floors)
@@ -315,7 +324,7 @@ class Ablation(_Written):
         for where, names in mentions.items():
             for name in names:
                 if name not in known:
-                    raise ValueError(f"{where}: {name!r} is no arm: {nearest(name, known)}")
+                    raise ValueError(f"{where}: {quoted(name)} is no arm: {nearest(name, known)}")
 
     def _declared(self) -> tuple[Arm, ...]:
         if not self.arms:
@@ -328,8 +337,9 @@ class Ablation(_Written):
 
     def _laid_out(self, components: Components) -> tuple[Arm, ...]:
         arms = designs.expand(components, self.design, self.base, self.full)
+        laid_out = {arm.name for arm in arms}
         for name in self.arms:
-            if name in {arm.name for arm in arms}:
+            if name in laid_out:
                 raise ValueError(f"arms.{name}: the design has an arm of this name")
         declared = (
             Arm(name, changes, design=designs.DECLARED) for name, changes in self.arms.items()

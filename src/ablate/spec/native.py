@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, SpecError
+from ablate.errors import AblateError, SpecError, quoted
 from ablate.spec import paths
-from ablate.spec.files import beside, read_config_file
+from ablate.spec.files import beside, is_file, read_config_file, shown
 
 SECTIONS = ("model", "data", "optimizer", "lr_scheduler", "trainer")
 """The sections of plain LightningCLI, each of which may be the name of a file."""
@@ -37,6 +37,9 @@ def native_config(given: Mapping[str, Any], folder: Path, where: str) -> NativeC
     continue from, or a file that is not there.
     """
     config, left_out = _of_fit(paths.fresh(dict(given)), where)
+    for key in config:
+        if not isinstance(key, str):
+            raise SpecError(f"{where}: unknown key {quoted(key)}: the name of a section is a text")
     if (checkpoint := config.pop("ckpt_path", None)) is not None:
         raise SpecError(
             f"{where}: ckpt_path: a run begins at its own beginning, not at {checkpoint}: load the "
@@ -66,17 +69,20 @@ def _read_section(value: Any, folder: Path, where: str) -> Any:
     if not _names_file(value):
         return _read_objects(value, folder)
     path = beside(folder, value)
-    if not path.is_file():
-        raise SpecError(f"{where}: there is no file {path}")
-    return _read_objects(read_config_file(path), path.parent)
+    if not is_file(path):
+        raise SpecError(f"{where}: there is no file {shown(path)}")
+    return _read_objects(read_config_file(path), path.parent, (path,))
 
 
-def _read_objects(value: Any, folder: Path) -> Any:
-    """Read the objects inside a value that are the names of files; other texts stay as they are."""
+def _read_objects(value: Any, folder: Path, above: tuple[Path, ...] = ()) -> Any:
+    """Read the objects inside a value that are the names of files; other texts stay as they are.
+
+    Raises SpecError if a file names itself, or one of those `above` that lead to it.
+    """
     if isinstance(value, dict):
-        return {key: _read_objects(item, folder) for key, item in value.items()}
+        return {key: _read_objects(item, folder, above) for key, item in value.items()}
     if isinstance(value, list):
-        return [_read_objects(item, folder) for item in value]
+        return [_read_objects(item, folder, above) for item in value]
     if not _names_file(value):
         return value
     path = beside(folder, value)
@@ -84,7 +90,11 @@ def _read_objects(value: Any, folder: Path) -> Any:
         content = read_config_file(path)
     except AblateError:
         return value
-    return _read_objects(content, path.parent) if "class_path" in content else value
+    if "class_path" not in content:
+        return value
+    if path in above:
+        raise SpecError(f"{path}: it names itself as the file of an object inside it")
+    return _read_objects(content, path.parent, (*above, path))
 
 
 def _names_file(value: Any) -> bool:

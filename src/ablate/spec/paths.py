@@ -3,28 +3,32 @@
 import re
 from typing import Any
 
-from ablate.errors import SpecError
+from ablate.errors import SpecError, quoted
 
 Key = str | int
 CLASS_KEYS = ("class_path", "init_args", "dict_kwargs")
 """The keys that describe an object: its class, and what it is built with."""
 
 _CLASS = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
-_STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
+_STEP = re.compile(r"([^.\[\]]+)((?:\[[0-9]{1,9}\])*)")
+_LONGEST = 100
+"""Keys of a path; a YAML file has no more levels."""
 
 
 def parse(path: str) -> tuple[Key, ...]:
     """Split a dotted path into its keys; raise SpecError if it is malformed."""
     keys: list[Key] = []
+    if (count := path.count(".") + path.count("[") + 1) > _LONGEST:
+        raise SpecError(f"{quoted(path)} has {count} keys; a path has at most {_LONGEST}")
     for part in path.split("."):
         match = _STEP.fullmatch(part)
         if match is None:
             raise SpecError(
-                f"{path!r} is not a path: write keys joined by dots, list items as [0], "
+                f"{quoted(path)} is not a path: write keys joined by dots, list items as [0], "
                 "for example optimizer.init_args.betas[0]"
             )
         keys.append(match[1])
-        keys += [int(index) for index in re.findall(r"\d+", match[2])]
+        keys += [int(index) for index in re.findall(r"[0-9]+", match[2])]
     return tuple(keys)
 
 
@@ -108,14 +112,14 @@ def _step(node: Any, key: Key, keys: tuple[Key, ...]) -> Any:
         return node[key]
     if isinstance(key, str) and isinstance(node, dict) and key in node:
         return node[key]
-    found = repr(node)
+    found = quoted(node)
     if isinstance(node, dict):
         found = "a mapping"
     elif isinstance(node, list):
         found = f"a list of {len(node)}"
     raise SpecError(
         f"{render(keys)}: there is {found} at {render(keys[:-1]) or 'the top'}, "
-        f"which has no {key!r}"
+        f"which has no {quoted(key)}"
     )
 
 

@@ -6,13 +6,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from ablate.errors import SpecError, nearest
+from ablate.errors import SpecError, nearest, quoted
 from ablate.spec import paths
 from ablate.spec.hashing import canonical_json
 from ablate.spec.strict import Strict
 
 Scalar = bool | int | float | str | None
 When = Mapping[str, tuple[Scalar, ...]]
+_SHOWN = 12
 _EXACT = 2**53
 """Up to here every integer is a float, and samplers compute in floats."""
 
@@ -141,6 +142,8 @@ class Choice(_Parameter):
         if len(self.options) < 2:
             kind = "an empty choice" if not self.options else "a single choice"
             raise ValueError(f"{kind} leaves nothing to search: set the value in the config")
+        if any(label != label for label in self.labels):  # noqa: PLR0124 - so nan is told
+            raise ValueError("a choice is nan, which no value equals: write it in quotes")
         if len(set(self.labels)) < len(self.options):  # 1, 1.0 and true are one label to samplers
             raise ValueError("a choice is written twice; a prior is not made of duplicates")
         return self
@@ -171,7 +174,8 @@ class Choice(_Parameter):
 
     def describe(self) -> str:
         """Word the choices for an error message."""
-        return "one of " + ", ".join(repr(label) for label in self.labels)
+        shown = [quoted(label) for label in self.labels[:_SHOWN]]
+        return "one of " + ", ".join([*shown, "..."] if len(self.labels) > _SHOWN else shown)
 
 
 def _same(left: Any, right: Any) -> bool:
@@ -194,7 +198,7 @@ def _of_one_kind(data: Any) -> Any:
     message = "a parameter is {float: [low, high]}, {int: [low, high]} or {choice: [...]}"
     for key in data if isinstance(data, Mapping) and not kinds else ():
         if str(key) not in {*_KINDS, "log", "step", "when"}:
-            message = f"unknown key {key!r}: {nearest(str(key), _KINDS)}; {message}"
+            message = f"unknown key {quoted(key)}: {nearest(str(key), _KINDS)}; {message}"
     raise ValueError(message)
 
 
@@ -245,9 +249,11 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         """Raise SpecError unless every value of `point` is known, active and admitted."""
         for path, value in point.items():
             if path not in self:
-                raise SpecError(f"{where}: {path!r} is not in the space: {nearest(path, self)}")
+                raise SpecError(
+                    f"{where}: {quoted(path)} is not in the space: {nearest(path, self)}"
+                )
             if not self[path].admits(value):
-                raise SpecError(f"{where}: {path} is {value!r}, not {self[path].describe()}")
+                raise SpecError(f"{where}: {path} is {quoted(value)}, not {self[path].describe()}")
             if not self.active(path, point):
                 raise SpecError(f"{where}: {path} is set but its condition does not hold")
 
@@ -293,7 +299,7 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         }
         fitting = {label: count for label, count in counts.items() if count is not None}
         if not fitting:
-            raise SpecError(f"{where}: {path} is {value!r}, not {parameter.describe()}")
+            raise SpecError(f"{where}: {path} is {quoted(value)}, not {parameter.describe()}")
         return min(
             fitting,
             key=lambda label: (fitting[label], not self._readable(path, label, config)),
@@ -400,14 +406,14 @@ def _check_conditions(path: str, parameter: Any, parameters: Mapping[str, Any]) 
         where = f"space.{path}.when"
         if parent not in parameters:
             raise SpecError(
-                f"{where}: there is no parameter {parent!r}: {nearest(parent, parameters)}"
+                f"{where}: there is no parameter {quoted(parent)}: {nearest(parent, parameters)}"
             )
         if not isinstance(parameters[parent], Choice):
             raise SpecError(f"{where}: {parent} is a range; a condition needs a choice")
         for label in labels:
             if not parameters[parent].admits(label):
                 raise SpecError(
-                    f"{where}: {parent} is {parameters[parent].describe()}, not {label!r}"
+                    f"{where}: {parent} is {parameters[parent].describe()}, not {quoted(label)}"
                 )
 
 

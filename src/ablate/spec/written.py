@@ -5,20 +5,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ablate.errors import NotFoundError, SpecError
+from ablate.errors import AblateError, NotFoundError, SpecError, quoted
 from ablate.spec import configs, designs, entries, paths
 from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
 from ablate.spec.fields import SEEDS_END, Changes, Components, Config
-from ablate.spec.files import Place, beside, find, read_yaml
+from ablate.spec.files import Place, beside, find, is_file, read_yaml
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
+from ablate.spec.names import folder_mistake
 from ablate.spec.native import NativeConfig, native_config, read_config
 from ablate.spec.project import import_folders
 from ablate.spec.secrets import refuse_secrets
 from ablate.spec.space import Point, Space
 from ablate.spec.strict import validate
 from ablate.spec.study import AblationStudy, SearchStudy, Study
+from ablate.spec.tuning import tuning_study
 
 STUDIES = "studies"
 _NAMES: tuple[Place, ...] = (
@@ -30,6 +32,8 @@ _NAMES: tuple[Place, ...] = (
     ("allow", "*", "*"),
 )
 """Where a study file names arms and components."""
+
+_MOST_RUNS = 1_000_000
 
 Spec = TypeVar("Spec", bound=Search | Ablation)
 
@@ -92,7 +96,7 @@ class WrittenStudy(Generic[Spec]):
     def left_out(self) -> tuple[str, ...]:
         """Name the sections of other subcommands that configs of the study have, by file."""
         return tuple(
-            f"{self._file(config) if isinstance(config, str) else self.where}: {section}"
+            f"{self.name_of(config)}: {section}"
             for config in self.spec.config
             for section in self._native(config).left_out
         )
@@ -112,8 +116,22 @@ class WrittenStudy(Generic[Spec]):
 
     def _native(self, config: str | Mapping[str, Any]) -> NativeConfig:
         if isinstance(config, str):
-            return read_config(self._file(config))
+            return self.read_file(config, "config")
         return native_config(config, self.folder, f"{self.where}: config")
+
+    def read_file(self, name: str, key: str) -> NativeConfig:
+        """Read a config file; where there is none, say which key of the study names it."""
+        path = self._file(name)
+        try:
+            return read_config(path)
+        except AblateError as error:
+            if is_file(path):
+                raise
+            raise error.at(f"{self.where}: {key}") from None
+
+    def name_of(self, config: str | Config) -> str:
+        """Return what a config is called in messages: its file, or the study that holds it."""
+        return str(self._file(config)) if isinstance(config, str) else self.where
 
     def _file(self, name: str) -> Path:
         return beside(self.folder, name)
@@ -127,13 +145,13 @@ class WrittenStudy(Generic[Spec]):
             "--set": overrides,
         }
         changes: dict[str, Any] = {}
+        files = " + ".join(map(str, self.config_files())) or self.where
         for where, source in sources.items():
-            configs.apply(config, source, where)
+            configs.apply(config, source, where, files)
             if isinstance(self.spec, Search):
                 _refuse_searched(source, self.spec.space, where)
             changes = designs.joined(changes, source)
-        files = " + ".join(map(str, self.config_files()))
-        return _Base(written, config, changes, profile, files or self.where, takes)
+        return _Base(written, config, changes, profile, files, takes)
 
 
 @dataclass(frozen=True)
@@ -168,7 +186,7 @@ def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
     data = read_yaml(path, (*_NAMES, *_labels(data)))
     kind = data.get("kind")
     if kind not in ("search", "ablation"):
-        raise SpecError(f"{path}: kind must be search or ablation, not {kind!r}")
+        raise SpecError(f"{path}: kind must be search or ablation, not {quoted(kind)}")
     if "name" in data:
         raise SpecError(f"{path}: unknown key 'name': a study file is named by its file")
     model: type[Search | Ablation] = Search if kind == "search" else Ablation
@@ -199,7 +217,9 @@ def written_in_python(spec: Spec) -> WrittenStudy[Spec]:
 
 
 def _checked(study: WrittenStudy[Spec]) -> WrittenStudy[Spec]:
-    """Return the study if every dotted path in it can be read."""
+    """Return the study if it has a name that folders can have, and every path can be read."""
+    if (reason := folder_mistake(study.name)) is not None:
+        raise SpecError(f"{study.where}: {quoted(study.name)} can't name a study: {reason}")
     try:
         for changes in study.spec.all_changes():
             for dotted in changes:
@@ -233,12 +253,32 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         cli=study.entry,
         folder=study.folder,
     )
+    space = _checked_space(study, prepared)
+    points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
+    return replace(prepared, enqueued=points)
+
+
+def _checked_space(study: WrittenStudy[Any], prepared: SearchStudy) -> Space:
+    """Return the space if every parameter of it has a place in the config."""
     try:
         space = prepared.space
     except SpecError as error:
         raise SpecError(f"{study.where}: {error}") from None
-    points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
-    return replace(prepared, enqueued=points)
+    for path, point in space.covering_points():
+        try:
+            prepared.at(point, 0)
+        except SpecError as error:
+            place = f"{study.where}: space.{path}"
+            raise SpecError(f"{place}: {error} (in {prepared.source})") from None
+    return space
+
+
+def _refuse_too_many(where: str, arms: int, seeds: int) -> None:
+    if arms * seeds > _MOST_RUNS:
+        raise SpecError(
+            f"{where}: {arms:,} arms x {seeds:,} seeds are {arms * seeds:,} runs; "
+            f"a study has at most {_MOST_RUNS:,}"
+        )
 
 
 def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
@@ -248,7 +288,7 @@ def _seeds(study: WrittenStudy[Any], base: _Base) -> tuple[int, ...]:
         return tuple(seeds)
     seed = base.config.get("seed_everything")
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS_END:
-        given = "has no seed_everything" if seed is None else f"has seed_everything: {seed!r}"
+        given = "has no seed_everything" if seed is None else f"has seed_everything: {quoted(seed)}"
         raise SpecError(
             f"{study.where}: give seeds, such as seeds: [1, 2, 3]; {base.source} {given}"
         )
@@ -267,15 +307,16 @@ def _point(
         space.check(entry, f"{study.where}: enqueue")
         return dict(entry)
     path = beside(study.folder, entry)
-    config = read_config(path).config
-    configs.apply(config, changes, str(path))
+    config = study.read_file(entry, "enqueue").config
+    configs.apply(config, changes, "profile and --set", str(path))
     point = space.locate(config, str(path))
     for key, here, there in configs.differing(
         {**config, "seed_everything": None}, {**prepared.at(point, 0), "seed_everything": None}
     ):
         raise SpecError(
-            f"{path}: enqueued into {study.where}, but it differs from the study's config "
-            f"at {key}, which is not searched: {here!r} here, {there!r} there"
+            f"{path}: enqueued into {study.where}, but it differs from the study's config at "
+            f"{key}, which is not searched: {quoted(here)} here, {quoted(there)} there "
+            f"({prepared.source})"
         )
     return point
 
@@ -285,8 +326,13 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
     components = _components(study, spec, base)
     seeds = _seeds(study, base)
     arms = spec.checked_arms(components)
+    _refuse_too_many(study.where, len(arms), len(seeds))
+    for arm in arms if spec.tune else ():
+        if (reason := folder_mistake(search := tuning_study(study.name, arm.name))) is not None:
+            raise SpecError(f"{study.where}: tune: {quoted(search)} can't name a search: {reason}")
     for arm in arms:
-        configs.apply(paths.fresh(base.config), arm.changes, f"{study.where}: arms.{arm.name}")
+        where = f"{study.where}: arms.{arm.name}"
+        configs.apply(paths.fresh(base.config), arm.changes, where, base.source)
     return AblationStudy(
         name=study.name,
         definition=AblationDefinition(
@@ -323,7 +369,8 @@ def _components(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> Compon
         found = designs.between(base.written, end, spec.order)
         spec.checked_arms(found)
     except ValueError as error:
-        raise SpecError(f"{study.where}: {error}") from None
+        names = ", ".join(study.name_of(config) for config in spec.to)
+        raise SpecError(f"{study.where}: {error} (from {base.source} to {names})") from None
     return found
 
 

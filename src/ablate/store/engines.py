@@ -157,7 +157,8 @@ def look_into(url: URL) -> Contents:
     if not path.exists():
         return Contents(None, optuna=False)
     if not path.is_file():
-        raise StorageError(f"the storage {show_url(url)} is a folder, not a database file")
+        what = "a folder" if path.is_dir() else "a device"
+        raise StorageError(f"the storage {show_url(url)} is {what}, not a database file")
     if not os.access(path, os.R_OK):
         raise StorageError(
             f"the storage {show_url(url)} can't be read: Permission denied; ask its owner for "

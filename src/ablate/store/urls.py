@@ -1,13 +1,16 @@
 """Database URLs: read, checked, and shown without their password."""
 
+import os
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from ablate.errors import StorageError
+from ablate.errors import StorageError, quoted
 
 EXAMPLES = "sqlite:///results/ablate.db or postgresql://user:password@host/database"
+_LONGEST = 255
+"""Bytes of the name of a file or a folder."""
 _SECRET_NAMES = {"password", "sslpassword", "passfile"}
 
 
@@ -33,6 +36,8 @@ def parse_url(url: str) -> URL:
                 f"the storage {show_url(parsed)} does not name a database file, "
                 "which the runs of a study need to share; write sqlite:///results/ablate.db"
             )
+        if "\0" in name or any(len(os.fsencode(part)) > _LONGEST for part in Path(name).parts):
+            raise StorageError(f"the storage {quoted(show_url(parsed))} is no name of a file")
     if parsed.drivername == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     return parsed
@@ -53,4 +58,4 @@ def sqlite_path(url: URL) -> Path | None:
 
 def _shown(url: str) -> str:
     """Show what can be shown of a text that is no URL: it may still hold a password."""
-    return repr(url) if "@" not in url else "given"
+    return quoted(url) if "@" not in url else "given"

@@ -4,6 +4,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from ablate.spec.names import study_folder
 from ablate.store.artifacts import FOLDER, RunFiles
 
 
@@ -16,7 +17,7 @@ class RunFolders:
 
     def of(self, trial: int, config_hash: str) -> Path:
         """Return the folder of a run."""
-        return self.results / self.study / f"{trial}-{config_hash[:8]}"
+        return study_folder(self.results, self.study) / f"{trial}-{config_hash[:8]}"
 
     def clear(self, folder: Path) -> None:
         """Remove what an attempt that is not continued has left."""

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from ablate.errors import RequestError
+from ablate.errors import RequestError, quoted
 from ablate.spec import dump_yaml
 from ablate.spec.files import replacing
+from ablate.spec.names import folder_mistake
 from ablate.spec.secrets import referring
 from ablate.store import Store
 from ablate.study.recorded import recorded_trial
@@ -15,6 +16,8 @@ def freeze_trial(trial: str, path: Path, storage: str) -> Path:
 
     Raises RequestError if the trial is unknown or the file exists.
     """
+    if (reason := folder_mistake(path.stem)) is not None:
+        raise RequestError(f"--as {quoted(path.stem)}: {reason}")
     if path.exists():
         raise RequestError(f"{path} exists and is not overwritten; choose another name with --as")
     with Store.open(storage, create=False) as store:

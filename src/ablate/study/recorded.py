@@ -1,9 +1,10 @@
 """Find a recorded trial by STUDY/NUMBER."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import NotFoundError
+from ablate.errors import NotFoundError, quoted
 from ablate.store import RunRecord, Store, StudyRecord
 from ablate.study.threads import recorded_threads
 
@@ -22,19 +23,25 @@ class RecordedTrial:
     threads: int | None
 
 
+def trial_named(name: str) -> tuple[str, int] | None:
+    """Split STUDY/NUMBER into its parts; None for any other text."""
+    study, _, number = name.rpartition("/")
+    return (study, int(number)) if study and re.fullmatch("[0-9]{1,9}", number) else None
+
+
 def recorded_trial(store: Store, name: str) -> RecordedTrial:
     """Read the trial `STUDY/NUMBER`; raise NotFoundError saying what there is instead."""
-    study_name, _, number = name.rpartition("/")
-    if not study_name or not number.isdigit():
-        raise NotFoundError(f"{name!r} names no trial: write STUDY/NUMBER, such as champion/12")
+    if (named := trial_named(name)) is None:
+        raise NotFoundError(
+            f"{quoted(name)} names no trial: write STUDY/NUMBER, such as champion/12"
+        )
+    study_name, number = named
     record = store.require_study(study_name)
     runs = {
-        run.seed: run
-        for run in store.runs(study_name, with_config=True)
-        if run.trial == int(number)
+        run.seed: run for run in store.runs(study_name, with_config=True) if run.trial == number
     }
     first = next(iter(runs.values()), None)
     if first is None or first.config is None:
         raise NotFoundError(f"trial {number} of {study_name!r} has no recorded run")
     threads = recorded_threads(runs.values(), store.environments(study_name))
-    return RecordedTrial(record, int(number), tuple(runs.values()), first.config, threads)
+    return RecordedTrial(record, number, tuple(runs.values()), first.config, threads)

@@ -22,6 +22,7 @@ from ablate.spec import (
     designs,
 )
 from ablate.spec.commands import write_command
+from ablate.spec.files import is_file
 from ablate.store import FindingRow, RunRecord, Store
 from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
@@ -29,7 +30,7 @@ from ablate.study.imports import check_stored, folders_here, stored_trust, trust
 from ablate.study.known_runs import known_runs
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
-from ablate.study.recorded import RecordedTrial, recorded_trial
+from ablate.study.recorded import RecordedTrial, recorded_trial, trial_named
 from ablate.study.setup import Request, recording, stored_threads, study_to_run
 from ablate.study.source import Plan
 from ablate.study.threads import settle_threads
@@ -148,8 +149,7 @@ class Subject:
 
 def names_trial(name: str) -> bool:
     """Say whether a name is that of a recorded trial, STUDY/NUMBER, and of no file."""
-    study, _, number = name.rpartition("/")
-    return bool(study) and number.isdigit() and not Path(name).exists()
+    return trial_named(name) is not None and not is_file(Path(name))
 
 
 def resolved_configs(

@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 
-from ablate.errors import RequestError
+from ablate.errors import RequestError, quoted
 from ablate.run import Launcher, LocalLauncher, code_version
 from ablate.run.devices import visible_devices
 from ablate.run.environment import WorkerSettings
@@ -90,6 +90,11 @@ class Request:
         """
         refuse_writing(parse_url(self.storage))
         folder = self.results.absolute()
+        try:
+            folder.exists()
+        except OSError as error:
+            shown = quoted(str(self.results))
+            raise RequestError(f"--results {shown}: {error.strerror}") from None
         there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         if not there.is_dir():
             raise RequestError(f"--results {self.results}: {there} is no folder")

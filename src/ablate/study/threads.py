@@ -5,6 +5,7 @@ workers have one thread each, or their share of the cores where the base config 
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ def chosen_threads(asked: int | None, recorded: int | None, workers: int) -> int
 def _from_environment() -> int | None:
     """Read OMP_NUM_THREADS, whose first number is that of the outermost threads."""
     first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(first) if first.isdigit() and int(first) > 0 else None
+    return int(first) if re.fullmatch("0*[1-9][0-9]{0,4}", first) else None
 
 
 def say_threads(

@@ -8,6 +8,7 @@ import pandas as pd
 from ablate import analysis
 from ablate.audits.codes import as_rows
 from ablate.reports import Audit, ReportFiles, write_report
+from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
 from ablate.workflow.audited import audit_runs
@@ -48,7 +49,9 @@ def report(
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
-        files = write_report(store, frames, audited, results / study / "report", results / FOLDER)
+        files = write_report(
+            store, frames, audited, study_folder(results, study) / "report", results / FOLDER
+        )
     if isinstance(frames, analysis.SearchFrames):
         return ReportResult(study, files, trials_frame(frames))
     table = analysis.compared_arms(frames, audited.findings).drop(columns="cells")
