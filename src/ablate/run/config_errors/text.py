@@ -13,7 +13,7 @@ NOISE = re.compile(
     r"Does not validate against any of the Union subtypes"
     r"|Subtypes: .*"
     r"|Errors:"
-    r"|Given value(?: type)?: .*"
+    r"|Given value(?: type)?:.*"
     r"|Expected a <class 'NoneType'>.*"
     r"|Problem with given class_path '[^']*':"
     r"|Expected a path but .* either not accessible or invalid"
