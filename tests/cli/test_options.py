@@ -65,7 +65,7 @@ def test_a_storage_is_a_name_that_a_file_can_have() -> None:
 
 def test_a_folder_of_results_has_a_name_that_a_folder_can_have() -> None:
     with pytest.raises(RequestError, match="--results"):
-        Request("sqlite:///a.db", results=Path("x" * 300)).require_folder()
+        Request("sqlite:///a.db", results=Path("x" * 300)).require_writable()
 
 
 @pytest.mark.parametrize("value", ["²", "abc", "9" * 5_000, "-1", ""])
