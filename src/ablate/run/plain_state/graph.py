@@ -3,6 +3,7 @@
 import collections
 import functools
 import hashlib
+import inspect
 import io
 import logging
 import marshal
@@ -45,6 +46,8 @@ _LIBRARIES = frozenset(
     }
 )
 _NOTHING_TO_KEEP = (
+    inspect.Parameter,
+    inspect.Signature,
     type,
     types.ModuleType,
     logging.Logger,
@@ -281,7 +284,8 @@ def attributes(value: Any) -> Iterator[tuple[str, Any]]:
     stands_by_itself = isinstance(value, DataLoader) and isinstance(value, Stateful)
     own = None if stands_by_itself else getattr(value, "__dict__", None)
     if isinstance(own, dict):
-        yield from ((name, item) for name, item in list(own.items()) if name not in bare)
+        kept = ((name, item) for name, item in list(own.items()) if name not in bare)
+        yield from ((name, item) for name, item in kept if not _is_own_method(value, name, item))
     for kind in type(value).__mro__:
         for name, slot in vars(kind).items():
             if isinstance(slot, types.MemberDescriptorType) and _is_open(kind):
@@ -352,6 +356,12 @@ def is_plain(kind: type) -> bool:
 def fixed_name(value: Any) -> str | None:
     """Name a value as its token does, if it has no state to keep."""
     return _fixed(value)
+
+
+def _is_own_method(value: Any, name: str, item: Any) -> bool:
+    """Say whether an attribute is what its class has anyway: a strategy may have put it back."""
+    native = getattr(type(value), name, None)
+    return isinstance(item, types.MethodType) and item.__self__ is value and item.__func__ is native
 
 
 def is_of_user(value: Any) -> bool:
