@@ -1,6 +1,7 @@
 """Two studies in a real database: an ablation and a search, with everything that can go wrong."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import optuna
@@ -221,5 +222,5 @@ def search(store):
                 datetime_complete=datetime(2026, 1, 1) + timedelta(minutes=number),
             )
         )
-    store.touch_session(session)
+    store.touch_session(replace(session, began=session.began - 75.0))
     return "quest"
