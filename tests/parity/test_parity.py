@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,31 @@ from tests.study.conftest import search
 
 NAMES = sorted(folder.name for folder in PROJECTS.iterdir() if (folder / "study.yaml").exists())
 
-WAITS_FOR: dict[str, str] = {}
-"""Projects that are not run as their scripts run them yet, and what is missing."""
-
 INEXACT = {
     "every_second_epoch": "loaders are made anew in other epochs",
     "persistent_workers": "persistent workers",
 }
 """Projects that can't be resumed exactly, and what their runs say of it."""
+
+WHOLE = {
+    *INEXACT,
+    "class_paths",
+    "main_function",
+    "max_steps",
+    "own_cli",
+    "plain_arguments",
+    "saved_config",
+    "training_only",
+    "two_processes",
+    "unwritable_defaults",
+}
+"""Projects that are run without an interruption too.
+
+An interrupted run is compared before and after its interruption, so it says the same of the others.
+"""
+
+RESUMED_ELSEWHERE = {"two_processes"}
+"""Projects whose resumed run is compared with a native one in `tests/run`."""
 
 NEEDS = {"interpolation": "omegaconf"}
 """Projects that need a package which not everybody has."""
@@ -34,16 +52,14 @@ VALIDATED_AT_THE_END = {"max_steps"}
 """Projects whose scripts never validate their last weights; ablate does, after the same fit."""
 
 
-def projects(waiting: dict[str, str]) -> list[object]:
+def projects(names: Iterable[str]) -> list[object]:
     def marks(name: str) -> list[pytest.MarkDecorator]:
         needed = NEEDS.get(name)
         if needed and importlib.util.find_spec(needed) is None:
             return [pytest.mark.skip(reason=f"needs {needed}")]
-        if name in waiting:
-            return [pytest.mark.xfail(reason=waiting[name], strict=True)]
         return []
 
-    return [pytest.param(name, marks=marks(name)) for name in NAMES]
+    return [pytest.param(name, marks=marks(name)) for name in sorted(names)]
 
 
 @pytest.fixture(scope="session")
@@ -58,14 +74,14 @@ def native(
     return native
 
 
-@pytest.mark.parametrize("native", projects(WAITS_FOR), indirect=True)
+@pytest.mark.parametrize("native", projects(WHOLE), indirect=True)
 def test_a_run_logs_what_the_script_logs(native: Native, workers: Launcher) -> None:
     run = studied(native.project, workers, "whole")
     assert_equal(run, native)
     assert native.project.native_logs() == native.logs
 
 
-@pytest.mark.parametrize("native", projects(WAITS_FOR), indirect=True)
+@pytest.mark.parametrize("native", projects({*NAMES} - RESUMED_ELSEWHERE), indirect=True)
 def test_a_run_that_is_interrupted_and_resumed_logs_it_too(
     native: Native, workers: Launcher
 ) -> None:
@@ -138,7 +154,7 @@ def test_one_worker_and_two_log_what_the_scripts_log(
 
 def test_there_are_projects_in_many_styles() -> None:
     assert len(NAMES) >= 25
-    assert {*WAITS_FOR, *INEXACT, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
+    assert {*WHOLE, *RESUMED_ELSEWHERE, *NEEDS, *VALIDATED_AT_THE_END} <= set(NAMES)
 
 
 def assert_equal(run: Studied, native: Native) -> None:
