@@ -28,13 +28,26 @@ pytestmark = [
 ]
 
 
+OTHERS: set[int] = set()
+"""Workers that other modules of tests have left running in this process."""
+
+
 @pytest.fixture(scope="module")
 def warm() -> Iterator[LocalLauncher]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(ROOT), prepend=os.pathsep)
+        OTHERS.update(children(os.getpid()))
         launcher = LocalLauncher(1)
         yield launcher
         launcher.close()
+
+
+def worker_of(launcher: LocalLauncher) -> int:
+    """Return the process of a launcher's worker, which alone does what it is given now."""
+    launcher.facts()
+    marked = {p for p in children(os.getpid()) if MARK in psutil.Process(p).environ()}
+    (worker,) = marked - OTHERS
+    return worker
 
 
 def noted(file: Path) -> int:
@@ -69,9 +82,7 @@ class TestADaemonThatHoldsEveryPipe:
 
     @pytest.mark.parametrize("victim", ["worker", "run"])
     def test_ends_when_a_process_is_killed(self, warm, tmp_path, victim):
-        before = children(os.getpid())
-        warm.facts()
-        (worker,) = {pid for pid in before if MARK in psutil.Process(pid).environ()}
+        worker = worker_of(warm)
         record = Record()
         warm.submit([run(1, tmp_path, daemon(tmp_path, hangs=True))])
         wait(warm, record, (tmp_path / "pid").exists)
@@ -84,7 +95,7 @@ class TestADaemonThatHoldsEveryPipe:
 
     def test_leaves_no_zombie(self, warm, tmp_path):
         do(warm, run(1, tmp_path, daemon(tmp_path)))
-        (worker,) = {p for p in children(os.getpid()) if MARK in psutil.Process(p).environ()}
+        worker = worker_of(warm)
         assert psutil.Process(worker).children(recursive=True) == []
 
 

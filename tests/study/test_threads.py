@@ -5,6 +5,7 @@ import pytest
 from ablate.errors import RequestError
 from ablate.run import LocalLauncher
 from ablate.run.environment import WorkerSettings
+from ablate.spec import read_study
 from ablate.study import threads
 from ablate.study.threads import chosen_threads, settle_threads
 from tests.study.conftest import CONFIG, SEARCH, Project, search
@@ -35,11 +36,13 @@ def test_a_worker_takes_its_share_of_the_cores_if_that_is_clearly_faster(
 ):
     monkeypatch.setattr(threads, "CLEARLY_FASTER", factor)
     monkeypatch.setattr(threads, "available_cores", lambda: 2)
+    project.study("s", SEARCH)
+    study = read_study("s").prepare("cpu")
     launcher = LocalLauncher(1, WorkerSettings(threads=None))
     try:
-        settle_threads(CONFIG, launcher, told)
+        settle_threads(CONFIG, study, launcher, told)
         assert launcher.facts().threads == chosen
-        settle_threads(CONFIG, launcher, told)
+        settle_threads(CONFIG, study, launcher, told)
     finally:
         launcher.close()
     assert len(told) == 1

@@ -206,9 +206,12 @@ def test_a_wrong_request_raises_the_error_of_the_command(
 
 
 def test_arms_that_may_not_be_compared_are_not_run(here: Path) -> None:
-    token = {"model.init_args.mishap": "hf_" + "a" * 34}
-    study = an_ablation(name="unfair", arms={"wide": {}, "leak": token}, floor={})
-    with pytest.raises(AuditError, match=r"secret: (?s:.*)nothing was run"):
+    lossy = {"class_path": "toy.Toy", "init_args": {"width": 8, "dropout": 0.5}}
+    arms = {"wide": {}, "forgetful": {"model": {"class_path": "toy.Toy"}}}
+    study = an_ablation(
+        name="unfair", config={**CONFIG, "model": lossy}, arms=arms, floor={}, reference="wide"
+    )
+    with pytest.raises(AuditError, match=r"undeclared-difference (?s:.*)nothing was run"):
         ablate.replay(study, workers=1, quiet=True)
     assert "unfair" not in {status.study for status in ablate.status().studies}
 

@@ -102,6 +102,7 @@ class Keeper(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Restore what is kept before the first epoch, write what is due before the others."""
+        self._watch.begin_epoch(trainer)
         if self._random is not None:
             self.restore(trainer)
             # Lightning made this epoch's iterator while it restored, at the cost of the generators.

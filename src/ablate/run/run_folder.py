@@ -25,8 +25,8 @@ def placed(config: dict[str, Any], directory: Path) -> dict[str, Any]:
     """
     result: dict[str, Any] = paths.fresh(config)
     elsewhere = dict(misplaced(config))
-    for keys, arguments in _objects(result.get("trainer"), ("trainer",)):
-        for name in _own_paths(arguments):
+    for keys, arguments, kind in _objects(result.get("trainer"), ("trainer",)):
+        for name in _own_paths(arguments, kind):
             if paths.render((*keys, name)) not in elsewhere:
                 arguments[name] = str(directory / arguments[name])
     return result
@@ -34,7 +34,7 @@ def placed(config: dict[str, Any], directory: Path) -> dict[str, Any]:
 
 def misplaced(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the path and value of everything that leads out of a run's folder."""
-    for keys, arguments in _objects(config.get("trainer"), ("trainer",)):
+    for keys, arguments, _ in _objects(config.get("trainer"), ("trainer",)):
         folders = _texts(arguments, _FOLDERS)
         for name, value in folders.items():
             if _leads_out(value):
@@ -45,14 +45,28 @@ def misplaced(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
                 yield paths.render((*keys, name)), value
 
 
-def _own_paths(arguments: dict[str, Any]) -> list[str]:
-    """Name the arguments that are paths by themselves; a file's name is one without a folder."""
-    has_folder = any(name in arguments for name in _FOLDERS)
+def _own_paths(arguments: dict[str, Any], class_path: str) -> list[str]:
+    """Name the arguments that are paths by themselves; a file's name is one without a folder.
+
+    A checkpoint's never is: it has a folder by default.
+    """
+    has_folder = any(name in arguments for name in _FOLDERS) or _is_checkpoint(class_path)
     return list(_texts(arguments, _FOLDERS if has_folder else _PARTS[:1]))
 
 
-def _objects(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...], dict[str, Any]]]:
-    """Yield the arguments of every object that writes files by itself, and where they stand."""
+def _is_checkpoint(class_path: str) -> bool:
+    from lightning.pytorch.callbacks import Checkpoint  # noqa: PLC0415 - only workers have it
+
+    from ablate.run.config_errors import classes  # noqa: PLC0415
+
+    found = classes.find(class_path, Checkpoint)
+    return isinstance(found, type) and issubclass(found, Checkpoint)
+
+
+def _objects(
+    node: Any, keys: tuple[Key, ...]
+) -> Iterator[tuple[tuple[Key, ...], dict[str, Any], str]]:
+    """Yield where the arguments stand of every object that writes files, they, and its class."""
     if isinstance(node, list):
         for index, item in enumerate(node):
             yield from _objects(item, (*keys, index))
@@ -60,7 +74,7 @@ def _objects(node: Any, keys: tuple[Key, ...]) -> Iterator[tuple[tuple[Key, ...]
         for key, item in node.items():
             described = key in {"init_args", "dict_kwargs"} and isinstance(item, dict)
             if described and not _TRACKERS & item.keys():
-                yield (*keys, key), item
+                yield (*keys, key), item, str(node.get("class_path", ""))
             yield from _objects(item, (*keys, key))
 
 

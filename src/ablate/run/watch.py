@@ -88,8 +88,8 @@ class Watch(Checkpoint):
         if self.stopped_at is not None:
             end_after_this_epoch(trainer)
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Note what is old news."""
+    def begin_epoch(self, trainer: Trainer) -> None:
+        """Note what is old news, before any callback has logged what it finds in a new epoch."""
         self._old["train"] = dict(trainer.callback_metrics)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
