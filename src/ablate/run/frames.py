@@ -62,10 +62,12 @@ def _innermost(error: BaseException) -> Frame | None:
 
 
 def _is_own(frame: traceback.FrameSummary) -> bool:
-    """Say whether a frame belongs to a user's system (a built-in one is nothing else)."""
-    if frame.filename.startswith("<"):
-        return False
-    file = Path(frame.filename)
+    """Say whether a frame belongs to a user's system."""
+    return not frame.filename.startswith("<") and is_own_file(Path(frame.filename))
+
+
+def is_own_file(file: Path) -> bool:
+    """Say whether a file is the user's code: no library's; a built-in system is nothing else."""
     if file.is_relative_to(_ABLATE):
         return file.is_relative_to(_ABLATE / "systems")
     standard_library = sysconfig.get_path("stdlib")

@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from ablate.errors import SpecError
-from ablate.run.config_errors import CLASS_KEYS, explained, unknown_key
+from ablate.run.config_errors import explained, unknown_key
 from ablate.run.defaults import left_to_code, recorded
 from ablate.run.entry import execute_entry
 from ablate.run.run_folder import placed
@@ -371,7 +371,11 @@ def resolve(
             resolved, linked = _resolved(made, session)
     for path, value in paths.flatten(config).items():
         # jsonargparse drops an empty mapping under an unknown key without a word.
-        if value == {} and path.split(".")[-1] not in CLASS_KEYS and not paths.has(resolved, path):
+        if (
+            value == {}
+            and path.split(".")[-1] not in paths.CLASS_KEYS
+            and not paths.has(resolved, path)
+        ):
             raise SpecError(unknown_key(path, config))
     refuse_secrets(resolved)
     for path in declared:

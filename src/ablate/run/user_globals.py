@@ -2,7 +2,6 @@
 
 import collections
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -11,10 +10,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from ablate.run.frames import is_own_file
 from ablate.run.plain_state import GENERATORS, LEAVES
 
-_ABLATE = Path(__file__).parents[1]
-_INSTALLED = {"site-packages", "dist-packages"}
 _KEPT = (
     *(list, dict, set, bytearray, collections.deque),
     *(Tensor, np.ndarray),
@@ -76,7 +74,7 @@ def _with_imports(names: Iterable[str]) -> Iterator[ModuleType]:
     while waiting:
         name = waiting.pop()
         module = sys.modules.get(name)
-        if module is None or name in seen or not _is_of_user(getattr(module, "__file__", None)):
+        if module is None or name in seen or not _is_of_user(module):
             continue
         seen.add(name)
         yield module
@@ -101,11 +99,6 @@ def _module_of(value: Any) -> Any:
     return kind.__module__
 
 
-def _is_of_user(file: Any) -> bool:
-    if not isinstance(file, str):
-        return False
-    path = Path(file)
-    if path.is_relative_to(_ABLATE):
-        return path.is_relative_to(_ABLATE / "systems")
-    standard_library = sysconfig.get_path("stdlib")
-    return not (_INSTALLED & set(path.parts)) and not path.is_relative_to(standard_library)
+def _is_of_user(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and is_own_file(Path(file))

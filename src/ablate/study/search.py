@@ -171,7 +171,8 @@ def replaced(trials: Iterable[FrozenTrial | TrialRecord]) -> set[int]:
 def failed_for_good(trials: Sequence[TrialRecord]) -> list[int]:
     """Return the numbers of the failed trials that have not been tried again."""
     failed = (trial.number for trial in trials if trial.state is Status.FAILED)
-    return [number for number in failed if number not in replaced(trials)]
+    again = replaced(trials)
+    return [number for number in failed if number not in again]
 
 
 def within(budget: Budget, trials: int, active_seconds: float) -> bool:

@@ -2,6 +2,5 @@
 
 from ablate.run.config_errors.explain import explained
 from ablate.run.config_errors.parts import taken, unknown_key
-from ablate.run.config_errors.shape import CLASS_KEYS
 
-__all__ = ["CLASS_KEYS", "explained", "taken", "unknown_key"]
+__all__ = ["explained", "taken", "unknown_key"]

@@ -16,7 +16,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from ablate.run.config_errors import classes, text
 from ablate.run.config_errors.shape import (
-    CLASS_KEYS,
     OBJECTS,
     SECTIONS,
     TRAINER_OBJECTS,
@@ -63,7 +62,7 @@ def unknown_key(path: str, config: dict[str, Any]) -> str:
     if above == ("trainer",):
         return unknown(path, _names(Trainer))
     if above[-1] != "init_args":
-        return unknown(path, CLASS_KEYS if paths.render(above) in _BASES else ())
+        return unknown(path, paths.CLASS_KEYS if paths.render(above) in _BASES else ())
     target = _target(above[:-1], config)
     return unknown(path, _names(target) if callable(target) else ())
 

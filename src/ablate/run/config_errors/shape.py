@@ -8,7 +8,6 @@ from ablate.spec import paths
 
 OBJECTS = ("model", "data", "optimizer", "lr_scheduler")
 SECTIONS = ("seed_everything", *OBJECTS, "trainer")
-CLASS_KEYS = paths.CLASS_KEYS
 TRAINER_OBJECTS = ("callbacks", "logger")
 
 
@@ -52,8 +51,8 @@ def described(config: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _fault(path: str, node: dict[str, Any]) -> str | None:
     for key in node:
-        if key not in CLASS_KEYS:
-            return unknown(f"{path}.{key}", CLASS_KEYS)
+        if key not in paths.CLASS_KEYS:
+            return unknown(f"{path}.{key}", paths.CLASS_KEYS)
     if not isinstance(node.get("class_path", ""), str):
         return f"{path}.class_path: {node['class_path']!r} names no class: write module.Class"
     for key in ("init_args", "dict_kwargs"):
