@@ -20,13 +20,18 @@ from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.search import best_so_far, best_trial, trials_table
 from ablate.analysis.tuned import tuned_table
+from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
 
 __all__ = [
     "AblationFrames",
     "Cell",
+    "Comparison",
     "Frames",
+    "Method",
     "Reading",
+    "Relation",
     "SearchFrames",
+    "Verdict",
     "arm_kinds",
     "arms_table",
     "at_best",
