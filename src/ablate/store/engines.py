@@ -44,9 +44,9 @@ _REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no passw
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a database holds: ablate's schema version if any, whether Optuna's tables, and all names.
+    """What a database holds: ablate's schema version if any, and whether Optuna's tables.
 
-    `names` are those of its tables: what was added later within a version may not be among them.
+    `names` are those of all its tables; what was added within a version may not be among them.
     """
 
     version: int | None
