@@ -93,6 +93,7 @@ def ask(module: LightningModule, step: int, epoch: int) -> tuple[GroupMeans, ...
         GroupMeans(grouping, name, step, epoch, _means(means, (grouping, name)))
         for grouping, metrics in _items(answer, ())
         for name, means in _items(metrics, (grouping,))
+        if means != {}
     )
     count = sum(len(each.means) for each in found)
     if count > MOST:
