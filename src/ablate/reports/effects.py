@@ -82,5 +82,6 @@ def _remarks(effects: Sequence[Effect]) -> Iterable[tuple[Inline, ...]]:
     if tests:
         yield (
             f"Test: {tests} over the seeds, corrected after Holm over the main effects and, apart "
-            "from these, over the interactions. Interactions of three or more are taken to be none.",
+            "from these, over the interactions. "
+            "Interactions of three or more are taken to be none.",
         )

@@ -75,8 +75,8 @@ def _section(
         shown_differences, left = _differences(of_metric)
         blocks += [
             text(
-                "Each arm beside its comparator, its worst groups first. Every interval stands by "
-                f"itself: among {_count(of_metric)} of them some miss 0 by chance."
+                "Each arm beside its comparator, its worst groups first. "
+                f"{_by_chance(int(of_metric['low'].notna().sum()))}"
             ),
             shown_differences,
         ]
@@ -85,8 +85,12 @@ def _section(
     return Section(title, tuple(blocks))
 
 
-def _count(of_metric: pd.DataFrame) -> str:
-    return numbers.count(int(of_metric["low"].notna().sum()))
+def _by_chance(count: int) -> str:
+    """Say how many of some intervals, each by itself, miss 0 by chance alone."""
+    missed = numbers.number(0.05 * count)
+    return (
+        f"No interval is corrected for their number: of {count}, {missed} miss 0 by chance alone."
+    )
 
 
 def _facts(
