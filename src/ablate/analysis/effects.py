@@ -1,5 +1,6 @@
 """Main effects and interactions of the components of a factorial or fractional design."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -265,7 +266,7 @@ def _not_shown(tested: Tested) -> str | None:
     if tested.n < FEWEST_SEEDS:
         few = {0: "no seed has", 1: "only 1 seed has"}.get(tested.n, f"only {tested.n} seeds have")
         return f"{few} the arms that it takes"
-    if tested.flat:
+    if math.isnan(tested.low):
         return f"the {tested.n} seeds change nothing"
     if tested.low <= 0 <= tested.high:
         return "the interval includes 0"
