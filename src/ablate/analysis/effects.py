@@ -79,14 +79,16 @@ def written(term: Term) -> str:
 def effects_of(
     frames: AblationFrames,
     table: pd.DataFrame,
+    primary: str,
     disqualified: Mapping[str, Sequence[str]] | None = None,
     doubted: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Effect, ...]:
     """Estimate the effects of a factorial or fractional design, per metric; none for any other.
 
-    `table` is the arms table of the frames. `disqualified` and `doubted` map arms to the codes of
-    errors and warnings of the audit that touch their comparability: every effect rests on all arms
-    of the design. Arms that are tuned, declared one by one, or of another design do not enter.
+    `table` is the arms table of the frames, `primary` the metric that decides. `disqualified` and
+    `doubted` map arms to the codes of errors and warnings of the audit that touch their
+    comparability: every effect rests on all arms of the design. Arms that are tuned, declared one
+    by one, or of another design do not enter.
 
     The unit is the seed. In every seed the values of the arms are fitted by least squares on an
     intercept, the main effects and the two-way interactions, each coded -1 and +1; an effect is
@@ -100,7 +102,6 @@ def effects_of(
     if layout is None:
         return ()
     objections = _objections(layout, disqualified or {}, doubted or {})
-    primary = _primary(frames.definition)
     by_metric = {
         metric: {term: _by_seed(layout, term, rows) for term in layout.columns}
         for metric, rows in table[table["arm"].isin(layout.arms)].groupby("metric", sort=False)
@@ -114,7 +115,13 @@ def effects_of(
         pairs = [_pair(by_metric[m][term], frames.definition.metrics[m], m) for m, term in keys]
         tested |= dict(zip(keys, compare(pairs), strict=True))
     return tuple(
-        _effect(layout, (metric, term), frames.definition, tested[metric, term], objections)
+        _effect(
+            layout,
+            (metric, term, metric == primary),
+            frames.definition,
+            tested[metric, term],
+            objections,
+        )
         for metric, found in by_metric.items()
         for term in found
     )
@@ -205,11 +212,6 @@ def _pair(by_seed: Mapping[int, float], direction: Direction, metric: str) -> Pa
     return Pair(by_seed, dict.fromkeys(by_seed, 0.0), direction, scale=metric)
 
 
-def _primary(definition: AblationDefinition) -> str:
-    name = definition.objective.metric
-    return name if name in definition.metrics else next(iter(definition.metrics))
-
-
 def _objections(
     layout: _Layout, disqualified: Mapping[str, Sequence[str]], doubted: Mapping[str, Sequence[str]]
 ) -> tuple[Verdict, str] | None:
@@ -227,16 +229,18 @@ def _objections(
 
 def _effect(
     layout: _Layout,
-    key: tuple[str, Term],
+    key: tuple[str, Term, bool],
     definition: AblationDefinition,
     tested: Tested,
     objection: tuple[Verdict, str] | None,
 ) -> Effect:
-    metric, term = key
+    metric, term, primary = key
     direction = definition.metrics[metric]
     verdict: Verdict | None
     if objection is not None:
         verdict, reason = objection
+    elif small := _within(term, layout.aliases[term], definition.margin.get(metric), tested):
+        verdict, reason = Verdict.EQUIVALENT, small
     elif (why_not := _not_shown(tested)) is not None:
         verdict, reason = Verdict.CANNOT_TELL, why_not
     else:
@@ -244,7 +248,7 @@ def _effect(
     return Effect(
         metric=metric,
         direction=direction,
-        primary=metric == _primary(definition),
+        primary=primary,
         term=term,
         aliases=layout.aliases[term],
         by_seed=tested.differences,
@@ -259,6 +263,16 @@ def _effect(
         verdict=verdict,
         reason=reason,
     )
+
+
+def _within(
+    term: Term, aliases: tuple[str, ...], margin: float | None, tested: Tested
+) -> str | None:
+    """Say that a main effect is within the margin of its metric; None if it is not known to be."""
+    known = margin is not None and tested.n >= FEWEST_SEEDS and len(term) == 1 and not aliases
+    if known and -margin <= tested.low and tested.high <= margin:
+        return f"the 95 % interval lies within ±{margin:g}"
+    return None
 
 
 def _not_shown(tested: Tested) -> str | None:
