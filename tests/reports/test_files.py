@@ -80,7 +80,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.scripts += tag == "script"
-        self.fetched += [v for k, v in attrs if k in {"src", "href", "action", "data"}]
+        fetched = [v for k, v in attrs if k in {"src", "href", "action", "data"}]
+        self.fetched += [v for v in fetched if not v.startswith("#")]
         self.scripts += any(k.startswith("on") for k, _ in attrs)
         if tag not in {"meta", "br"}:
             self.open.append(tag)
