@@ -30,24 +30,31 @@ FOLDED_FROM = 30
 
 def render(document: Document) -> str:
     """Write a report as HTML; every text is escaped, figures and pictures are inlined."""
-    script = _script()
+    style, script = _file("report.css"), _file("report.js")
     page = _template().render(
         document=document,
         folded_from=FOLDED_FROM,
-        script=Markup(script),  # noqa: S704 - a file of this package
-        policy=policy(script),
+        style=Markup(style),  # noqa: S704 - files of this package
+        script=Markup(script),  # noqa: S704
+        policy=policy(style, script),
         write=partial(inline, anchors=document.anchors),
     )
     return page + "\n"
 
 
-def policy(script: str) -> str:
-    """Return the content security policy of a page that holds `script` and fetches nothing."""
-    digest = b64encode(sha256(script.encode()).digest()).decode()
+def policy(style: str, script: str) -> str:
+    """Return the content security policy of a page of one style and one script.
+
+    Nothing is fetched; drawings and tables may carry style attributes.
+    """
     return (
-        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
     )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
 def inline(cell: Cell, anchors: Collection[str] = ()) -> Markup:
@@ -56,25 +63,26 @@ def inline(cell: Cell, anchors: Collection[str] = ()) -> Markup:
 
 
 def _inline(part: Inline, anchors: Collection[str]) -> Markup:
+    written = Markup("{}").format(str(part))
     match part:
         case Code():
-            return Markup("<code>{}</code>").format(str(part))
+            written = Markup("<code>{}</code>").format(str(part))
         case Strong():
-            return Markup("<strong>{}</strong>").format(str(part))
+            written = Markup("<strong>{}</strong>").format(str(part))
         case Link():
-            shown = _inline(part.shown, anchors)
-            known = part.target in anchors
-            return Markup('<a href="#{}">{}</a>').format(part.target, shown) if known else shown
+            written = _inline(part.shown, anchors)
+            if part.target in anchors:
+                written = Markup('<a href="#{}">{}</a>').format(part.target, written)
         case Anchor():
             shown = _inline(part.shown, anchors)
-            return Markup('<span id="{}">{}</span>').format(part.name, shown)
+            written = Markup('<span id="{}">{}</span>').format(part.name, shown)
         case Badge():
-            return Markup(
+            written = Markup(
                 '<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>'
             ).format(part.tone, part.symbol, str(part))
         case Value():
-            return _inline(part.shown, anchors)
-    return Markup("{}").format(str(part))
+            written = _inline(part.shown, anchors)
+    return written
 
 
 def _sorted_as(cell: Cell) -> Markup:
@@ -102,8 +110,8 @@ def _data_uri(picture: Picture) -> str:
 
 
 @cache
-def _script() -> str:
-    return files("ablate.reports").joinpath("report.js").read_text(encoding="utf-8")
+def _file(name: str) -> str:
+    return files("ablate.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache

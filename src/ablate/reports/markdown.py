@@ -49,20 +49,23 @@ def render(document: Document) -> str:
 
 def inline(part: Inline, anchors: Collection[str] = ()) -> str:
     """Write a piece of text so that nothing in it is read as Markdown or HTML."""
+    written = _plain(part)
     match part:
         case Code():
-            return _code(part)
+            written = _code(part)
+        case Strong() if written.strip():
+            written = f"**{written}**"
         case Link():
-            shown = inline(part.shown)
-            return f"[{shown}](#{part.target})" if part.target in anchors else shown
+            written = inline(part.shown)
+            if part.target in anchors:
+                written = f"[{written}](#{part.target})"
         case Anchor():
-            return f'<a id="{part.name}"></a>{inline(part.shown, anchors)}'
+            written = f'<a id="{part.name}"></a>{inline(part.shown, anchors)}'
         case Badge():
-            return f"{part.symbol} {_plain(part)}"
+            written = f"{part.symbol} {written}"
         case Value():
-            return inline(part.shown, anchors)
-    escaped = _plain(part)
-    return f"**{escaped}**" if isinstance(part, Strong) and escaped.strip() else escaped
+            written = inline(part.shown, anchors)
+    return written
 
 
 def _plain(part: str) -> str:
@@ -89,21 +92,24 @@ class _Writer:
     def block(self, block: Block, level: int) -> str:
         match block:
             case Paragraph(parts):
-                return self._running(parts)
+                written = self._running(parts)
             case Bullets(items):
-                return "\n".join(f"- {self._running(item)}" for item in items)
+                written = "\n".join(f"- {self._running(item)}" for item in items)
             case Listing(lines):
-                return "\n".join(f"    {' '.join(line.split())}" for line in lines)
+                written = "\n".join(f"    {' '.join(line.split())}" for line in lines)
             case Figure(file, _, caption):
-                return f"![{inline(caption)}]({file})"
+                written = f"![{inline(caption)}]({file})"
             case Pictures(items):
-                return "\n\n".join(f"![{inline(item.caption)}]({item.file})" for item in items)
+                pictures = (f"![{inline(item.caption)}]({item.file})" for item in items)
+                written = "\n\n".join(pictures)
             case Folded(summary, blocks):
-                return self._folded("".join(map(self._html, summary)), self._all(blocks, level))
+                head = "".join(map(self._html, summary))
+                written = self._folded(head, self._all(blocks, level))
             case Section(title, blocks):
-                return self._all(blocks, level + 1, f"{'#' * level} {inline(title)}")
+                written = self._all(blocks, level + 1, f"{'#' * level} {inline(title)}")
             case Table():
-                return self._table(block)
+                written = self._table(block)
+        return written
 
     def _all(self, blocks: Sequence[Block], level: int, *heads: str) -> str:
         written = (self.block(block, level) for block in blocks)
