@@ -62,7 +62,7 @@ def write_report(
     confirmation = _confirmation(store, frames)
     seconds = store.active_seconds(frames.name)
     composed = compose(frames, out_dir, seconds, audited, shown, confirmation=confirmation)
-    blocks = [block for section in composed.sections for block in section.blocks]
+    blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     texts = {
