@@ -66,7 +66,7 @@ def _by_design(concluded: Conclusions) -> tuple[Section, ...]:
     """Show what the design asks beside differences: effects, own hyper-parameters, luck."""
     frames = concluded.frames
     return (
-        *tuned.sections(frames),
+        *tuned.sections(concluded),
         *confirmed.sections(frames),
         *published.sections(frames),
     )

@@ -30,7 +30,7 @@ MOST_CELLS = 1000
 def section(concluded: Conclusions) -> Section:
     """Show every arm on every metric, and what is in no mean."""
     blocks: list[Block] = [_matrix(concluded)]
-    metrics = concluded.frames.definition.metrics
+    metrics = dict.fromkeys([concluded.primary, *concluded.frames.definition.metrics])
     secondary = [metric for metric in metrics if metric != concluded.primary]
     if secondary:
         blocks.append(_secondary(concluded, secondary))

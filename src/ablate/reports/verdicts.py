@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ablate.analysis import Comparison, Conclusions, Estimate, Relation, Verdict, lead
+from ablate.analysis import Comparison, Conclusions, Estimate, Relation, Verdict, find_lead
 from ablate.reports import numbers
 from ablate.reports.anchors import arm_link, arm_links, code_link
 from ablate.reports.blocks import (
@@ -106,7 +106,7 @@ def _remarks(concluded: Conclusions, metric: str) -> Iterable[tuple[Inline, ...]
 def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     """Say which arm leads on a metric, and which arms can't be told from it."""
     definition = concluded.frames.definition
-    found = lead(concluded, metric)
+    found = find_lead(concluded, metric)
     if found is None:
         counted = any(
             row.n and row.kind != "floor"
@@ -167,6 +167,8 @@ def _floor(concluded: Conclusions, rows: Sequence[Comparison]) -> tuple[Inline, 
     ]
     if behind:
         said += ["; not by ", *arm_links(behind, " and ")]
+    if open_ones := len(known) - len(beaten) - len(behind):
+        said.append(f"; of {numbers.plural(open_ones, 'arm')} it cannot be told")
     return (*said, ".")
 
 
@@ -228,6 +230,7 @@ def cell(concluded: Conclusions, row: Estimate) -> Cell:
     parts: list[Inline] = [Value(estimate(row), row.mean)]
     if found := concluded.verdicts.get((row.metric, row.arm)):
         parts += [" ", badge(found[0])]
-    if row.optimistic and not math.isnan(row.last):
-        parts.append(f" (last epoch {numbers.number(row.last)})")
+    last = numbers.statistic(row.last)
+    if row.optimistic and last not in {numbers.NOTHING, numbers.number(row.mean)}:
+        parts.append(f" (last epoch {last})")
     return tuple(parts)

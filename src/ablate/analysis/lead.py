@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.arms import FLOOR
-from ablate.analysis.conclusions import BREAKS_PAIRS, Conclusions
+from ablate.analysis.conclusions import Conclusions
+from ablate.analysis.doubts import unpaired_because
 from ablate.analysis.estimates import Estimate
 from ablate.analysis.families import FEWEST_SEEDS, Pair, compare
+from ablate.analysis.remarks import RemarkKind
 from ablate.analysis.statistics import ALPHA
 from ablate.analysis.verdicts import Verdict
 
@@ -24,7 +26,7 @@ class Lead:
     rivals: tuple[str, ...]
 
 
-def lead(concluded: Conclusions, metric: str) -> Lead | None:
+def find_lead(concluded: Conclusions, metric: str) -> Lead | None:
     """Return which arms may be the best on a metric; None if no arm that may be has a value.
 
     An arm is told from the first one if p times the number of all pairs of arms is at most 0.05
@@ -59,15 +61,16 @@ def _may_lead(concluded: Conclusions, row: Estimate) -> bool:
 
 
 def _pair(concluded: Conclusions, one: Estimate, other: Estimate) -> Pair:
-    arms = {one.arm, other.arm}
-    broken = any(
-        row.code in BREAKS_PAIRS and (not row.arms or arms <= {*row.arms})
-        for row in concluded.findings
+    examples = (
+        int(remark.value)
+        for remark in concluded.remarks
+        if remark.kind is RemarkKind.RESOLUTION and remark.metric == one.metric
     )
     return Pair(
         arm=one.values,
         comparator=other.values,
         direction=concluded.frames.definition.metrics[one.metric],
-        paired=not broken,
+        paired=not unpaired_because(concluded.findings, one.arm, other.arm),
         scale=one.metric,
+        examples=next(examples, None),
     )
