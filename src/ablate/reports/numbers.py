@@ -25,9 +25,9 @@ def number(value: float | None, digits: int = DIGITS) -> str:
     return f"{value:.{max(0, digits - 1 - exponent)}f}"
 
 
-def statistic(value: float) -> str:
+def statistic(value: float, digits: int = DIGITS) -> str:
     """Write a mean or a standard deviation; NaN, which says there is none, as a dash."""
-    return NOTHING if math.isnan(value) else number(value)
+    return NOTHING if math.isnan(value) else number(value, digits)
 
 
 def between(low: float, high: float) -> str:

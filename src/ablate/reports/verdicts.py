@@ -185,7 +185,7 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
             (arm_link(row.comparator), f" ({row.relation})"),
             Value(numbers.signed(row.difference), row.difference),
             numbers.signed_between(row.low, row.high),
-            Value(numbers.statistic(row.p_holm), row.p_holm),
+            Value(numbers.statistic(row.p_holm, 2), row.p_holm),
             str(row.n),
             row.reason,
         )
