@@ -157,15 +157,15 @@ def _effective_batch(config: Mapping[str, Any]) -> int | None:
 def _schedule(frames: AblationFrames, runs: pd.DataFrame) -> dict[str, str]:
     """Return the learning rate at milestones of the run, if the runs of an arm log one alike."""
     values = frames.metrics[frames.metrics["run_id"].isin(runs["run_id"])]
-    named = values["name"].map(lambda name: name in _RATES or str(name).startswith("lr-"))
-    values = values[named].sort_values(["run_id", "step"])
-    if values.empty or values["name"].nunique() != 1:
+    rates = [name for name in values["name"].unique() if name in _RATES or name.startswith("lr-")]
+    values = values[values["name"].isin(rates)].sort_values(["run_id", "step"])
+    if len(rates) != 1:
         return {}
     last = values["step"].max()
     found = {}
     for share in MILESTONES:
         until = values[values["step"] <= max(share * last, values["step"].min())]
-        rates = set(until.groupby("run_id")["value"].last())
-        if len(rates) == 1:
-            found[f"learning rate at {share:.0%}"] = numbers.number(rates.pop())
+        reached = set(until.groupby("run_id")["value"].last())
+        if len(reached) == 1:
+            found[f"learning rate at {share:.0%}"] = numbers.number(reached.pop())
     return found

@@ -118,17 +118,19 @@ def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     said: tuple[Inline, ...] = (
         *arm_links(found.first, " and "),
         f" {verb} the {definition.metrics[metric].superlative} mean of the arms that may be "
-        f"compared, {estimate(first)} over {numbers.plural(first.n, 'seed')}",
+        f"compared, {estimate(first)} over {numbers.plural(first.n, 'seed')}"
+        + (" each" if len(found.first) > 1 else ""),
     )
     others = [row for row in concluded.estimates.values() if row.metric == metric and row.n]
     if sum(row.kind != "floor" for row in others) == 1:
         return (*said, "; it is the only arm with a value.")
     if not found.rivals:
-        return (*said, ", and is told apart from every other.")
+        return (*said, f", and {'is' if len(found.first) == 1 else 'are'} told from all others.")
     more = len(found.rivals) - RIVALS
     tail = f" and {numbers.plural(more, 'more arm')}" if more > 0 else ""
     names = arm_links(found.rivals[:RIVALS], ", " if more > 0 else " and ")
-    return (*said, ". It cannot be told from ", *names, f"{tail}.")
+    subject = "It" if len(found.first) == 1 else "They"
+    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.")
 
 
 def _disqualified(concluded: Conclusions) -> tuple[Inline, ...]:
