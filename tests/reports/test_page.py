@@ -91,7 +91,7 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(html.render(wide_study.document(wide_study.study())))
+    file.write_text(html.render(wide_study.whole_document()))
     return file
 
 

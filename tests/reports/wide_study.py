@@ -1,6 +1,7 @@
 """An imagined study of nineteen arms, two floors, three seeds and five metrics."""
 
 import math
+from functools import cache
 from random import Random
 
 from ablate.analysis import conclude
@@ -27,6 +28,7 @@ METRICS = {
     "val_joint_error_cm": LOWER,
     "val_last_joint_error_cm": LOWER,
 }
+FEW = {ERROR: LOWER}
 FINDINGS = (
     FindingRow(
         "sees-the-future", "error", ("action_conditioning",),
@@ -53,9 +55,20 @@ FINDINGS = (
 )  # fmt: skip
 
 
-def study(shifts=None, seeds=SEEDS, findings=FINDINGS, **changes):
-    """Conclude the imagined study; `shifts` are the arms' means less the first one's."""
-    shifts = SHIFTS if shifts is None else shifts
+@cache
+def whole():
+    """Conclude the whole study once."""
+    return study(SHIFTS, findings=FINDINGS, metrics=METRICS)
+
+
+@cache
+def whole_document():
+    """Compose its report once."""
+    return document(whole())
+
+
+def study(shifts, seeds=SEEDS, findings=(), *, metrics=FEW, **changes):
+    """Conclude an imagined study; `shifts` are the arms' means less the first one's."""
     chance = Random(7)
     runs, curves = [], {}
     for arm in (*shifts, *FLOORS):
@@ -69,7 +82,7 @@ def study(shifts=None, seeds=SEEDS, findings=FINDINGS, **changes):
             runs.append(run(number, config_hash=f"{number:08x}" * 8, **known))
             noise = chance.gauss(0, 0.3)
             end = FLOORS[arm] if floor else 12 + shifts[arm] + noise
-            for place, (metric, direction) in enumerate(METRICS.items()):
+            for place, (metric, direction) in enumerate(metrics.items()):
                 if metric == "val_gen_action_accuracy" and (floor or arm == "action_conditioning"):
                     continue
                 value = end / (1 + place)
@@ -89,7 +102,7 @@ def study(shifts=None, seeds=SEEDS, findings=FINDINGS, **changes):
         "floor": {arm: {"model.class_path": "m.Floor"} for arm in FLOORS},
         "reference": next(iter(shifts)),
         "seeds": seeds,
-        "metrics": METRICS,
+        "metrics": metrics,
         "objective": Objective(metric=ERROR, direction=LOWER, at="last"),
     }
     made = definition(**(known | changes))
