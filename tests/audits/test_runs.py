@@ -4,13 +4,12 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.audits.checks import check_runs, check_trials
-from ablate.audits.curves import collapse_epoch, examples_of, too_good
+from ablate.audits.curves import beyond_chance, collapse_epoch, too_good
 from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.trials import edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
@@ -228,7 +227,16 @@ def test_two_of_42_examples_are_no_collapse():
         for made, counts in zip(RUNS, [[1, 2, 3, 1, 0, 0, 0]] * 4, strict=False)
     }
     curves = {**CLEAN.curves, **{(number, "acc"): curve for number, curve in few.items()}}
-    assert "collapse" not in codes(check_runs(replace(CLEAN, curves=curves)))
+    recorded = replace(CLEAN, curves=curves)
+    assert "collapse" in codes(check_runs(recorded))
+    assert "collapse" not in codes(check_runs(replace(recorded, examples={"acc": 42})))
+
+
+@given(st.integers(1, 500), st.data())
+def test_equal_shares_are_never_beyond_chance_and_all_or_nothing_of_many_is(examples, data):
+    count = data.draw(st.integers(0, examples))
+    assert not beyond_chance(count / examples, count / examples, examples)
+    assert beyond_chance(1.0, 0.0, examples) is (examples > 4)
 
 
 def test_collapses_of_one_metric_are_one_finding():
@@ -236,20 +244,6 @@ def test_collapses_of_one_metric_are_one_finding():
     (item,) = check_runs(replace(CLEAN, curves={**CLEAN.curves, **fallen}))
     assert (item.code, item.arms) == ("collapse", ("full", "narrow"))
     assert "in 4 runs" in item.what
-
-
-@given(st.integers(1, 300), st.data())
-def test_the_number_of_examples_is_read_off_their_shares(examples, data):
-    counts = data.draw(st.lists(st.integers(0, examples), max_size=20))
-    shares = [np.float32(count / examples) for count in (*counts, 1, examples - 1)]
-    found = examples_of([*map(float, shares), math.nan])
-    assert found == examples or (examples <= 2 and found == 1)
-
-
-def test_values_that_are_no_shares_have_no_examples():
-    assert examples_of([0.5, 2.0]) is None
-    assert examples_of([math.sqrt(0.5), math.sqrt(0.3)]) is None
-    assert examples_of([]) is None
 
 
 @pytest.mark.parametrize(
@@ -386,7 +380,7 @@ def test_different_points_with_one_value_are_found():
 
 
 def test_complete_runs_without_a_value_are_not_missing():
-    (found,) = check_runs(with_result("narrow", values=(), effect=math.nan))
+    (found,) = check_runs(with_result("narrow", values=()))
     assert (found.code, found.severity, found.arms) == ("unrecorded-metric", "note", ("narrow",))
     assert "narrow in 2 of 2" in found.what
 

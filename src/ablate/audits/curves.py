@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, median
 
-import numpy as np
-
 from ablate.audits.codes import finding
 from ablate.audits.differences import listed
 from ablate.audits.findings import Finding
@@ -18,7 +16,7 @@ _FEWEST_EPOCHS = 3
 _FALL, _FALL_OF_PEAK = 0.5, 0.25
 _AT_ONCE = 0.01
 _SAME = 1e-6
-_MOST_EXAMPLES, _ROUNDING, _ERRORS = 1000, 1e-7, 3.0
+_ERRORS = 3.0
 
 
 def _curves(
@@ -112,7 +110,7 @@ def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
             for name, run, curve in _curves(recorded, recorded.compared)
             if name == metric
         ]
-        examples = examples_of(value for _, curve in of_metric for _, value in curve)
+        examples = recorded.examples.get(metric)
         down: list[tuple[RunRecord, str]] = []
         for run, curve in of_metric:
             epoch = collapse_epoch(curve)
@@ -134,22 +132,6 @@ def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
                 "look at the loss and the learning rate at this epoch; a best value from before "
                 "says nothing about the trained model",
             )
-
-
-def examples_of(values: Iterable[float]) -> int | None:
-    """Return of how few examples all values may be shares, None if of no small number.
-
-    The smallest N up to 1,000 of which every finite value is a multiple of 1/N; float32 has
-    seven digits.
-    """
-    shares = np.unique([value for value in values if math.isfinite(value)])
-    if not shares.size or shares[0] < 0 or shares[-1] > 1:
-        return None
-    for amount in range(1, _MOST_EXAMPLES + 1):
-        counts = shares * amount
-        if np.abs(counts - counts.round()).max() < _ROUNDING * amount:
-            return amount
-    return None
 
 
 def beyond_chance(before: float, after: float, examples: int) -> bool:
