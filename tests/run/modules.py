@@ -32,6 +32,31 @@ class Tied(Toy):
         self.frozen = nn.Linear(5, 5).requires_grad_(False)
 
 
+class TellsOfGroups(Toy):
+    """Tells of its validation examples by the sign of their first number, drawing numbers."""
+
+    def on_validation_epoch_start(self) -> None:
+        self.errors: dict[str, list[float]] = {"minus": [], "plus": []}
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        super().validation_step(batch, index)
+        x, y = batch
+        for first, error in zip(x[:, 0], (self.net(x) - y).abs().flatten(), strict=True):
+            self.errors["plus" if first > 0 else "minus"].append(float(error))
+
+    def group_metrics(self) -> dict[str, dict[str, dict[str, tuple[float, int]]]]:
+        torch.rand(3), random.random(), np.random.rand()
+        groups = {name: (sum(all_) / len(all_), len(all_)) for name, all_ in self.errors.items()}
+        return {"sign": {"val_error": groups}}
+
+
+class TellsNoGroups(Toy):
+    """Offers an answer that says nothing of how many examples there are."""
+
+    def group_metrics(self) -> dict[str, dict[str, dict[str, float]]]:
+        return {"sign": {"val_error": {"plus": 0.5}}}
+
+
 class LogsAtEpochEnd(Toy):
     """Logs a metric of training in the module's own end-of-epoch hook."""
 

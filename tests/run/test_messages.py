@@ -29,9 +29,9 @@ from ablate.run import (
     Started,
     WorkerFacts,
 )
-from ablate.run.messages import Command, Decided, Group, Interrupt, awaits_decision
+from ablate.run.messages import Command, Decided, Group, GroupMeans, Interrupt, awaits_decision
 from ablate.run.wire import decode_command, decode_event, encode
-from ablate.spec import Cause, Outcome, Status
+from ablate.spec import Cause, Direction, Outcome, Status
 
 numbers = st.integers(0, 10**9)
 texts = st.text()
@@ -58,6 +58,14 @@ facts = st.builds(
     cudnn_benchmark=st.booleans(),
     libraries=st.dictionaries(texts, st.none() | texts, max_size=3),
 )
+group_means = st.builds(
+    GroupMeans,
+    texts,
+    texts,
+    numbers,
+    numbers,
+    st.dictionaries(texts, st.tuples(values, numbers), max_size=3),
+)
 JOBS = {
     Resolve: st.builds(Resolve, numbers, mappings),
     Probe: st.builds(Probe, numbers, mappings, texts),
@@ -72,6 +80,7 @@ JOBS = {
         st.booleans(),
         st.booleans(),
         st.floats(0, 1e9),
+        best=st.none() | st.sampled_from(Direction),
     ),
 }
 COMMANDS = {
@@ -103,6 +112,7 @@ EVENTS = {
         st.none() | numbers,
         st.none() | numbers,
         st.dictionaries(texts, texts),
+        groups=st.lists(group_means, max_size=2).map(tuple),
     ),
     ResumedInexactly: st.builds(ResumedInexactly, numbers, st.lists(texts)),
     Lost: st.builds(Lost, numbers, causes, texts),

@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from ablate.spec import Cause, Outcome, Status
 from ablate.store import Batch, Environment, FindingRow, MetricRow, RunEnd, RunKey, Store
-from ablate.testing.batches import new_run
+from ablate.testing.batches import define, new_run, whole
 from ablate.testing.definitions import ablation
 from tests.store.test_definitions import built, stored
 from tests.store.test_opening import snapshot
@@ -285,6 +285,22 @@ def test_a_database_of_version_1_of_before_the_audit_is_read_and_migrated(url):
         assert seen(store) == as_it_was
         store.record_audit(1, ())
         assert store.audit(1).findings == ()
+
+
+def test_tables_that_came_later_are_added_when_a_database_is_opened_to_be_written(url):
+    with Store.open(url, create=True) as store:
+        definition = define(store)
+        store.record_audit(definition, ())
+        store.write(whole(definition, 0))
+    with engine_of(url).begin() as connection:
+        connection.execute(text("DROP TABLE ablate_groups"))
+    with Store.open(url, create=False) as store:
+        assert store.groups("s") == []
+        assert store.audit(definition) is not None
+        assert len(store.runs("s")) == 1
+    with Store.open(url, create=True) as store:
+        store.write(whole(definition, 1))
+        assert len(store.groups("s")) == 1
 
 
 MIGRATE = """

@@ -22,6 +22,7 @@ class Speaker(LightningModule):
         self.words = nn.Embedding(WORDS, 8)
         self.out = nn.Linear(8, WORDS)
         self.ghost = nn.Linear(2, 2)
+        self.asked = itertools.count(1)
         if lie == "properties is no method":
             self.properties = {"speaks": lambda: None}
 
@@ -46,7 +47,23 @@ class Speaker(LightningModule):
         return self.losses(batch[0]).mean()
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
-        self.log("val_loss", self.losses(batch[0]).mean(), batch_size=len(batch[0]))
+        losses_B = self.losses(batch[0])
+        self.log("val_loss", losses_B.mean(), batch_size=len(batch[0]))
+        for word, loss in zip(batch[0][:, 0].tolist(), losses_B.tolist(), strict=True):
+            self.told.setdefault(str(word), []).append(loss)
+
+    def on_validation_epoch_start(self) -> None:
+        self.told: dict[str, list[float]] = {}
+
+    def group_metrics(self) -> dict[str, dict[str, dict[str, tuple[float, int] | float]]]:
+        means = {word: (sum(all_) / len(all_), len(all_)) for word, all_ in self.told.items()}
+        if self.lie == "groups without numbers":
+            return {"first word": {"val_loss": {word: mean for word, (mean, _) in means.items()}}}
+        if self.lie == "groups of other means":
+            means = {word: (mean + 1, n) for word, (mean, n) in means.items()}
+        if self.lie == "groups of the hour":
+            means = {word: (mean, next(self.asked)) for word, (mean, _) in means.items()}
+        return {"first word": {"val_loss": dict(sorted(means.items()))}}
 
     def example_losses(self, batch: list[Tensor]) -> Tensor:
         losses_B = self.losses(batch[0])

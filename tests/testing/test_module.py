@@ -38,6 +38,12 @@ OF_MODULE = {
     "untrained is a text": {"untrained_names_parts_of_the_module"},
     "untrained is gone": {"untrained_names_parts_of_the_module"},
     "untrained is trained": {"what_is_untrained_gets_no_gradient"},
+    "groups without numbers": {
+        "group_metrics_are_means_with_numbers_of_examples",
+        "group_metrics_agree_with_what_is_logged",
+    },
+    "groups of other means": {"group_metrics_agree_with_what_is_logged"},
+    "groups of the hour": {"group_metrics_are_means_with_numbers_of_examples"},
 }
 OF_DATA = {
     "a fingerprint of numbers": {

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from ablate.analysis import doubts, families, statistics
 from ablate.analysis.arms import FLOOR, arms_table
 from ablate.analysis.comparators import Comparator, comparators
+from ablate.analysis.effects import Effect, effects_of
 from ablate.analysis.estimates import (
     DETERMINISTIC,
     Estimate,
@@ -64,6 +66,11 @@ class Conclusions:
     def primary(self) -> str:
         """The metric that decides."""
         return primary_metric(self.frames.definition)
+
+    @cached_property
+    def effects(self) -> tuple[Effect, ...]:
+        """The effects of the components of a factorial or fractional design, if it is one."""
+        return effects_of(self.frames, self.table, self.primary, self.disqualified, self.doubted)
 
     def of(self, metric: str, arm: str) -> tuple[Comparison, ...]:
         """Return the comparisons of an arm on a metric, the decisive one first."""

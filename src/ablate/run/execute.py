@@ -22,6 +22,7 @@ from ablate.run.admission import admit
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
 from ablate.run.failures import outcome_of, raised_by
+from ablate.run.group_metrics import AskForGroups
 from ablate.run.lightning_cli import FitCall, drop_bars, left_out, resolve, train
 from ablate.run.messages import (
     Answered,
@@ -113,6 +114,7 @@ def _probe(job: Probe, channel: Channel) -> Probed:
 
     def try_out(call: FitCall) -> bool:
         _drop_file_writers(call.trainer)
+        call.trainer.callbacks.append(AskForGroups())  # type: ignore[attr-defined]
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             call.trainer.fit_loop.max_epochs = epochs
         team.enter_context(assembled(job, call.trainer, channel))
@@ -156,7 +158,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
-    watch = Watch(job.id, job.metric, channel, interrupted)
+    watch = Watch(job.id, job.metric, channel, interrupted, job.best)
     keeper = resume.Keeper(job, checkpoint, watch, channel, earlier)
     calls: list[FitCall] = []
 
@@ -199,10 +201,11 @@ def _stopped(job: Run, reason: str) -> Finished:
 def _ended(job: Run, call: FitCall, watch: Watch) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
+    seen = fingerprints, watch.groups.kept
     if (last := watch.stopped_at) is not None:
-        return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, fingerprints)
+        return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)
     trainer = call.trainer
-    return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, fingerprints)
+    return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, *seen)
 
 
 def _name_checkpoints(trainer: Trainer, identity: Mapping[str, str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.spec import Cause, Outcome, Trust
+from ablate.spec import Cause, Direction, Outcome, Trust
 
 Decision = Literal["continue", "stop"]
 
@@ -57,7 +57,8 @@ class Run:
     decision after every report of the objective, `metric`. A run keeps a checkpoint in its
     directory, written at the first end of an epoch that is at least `checkpoint_every` seconds
     after the last; with `resume` it continues from there if it can, else it starts afresh. An
-    `exact` run continues only if its values can be those of an unbroken run.
+    `exact` run continues only if its values can be those of an unbroken run. `best` says which
+    value of `metric` is the best if the run is read there, and not at its end alone.
     """
 
     id: int
@@ -71,6 +72,7 @@ class Run:
     cli: str | None = None
     exact: bool = False
     trust: Trust | None = None
+    best: Direction | None = None
 
 
 Job = Resolve | Probe | Call | Run
@@ -195,6 +197,20 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class GroupMeans:
+    """The means of a metric over the examples of each group, at one validation.
+
+    `grouping` says what the groups are; `means` has (mean, examples) by group.
+    """
+
+    grouping: str
+    name: str
+    step: int
+    epoch: int
+    means: dict[str, tuple[float, int]]
+
+
+@dataclass(frozen=True)
 class Raised:
     """The exception that ended a job: its traceback, and where in the user's own code it was.
 
@@ -207,13 +223,17 @@ class Raised:
 
 @dataclass(frozen=True)
 class Finished:
-    """A job has ended; a run that trained says how far it came and what data it saw."""
+    """A job has ended; a run that trained says how far it came and what data it saw.
+
+    `groups` are the means by group at its last validation, and where its objective was best.
+    """
 
     job: int
     outcome: Outcome
     epochs: int | None = None
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
+    groups: tuple[GroupMeans, ...] = ()
     raised: Raised | None = None
 
 

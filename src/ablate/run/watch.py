@@ -13,7 +13,9 @@ from torch import Tensor
 
 from ablate.errors import SpecError, cut, nearest, printable
 from ablate.run.batches import batch_digest
+from ablate.run.group_metrics import Groups
 from ablate.run.messages import Decision, Progress, Reported
+from ablate.spec import Direction
 
 Report = Callable[[Reported | Progress], Decision]
 Phase = Literal["train", "val"]
@@ -32,7 +34,8 @@ class Watch(Checkpoint):
 
     `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
     ended before its time because `asked_to_end` came true. `fingerprints` holds digests of the
-    first batches, which tell that two runs saw the same data in the same order.
+    first batches, which tell that two runs saw the same data in the same order. `groups` holds what
+    the module tells of its examples by group.
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
@@ -51,6 +54,7 @@ class Watch(Checkpoint):
         metric: str | None,
         report: Report,
         asked_to_end: Callable[[], bool] = lambda: False,
+        best: Direction | None = None,
     ) -> None:
         self._asked_to_end = asked_to_end
         self._job = job
@@ -66,6 +70,7 @@ class Watch(Checkpoint):
         self.sent: list[Reported] = []
         self.metrics: dict[str, Tensor] = {}
         self.fingerprints: dict[str, str] = {}
+        self.groups = Groups(best)
         self.stopped_at: Reported | None = None
         self.validated_at: int | None = None
         self.interrupted = False
@@ -97,12 +102,13 @@ class Watch(Checkpoint):
         self._before = (set(trainer.callback_metrics) | self._train_names) - self._val_names
         self._old["val"] = dict(trainer.callback_metrics)
 
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Report what validation logged."""
         self._val_names |= set(trainer.callback_metrics) - self._before
         if trainer.sanity_checking:
             return
         self.validated_at = trainer.global_step
+        self.groups.ask(pl_module, trainer.global_step, _epoch(trainer))
         self._send(trainer, "val", self._val_names)
 
     def on_train_batch_end(
@@ -186,10 +192,10 @@ class Watch(Checkpoint):
         self, trainer: Trainer, phase: Literal["train", "val"], metrics: dict[str, float]
     ) -> None:
         objective = metrics.get(self._metric) if self._metric else None
-        epoch = trainer.current_epoch
-        if trainer.state.fn == TrainerFn.VALIDATING:  # after the last epoch, or without any
-            epoch = max(epoch - 1, 0)
-        self._tell(Reported(self._job, phase, trainer.global_step, epoch, metrics, objective))
+        epoch = _epoch(trainer)
+        report = Reported(self._job, phase, trainer.global_step, epoch, metrics, objective)
+        self.groups.see(report)
+        self._tell(report)
         if objective is not None and not math.isfinite(objective):
             raise Diverged(
                 f"diverged: {self._metric} is {objective} at step {trainer.global_step} "
@@ -213,6 +219,12 @@ def end_after_this_epoch(trainer: Trainer) -> None:
     trainer.should_stop = True
     trainer.fit_loop.min_epochs = None
     trainer.fit_loop.epoch_loop.min_steps = None
+
+
+def _epoch(trainer: Trainer) -> int:
+    """Return the epoch of a report: a validation after the last one counts as part of it."""
+    epoch = trainer.current_epoch
+    return max(epoch - 1, 0) if trainer.state.fn == TrainerFn.VALIDATING else epoch
 
 
 def _is_over(trainer: Trainer) -> bool:

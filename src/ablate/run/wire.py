@@ -8,8 +8,8 @@ from typing import Any, get_args
 from ablate.errors import RunError
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.run.messages import Command, Event, Group, Job, Raised
-from ablate.spec import Cause, Outcome, Status, Trust
+from ablate.run.messages import Command, Event, Group, GroupMeans, Job, Raised
+from ablate.spec import Cause, Direction, Outcome, Status, Trust
 
 _TAG = "message"
 
@@ -77,6 +77,19 @@ def _raised(data: Mapping[str, Any] | None) -> Raised | None:
     return Raised(None if frame is None else Frame(**frame), data["traceback"])
 
 
+def _direction(data: str | None) -> Direction | None:
+    return None if data is None else Direction(data)
+
+
+def _groups(data: list[Any]) -> tuple[GroupMeans, ...]:
+    return tuple(
+        GroupMeans(
+            **{**item, "means": {group: (mean, n) for group, (mean, n) in item["means"].items()}}
+        )
+        for item in data
+    )
+
+
 def _trust(data: Mapping[str, Any] | None) -> Trust | None:
     return None if data is None else Trust(**{name: tuple(data[name]) for name in data})
 
@@ -92,9 +105,11 @@ def _named(union: Any) -> dict[str, type[Any]]:
 _EVENTS, _COMMANDS, _JOBS = _named(Event), _named(Command), _named(Job)
 
 _READ: dict[str, Callable[[Any], Any]] = {
+    "best": _direction,
     "cause": Cause,
     "declared": tuple,
     "facts": WorkerFacts.of,
+    "groups": _groups,
     "ids": tuple,
     "jobs": _jobs,
     "outcome": _outcome,

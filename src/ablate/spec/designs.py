@@ -120,6 +120,11 @@ _DESIGNS = {
 DESIGNS = tuple(_DESIGNS)
 
 
+def subsets(design: str, names: Sequence[str]) -> tuple[Subset, ...]:
+    """Return the sets of components that a design lays out; raise ValueError if it can't."""
+    return tuple(subset for _, subset in _DESIGNS[design].subsets(tuple(names)))
+
+
 def label(design: str) -> str:
     """Return what arms that a design lays out are called, such as `cumulative`."""
     return _DESIGNS[design].label

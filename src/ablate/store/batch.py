@@ -57,8 +57,9 @@ class Batch:
     """What happened in one study, in the order of the fields.
 
     `trials` holds new trials by number, as `optuna.trial.create_trial` makes them; `states` turns
-    waiting trials into running ones; `intermediate` is by trial number and step, and `metrics`
-    holds (epoch, value).
+    waiting trials into running ones; `intermediate` is by trial number and step, and `metrics`, by
+    run, phase, name and step, holds (epoch, value). `groups`, by run, grouping, name and step,
+    holds the epoch and (mean, examples) by group.
     """
 
     study: str
@@ -70,6 +71,9 @@ class Batch:
     system_attrs: dict[int, dict[str, Any]] = field(default_factory=dict)
     intermediate: dict[int, dict[int, float]] = field(default_factory=dict)
     metrics: dict[tuple[RunKey, str, str, int], tuple[int, float]] = field(default_factory=dict)
+    groups: dict[tuple[RunKey, str, str, int], tuple[int, Mapping[str, tuple[float, int]]]] = field(
+        default_factory=dict
+    )
     fingerprints: dict[RunKey, dict[str, str]] = field(default_factory=dict)
     ended_runs: dict[RunKey, RunEnd] = field(default_factory=dict)
     ended_trials: dict[int, TrialEnd] = field(default_factory=dict)

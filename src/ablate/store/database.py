@@ -48,6 +48,7 @@ from ablate.store.optuna_side import (
 from ablate.store.queries import (
     read_environments,
     read_fingerprints,
+    read_groups,
     read_metrics,
     read_run_config,
     read_study_names,
@@ -58,6 +59,7 @@ from ablate.store.records import (
     DefinitionRecord,
     Environment,
     FindingRow,
+    GroupRow,
     MetricRow,
     RunRecord,
     StudyRecord,
@@ -94,7 +96,7 @@ class Store:
         path = sqlite_path(url)
         self._url = url if path is None else url.set(database=str(path))
         self._optuna_found = contents.optuna
-        self._complete = contents.complete
+        self._names = contents.names
         self._version = contents.version
         self._busy_seconds = busy_seconds
         self._engine = make_engine(self._url, busy_seconds)
@@ -295,7 +297,7 @@ class Store:
 
     def audit(self, definition_id: int) -> AuditRecord | None:
         """Return the latest audit of a definition, or None if it was not audited."""
-        if not self._complete:
+        if tables.audits.name not in self._names:
             return None
         with self._reading() as connection:
             return read_audit(connection, definition_id)
@@ -332,6 +334,17 @@ class Store:
         """Return the metric values of a study, of the given names or all, by run and step."""
         with self._reading() as connection:
             return read_metrics(connection, study, names)
+
+    def groups(self, study: str, names: Sequence[str] | None = None) -> list[GroupRow]:
+        """Return the means by group of a study, of metrics of the given names or all.
+
+        They are ordered by run, grouping, name and step; a database that was written before there
+        were any has none.
+        """
+        if tables.groups.name not in self._names:
+            return []
+        with self._reading() as connection:
+            return read_groups(connection, study, names)
 
     def fingerprints(self, study: str) -> dict[int, dict[str, str]]:
         """Return the fingerprints of every run of a study that has some, by run id and name."""
@@ -400,7 +413,8 @@ class Store:
                 self._insert_new(connection, tables.schema, version=tables.SCHEMA_VERSION)
             else:
                 migrate(connection, version)
-        self._complete, self._version = True, tables.SCHEMA_VERSION
+        self._names |= tables.metadata.tables.keys()
+        self._version = tables.SCHEMA_VERSION
 
     def _insert_new(self, connection: Connection, table: Table, **values: Any) -> None:
         statement = insert(table, self._engine.dialect.name)

@@ -46,17 +46,18 @@ _REFUSALS = ("authentication failed", "pg_hba.conf", "does not exist", "no passw
 class Contents:
     """What a database holds: ablate's schema version if any, and whether Optuna's tables.
 
-    `complete` says that all tables of ablate are there, those of later additions too.
+    `names` are those of all its tables; what was added within a version may not be among them.
     """
 
     version: int | None
     optuna: bool
-    complete: bool = False
+    names: frozenset[str] = frozenset()
 
     @property
     def current(self) -> bool:
-        """Whether all tables are there, in the present layout."""
-        return self.complete and self.version == tables.SCHEMA_VERSION
+        """Whether all tables of ablate are there, in the present layout."""
+        complete = self.names >= tables.metadata.tables.keys()
+        return complete and self.version == tables.SCHEMA_VERSION
 
 
 def connect_options(url: URL, busy_seconds: float = BUSY_SECONDS) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def _contents(connection: Connection, url: URL) -> Contents:
             f"the storage {show_url(url)} belongs to something else (its tables: {first}); "
             "name another database"
         )
-    return Contents(version, optuna, complete=names >= tables.metadata.tables.keys())
+    return Contents(version, optuna, frozenset(names))
 
 
 def _read(engine: Engine, url: URL) -> Contents:

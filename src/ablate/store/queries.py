@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ablate.store import tables
-from ablate.store.records import Environment, MetricRow
+from ablate.store.records import Environment, GroupRow, MetricRow
 
 
 def read_study_names(connection: Connection) -> list[str]:
@@ -43,6 +43,30 @@ def read_metrics(
     if names is not None:
         query = query.where(columns.name.in_(names))
     return [MetricRow(*row) for row in connection.execute(query)]
+
+
+def read_groups(connection: Connection, study: str, names: Sequence[str] | None) -> list[GroupRow]:
+    """Read the means by group of a study, by run, grouping, name and step."""
+    columns, runs = tables.groups.c, tables.runs
+    query = (
+        select(
+            columns.run_id,
+            columns.grouping,
+            columns.name,
+            columns.step,
+            columns.epoch,
+            columns.means,
+        )
+        .join(runs, runs.c.id == columns.run_id)
+        .where(runs.c.study == study)
+        .order_by(columns.run_id, columns.grouping, columns.name, columns.step)
+    )
+    if names is not None:
+        query = query.where(columns.name.in_(names))
+    return [
+        GroupRow(*row, {group: (mean, count) for group, (mean, count) in means.items()})
+        for *row, means in connection.execute(query)
+    ]
 
 
 def read_fingerprints(connection: Connection, study: str) -> dict[int, dict[str, str]]:

@@ -24,6 +24,20 @@ class MetricRow(NamedTuple):
     value: float
 
 
+class GroupRow(NamedTuple):
+    """The means of one metric over the examples of each group, at one validation of a run.
+
+    `grouping` says what the groups are, "task" for one; `means` has (mean, examples) by group.
+    """
+
+    run_id: int
+    grouping: str
+    name: str
+    step: int
+    epoch: int
+    means: Mapping[str, tuple[float, int]]
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study with its current definition."""

@@ -32,6 +32,10 @@ class RunTables:
         return upsert(tables.metrics, ("run_id", "phase", "name", "step"), self._backend)
 
     @cached_property
+    def _upsert_groups(self) -> Any:
+        return upsert(tables.groups, ("run_id", "grouping", "name", "step"), self._backend)
+
+    @cached_property
     def _upsert_fingerprints(self) -> Any:
         return upsert(tables.fingerprints, ("run_id", "name"), self._backend)
 
@@ -62,6 +66,8 @@ class RunTables:
             )
         if batch.metrics:
             connection.execute(self._upsert_metrics, self._metric_rows(batch, ids))
+        if batch.groups:
+            connection.execute(self._upsert_groups, self._group_rows(batch, ids))
         fingerprints = [
             {"run_id": ids[key], "name": storable(name), "value": storable(value)}
             for key, values in batch.fingerprints.items()
@@ -148,6 +154,24 @@ class RunTables:
             for (run_id, phase, name, step), (epoch, value) in rows.items()
         ]
 
+    @staticmethod
+    def _group_rows(batch: Batch, ids: Mapping[RunKey, int]) -> list[Row]:
+        rows = {
+            (ids[key], storable(grouping), storable(name), step): at_epoch
+            for (key, grouping, name, step), at_epoch in batch.groups.items()
+        }
+        return [
+            {
+                "run_id": run_id,
+                "grouping": grouping,
+                "name": name,
+                "step": step,
+                "epoch": epoch,
+                "means": {group: [*mean] for group, mean in means.items()},
+            }
+            for (run_id, grouping, name, step), (epoch, means) in rows.items()
+        ]
+
 
 def speaks_of_runs(batch: Batch) -> bool:
     """Say whether a batch holds anything for these tables."""
@@ -166,6 +190,7 @@ def _keys(batch: Batch) -> set[RunKey]:
         *batch.runs,
         *batch.parameters,
         *(key[0] for key in batch.metrics),
+        *(key[0] for key in batch.groups),
         *batch.fingerprints,
         *batch.ended_runs,
     }

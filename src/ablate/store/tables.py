@@ -166,6 +166,18 @@ fingerprints = Table(
     Column("value", Text, nullable=False),
 )
 
+groups = Table(
+    "ablate_groups",
+    metadata,
+    Column("run_id", Integer, ForeignKey("ablate_runs.id"), primary_key=True),
+    Column("grouping", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", Integer, nullable=False),
+    Column("means", PlainData, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 sessions = Table(
     "ablate_sessions",
     metadata,

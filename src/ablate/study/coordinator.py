@@ -366,6 +366,7 @@ class Coordinator:
             cli=context.study.cli,
             exact=self._limits.resume == "exact",
             trust=context.study.trust,
+            best=self._objective.direction if self._objective.at == "best" else None,
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)
@@ -391,7 +392,7 @@ class Coordinator:
         """Go on to the next seed, try again, or end the trial, as the run has ended."""
         outcome = event.outcome
         end = RunEnd(outcome, event.epochs, event.steps)
-        self._close_run(trial, state, end, event.fingerprints)
+        self._close_run(trial, state, end, event)
         if outcome.status is Status.FAILED:
             self._tell_failure(trial, state, outcome, event.raised)
         if outcome.status is Status.COMPLETE:
@@ -427,7 +428,7 @@ class Coordinator:
     def _lost(self, trial: Trial, state: UnderWay, outcome: Outcome) -> None:
         """Try again what its worker has left."""
         if isinstance(state, Running):
-            self._close_run(trial, state, RunEnd(outcome, None, None), {})
+            self._close_run(trial, state, RunEnd(outcome, None, None))
         self._tell_failure(trial, state, outcome)
         self._retry(trial, state, outcome, None, error=None)
 
@@ -536,14 +537,15 @@ class Coordinator:
         self._launcher.submit([job])
 
     def _close_run(
-        self, trial: Trial, state: Running, end: RunEnd, fingerprints: Mapping[str, str]
+        self, trial: Trial, state: Running, end: RunEnd, said: Finished | None = None
     ) -> None:
         """Record how a run ended; its files are kept if no attempt of it follows."""
         # No worker has begun it: what the first one stands on is the best that is known.
         self._record_run(trial, state, self._context.facts)
         if end.outcome.status in {Status.COMPLETE, Status.PRUNED}:
             self._keep_files(trial, state)
-        self._recorder.end_run(state.key, end, fingerprints)
+        told = (said.fingerprints, said.groups) if said else ({}, ())
+        self._recorder.end_run(state.key, end, *told)
 
     def _keep_files(self, trial: Trial, state: Running) -> None:
         seed = state.key.seed if len(trial.plan.seeds) > 1 else None

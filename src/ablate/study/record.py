@@ -8,7 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ablate.errors import AblateError, RunError, StorageError, Unavailable
-from ablate.run import Reported
+from ablate.run import GroupMeans, Reported
 from ablate.spec import Direction, Outcome, Status
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd, inexact_of
 from ablate.store.artifacts import RunFiles, keep
@@ -117,13 +117,22 @@ class Recorder:
         with self._guard:
             self._files.append(run)
 
-    def end_run(self, key: RunKey, end: RunEnd, fingerprints: Mapping[str, str]) -> None:
-        """Note how a run ended and what data it saw."""
+    def end_run(
+        self,
+        key: RunKey,
+        end: RunEnd,
+        fingerprints: Mapping[str, str],
+        groups: Sequence[GroupMeans] = (),
+    ) -> None:
+        """Note how a run ended, what data it saw, and its means by group."""
 
         def note(batch: Batch) -> None:
             batch.ended_runs[key] = end
             if fingerprints:
                 batch.fingerprints[key] = dict(fingerprints)
+            for found in groups:
+                at = key, found.grouping, found.name, found.step
+                batch.groups[at] = found.epoch, found.means
 
         self._note(note)
 

@@ -25,8 +25,10 @@ SPACE: dict[str, BaseDistribution] = {
 KEY = RunKey(0, 307, 0)
 
 Rows = list[dict[str, Any]]
-Recorded = tuple[Rows, list[tuple[bool, bool]], Rows, list[str], dict[RunKey, dict[str, str]]]
-"""Trials, whether they have started and ended, runs, metric rows, and fingerprints."""
+Recorded = tuple[
+    Rows, list[tuple[bool, bool]], Rows, list[str], dict[RunKey, dict[str, str]], list[str]
+]
+"""Trials, whether they have started and ended, runs, metric rows, fingerprints, means by group."""
 
 
 COMPLETE = Outcome(Status.COMPLETE)
@@ -106,6 +108,7 @@ def whole(
         user_attrs={number: {"state": "complete", **{f"attr {i}": i for i in range(5)}}},
         intermediate={number: {step: 1 / (step + 1) for step in range(reports)}},
         metrics={(key, "val", f"m{i % 4}", i // 4): (i // 4, float(i)) for i in range(rows)},
+        groups={(key, "task", "m0", 9): (9, {"t1": (0.5, 4), "t2": (1.0, 2)})},
         fingerprints={key: {"train": "1", "val": "2"}},
         ended_runs={key: RunEnd(COMPLETE, reports, 10 * reports)},
         ended_trials={number: TrialEnd(TrialState.COMPLETE, 0.5)},
@@ -147,7 +150,8 @@ def recorded(store: Store, study: str) -> Recorded:
     times = [(t.datetime_start is not None, t.datetime_complete is not None) for t in trials]
     rows = sorted(repr((keys[row.run_id], row[1:])) for row in store.metrics(study))
     prints = {keys[run_id]: values for run_id, values in store.fingerprints(study).items()}
-    return shown(trials), times, runs, rows, prints
+    groups = sorted(repr((keys[row.run_id], row[1:])) for row in store.groups(study))
+    return shown(trials), times, runs, rows, prints, groups
 
 
 def near(first: datetime | None, second: datetime | None, seconds: float = 60) -> bool:

@@ -29,13 +29,17 @@ from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.content import size
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.hooks import hook
-from ablate.run import Answered, Call, InProcessLauncher, Job, Resolve, Resolved
+from ablate.run import Answered, Call, GroupMeans, InProcessLauncher, Job, Resolve, Resolved
+from ablate.run.group_metrics import ask
 from ablate.run.isolation import pristine
 from ablate.run.jobs import do_all
 from ablate.run.randomness import seeded
 from ablate.spec import Config, read_yaml
 
-OF_MODULES = ("example_losses", "autoregression", "chance_loss", "properties", "untrained")
+OF_MODULES = (
+    *("example_losses", "autoregression", "chance_loss", "properties", "untrained"),
+    "group_metrics",
+)
 OF_DATA = ("fingerprint", "example_keys", "contexts", "properties")
 PROBES = {
     "every probe": "the config",
@@ -80,6 +84,24 @@ class AskedInTraining(Asked):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any
     ) -> None:
         """Ask nothing."""
+
+
+class AskedAfterwards(Callback):
+    """Counts the examples of a validation, and asks a module twice for its means by group."""
+
+    def __init__(self) -> None:
+        self.examples = 0
+        self.answers: list[tuple[GroupMeans, ...]] = []
+
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, *_: Any
+    ) -> None:
+        """Count the examples of a batch."""
+        self.examples += size(batch)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Ask twice, as a run asks once."""
+        self.answers += [ask(pl_module, 0, 0) for _ in range(2)]
 
 
 class ModuleSuite:
@@ -202,6 +224,28 @@ class ModuleSuite:
         owners = tuple(f"{owner}." for owner in beginning.untrained)
         given = {n for n, gradient in beginning.gradients.items() if gradient == "some"}
         assert {name for name in given if f"{name}.".startswith(owners)} == set()
+
+    def test_group_metrics_are_means_with_numbers_of_examples(self, bench: Bench) -> None:
+        require(bench.model, "group_metrics")
+        watch = AskedAfterwards()
+        with pristine():
+            bench.validate(watch)
+        first, again = watch.answers
+        assert first, "nothing is told after a validation"
+        assert repr(first) == repr(again), "asked twice, it tells two things"
+
+    def test_group_metrics_agree_with_what_is_logged(self, bench: Bench) -> None:
+        require(bench.model, "group_metrics")
+        watch = AskedAfterwards()
+        with pristine():
+            logged = bench.validate(watch)
+        for told in watch.answers[0]:
+            total = sum(examples for _, examples in told.means.values())
+            if told.name in logged and total == watch.examples:
+                mean = sum(mean * examples for mean, examples in told.means.values()) / total
+                assert mean == pytest.approx(logged[told.name], rel=1e-3, abs=1e-6), (
+                    f"over all groups of {told.grouping!r}, {told.name} is another mean"
+                )
 
     # --- of the module and of the data ---------------------------------------------------
 

@@ -33,7 +33,7 @@ from sqlalchemy.pool import NullPool
 
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
-from ablate.store import Batch, Environment, MetricRow, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import Batch, Environment, GroupRow, MetricRow, RunEnd, RunKey, Store, TrialEnd
 from ablate.store.urls import parse_url
 from ablate.testing import batches, crash
 from ablate.testing.batches import (
@@ -161,6 +161,7 @@ def through_optuna(storage: RDBStorage, study: str, drawn: list[Drawn]) -> None:
 
 
 steps = st.integers(0, 3)
+means = st.dictionaries(names, st.tuples(st.floats(), st.integers(0, LARGE)), max_size=2)
 keys = st.builds(RunKey, steps, st.just(307), st.integers(0, 1))
 
 
@@ -185,6 +186,7 @@ def histories(draw: st.DrawFn, *, after_the_end: bool) -> list[Batch]:
         for key in draw(st.sets(keys)):
             batch.parameters[key] = draw(st.integers(0, LARGE))
             batch.metrics[key, "val", draw(names), draw(steps)] = draw(steps), draw(st.floats())
+            batch.groups[key, draw(names), draw(names), draw(steps)] = draw(steps), draw(means)
             batch.fingerprints[key] = draw(st.dictionaries(names, names, max_size=2))
         for key in draw(st.sets(keys)):
             batch.ended_runs[key] = RunEnd(draw(outcomes), None, 3)
@@ -340,6 +342,7 @@ class StorageSuite:
         assert store.study("nope") is None
         assert store.runs("nope") == []
         assert store.metrics("nope") == []
+        assert store.groups("nope") == []
         assert store.trials("nope") == []
         assert store.past("nope") == []
         assert store.environments("nope") == {}
@@ -380,6 +383,8 @@ class StorageSuite:
         assert len(store.metrics("s")) == 80
         assert store.metrics("s")[5] == MetricRow(run.id, "val", "m1", 1, 1, 5.0)
         assert store.fingerprints("s")[run.id] == {"train": "1", "val": "2"}
+        means = {"t1": (0.5, 4), "t2": (1.0, 2)}
+        assert store.groups("s")[0] == GroupRow(run.id, "task", "m0", 9, 9, means)
         first, second = store.past("s")
         assert first.params == {"lr": 1e-3, "depth": 3, "betas": None}
         assert (first.state, first.value) == (TrialState.COMPLETE, 0.5)
@@ -698,6 +703,7 @@ class StorageSuite:
             Batch(
                 "s",
                 metrics={(key, "val", bad, 0): (0, 1.0)},
+                groups={(key, bad, bad, 0): (0, {bad: (1.0, 1)})},
                 fingerprints={key: {bad: bad}},
                 ended_runs={key: RunEnd(failed(bad), None, None)},
             )
@@ -708,6 +714,7 @@ class StorageSuite:
         assert store.run_config(run_id) == {bad: bad}
         assert [row.name for row in store.metrics("s")] == [clean]
         assert store.fingerprints("s") == {run_id: {clean: clean}}
+        assert store.groups("s") == [GroupRow(run_id, clean, clean, 0, 0, {bad: (1.0, 1)})]
 
     def test_large_numbers_are_kept(self, store: Store, definition: int) -> None:
         key = RunKey(0, LARGE, 0)
@@ -783,6 +790,41 @@ class StorageSuite:
         store.write(Batch("s", fingerprints={key: {"train": "1", "val": "2"}}))
         store.write(Batch("s", fingerprints={key: {"val": "3"}}))
         assert store.fingerprints("s") == {run_id: {"train": "1", "val": "3"}}
+
+    # --- means by group ------------------------------------------------------------------
+
+    @examples
+    @given(means)
+    @example({"": (math.nan, 0), "a": (math.inf, 1), "ä": (1 / 3, LARGE)})
+    def test_every_mean_by_group_comes_back(
+        self, store: Store, run: tuple[RunKey, int], drawn: dict[str, tuple[float, int]]
+    ) -> None:
+        (key, run_id) = run
+        store.write(Batch("s", groups={(key, "task", "m", 7): (1, drawn)}))
+        (row,) = store.groups("s")
+        assert row[:-1] == (run_id, "task", "m", 7, 1)
+        assert repr(row.means) == repr(drawn)
+
+    def test_means_by_group_are_replaced_at_a_step_and_kept_at_others(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
+        (key, run_id) = run
+        old, new = {"a": (1.0, 2)}, {"b": (2.0, 3)}
+        store.write(Batch("s", groups={(key, "task", "m", step): (0, old) for step in (9, 10)}))
+        store.write(Batch("s", groups={(key, "task", "m", 10): (1, new)}))
+        first = GroupRow(run_id, "task", "m", 9, 0, old)
+        assert store.groups("s") == [first, GroupRow(run_id, "task", "m", 10, 1, new)]
+
+    def test_means_by_group_are_read_by_name_and_study(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
+        other = start(store, define(store, "t"), study="t")
+        for study, (key, _) in (("s", run), ("t", other)):
+            groups = {(key, "task", name, 0): (0, {"a": (1.0, 1)}) for name in "nm"}
+            store.write(Batch(study, groups=groups))
+        assert [row.name for row in store.groups("s")] == ["m", "n"]
+        assert [row.name for row in store.groups("s", ["n", "zzz"])] == ["n"]
+        assert {row.run_id for row in store.groups("t")} == {other[1]}
 
     # --- the lock ------------------------------------------------------------------------
 
@@ -915,7 +957,7 @@ class StorageSuite:
         acknowledged = json.loads(output)
         assert len(acknowledged) == 20
         assert all(acknowledged)
-        found, _, runs, rows, prints = recorded(store, "s")
+        found, _, runs, rows, prints, groups = recorded(store, "s")
         numbers = [row["number"] for row in found]
         assert numbers == list(range(len(numbers)))
         assert {n for round_ in acknowledged for n in round_} <= {*numbers}
@@ -923,7 +965,7 @@ class StorageSuite:
         assert len(numbers) - sum(map(len, acknowledged)) <= 20 * crash.SIZE
         assert len(numbers) % crash.SIZE == 0
         assert len(rows) == 40 * len(numbers)
-        assert len(prints) == len(runs) == len(numbers)
+        assert len(prints) == len(groups) == len(runs) == len(numbers)
         assert {run["status"] for run in runs} == {Status.COMPLETE}
         assert {row["intermediate"] for row in found} == {found[0]["intermediate"]}
         assert {row["state"] for row in found} == {"COMPLETE"}

@@ -162,19 +162,23 @@ def test_mean_of_batch_means_measures_the_batch_size(batch_size, published):
 def test_totals_do_not_depend_on_the_batch_size(values, size):
     value_N = torch.tensor(values)
     group_N = torch.arange(len(values)) % 3
-    totals = Totals(groups=3)
+    totals = Totals()
     for part, group in zip(torch.split(value_N, size), torch.split(group_N, size), strict=True):
         totals.update({"a": part}, group)
-    sums, counts = totals.compute(["a", "never"], torch.device("cpu"), lambda tensor: tensor)
+    each = torch.arange(3)
+    sums, counts = totals.compute(["a", "never"], each, 3, lambda tensor: tensor)
     assert sums[0].sum().item() == pytest.approx(sum(values), abs=1e-5)
     assert counts[0].tolist() == [(group_N == group).sum().item() for group in range(3)]
     assert counts[1].tolist() == [0, 0, 0]
+    merged, _ = totals.compute(["a"], torch.tensor([1, 0, 1]), 2, lambda tensor: tensor)
+    first, second, third = sums[0].tolist()
+    assert merged[0].tolist() == pytest.approx([second, first + third], abs=1e-5)
 
 
 def test_totals_add_up_over_processes_and_forget_on_demand():
-    totals = Totals(groups=1)
+    totals, all_of_one = Totals(), torch.tensor([0])
     totals.update({"a": torch.tensor([1.0, 3.0])}, torch.tensor([0, 0]))
-    sums, counts = totals.compute(["a"], torch.device("cpu"), lambda tensor: 2 * tensor)
+    sums, counts = totals.compute(["a"], all_of_one, 1, lambda tensor: 2 * tensor)
     assert (sums.item(), counts.item()) == (8, 4)
     totals.clear()
-    assert totals.compute(["a"], torch.device("cpu"), lambda tensor: tensor)[1].item() == 0
+    assert totals.compute(["a"], all_of_one, 1, lambda tensor: tensor)[1].item() == 0

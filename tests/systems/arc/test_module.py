@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -15,7 +15,12 @@ from ablate.systems.arc.models.build import ARMS
 from ablate.systems.arc.module import ArcModule
 from ablate.systems.arc.predictors import EPSILON, PREDICTORS
 from ablate.systems.arc.sequences import merge
-from ablate.systems.arc.tasks import CATEGORIES, category_index_of_task
+from ablate.systems.arc.tasks import (
+    CATEGORIES,
+    TASK_IDS,
+    category_index_of_task,
+    task_categories,
+)
 
 TINY = {
     "d_model": 16,
@@ -94,6 +99,40 @@ def test_faithful_results_do_depend_on_it():
     one, many = validate(model, 1), validate(model, 4)
     assert abs(one["val_loss"] - many["val_loss"]) > 1e-4
     assert abs(one["val_cell_accuracy_batch"] - many["val_cell_accuracy_batch"]) > 1e-4
+
+
+class Told(Callback):
+    """Takes what a module tells by group after a validation."""
+
+    def on_validation_end(self, trainer, pl_module):
+        self.groups = pl_module.group_metrics()
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_accuracies_are_told_by_task_and_by_category(batch_size):
+    told = Told()
+    model = module("copy_source", exact_match_examples=3)
+    examples = [*EXAMPLES, *EXAMPLES[:2]]
+    watched = trainer(callbacks=[told])
+    (logged,) = watched.validate(model, loader(batch_size, examples), verbose=False)
+    assert told.groups.keys() == {"task", "category"}
+    names = {"val_grid_accuracy", "val_cell_accuracy", "val_exact_match"}
+    for grouping, metrics in told.groups.items():
+        assert metrics.keys() == names
+        for name, means in metrics.items():
+            total = sum(mean * n for mean, n in means.values())
+            count = sum(n for _, n in means.values())
+            assert count == (3 if name == "val_exact_match" else 7), grouping
+            assert total / count == pytest.approx(logged[name])
+    by_task = told.groups["task"]["val_cell_accuracy"]
+    shares = dict(zip(TASK_IDS, zip(CELLS["copy_source"], SIZES, strict=True), strict=False))
+    expected = {
+        task: (pytest.approx(cells / size), 2 if task in TASK_IDS[:2] else 1)
+        for task, (cells, size) in shares.items()
+    }
+    assert by_task == expected
+    of_task = task_categories()
+    assert {*told.groups["category"]["val_cell_accuracy"]} == {of_task[task] for task in by_task}
 
 
 # Predictors, worked out by hand

@@ -38,6 +38,9 @@ Faithful only, as published; these depend on the composition of the batches:
 |                            | of labels and source, the source misaligned by    |                 |
 |                            | one unless both are padded to the same length     |                 |
 
+Means by group (`ArcModule.group_metrics`) are those of grid accuracy, cell accuracy and exact match
+over the examples of each task, and of each category of tasks.
+
 With `per_category`, `val_grid_accuracy/S3` and the like hold the mean over the examples of one
 category, for grid accuracy, cell accuracy, copy rate, change recall, transformation quality and
 exact match.
@@ -170,14 +173,9 @@ def batch_mean_accuracy(correct_N: Tensor, batch_size: int) -> float:
 
 
 class Totals:
-    """Collect values of examples and average them once, whatever the batches were.
+    """Collect values of examples and average them once, whatever the batches were."""
 
-    Args:
-        groups: Number of groups an example may belong to (categories).
-    """
-
-    def __init__(self, groups: int) -> None:
-        self.groups = groups
+    def __init__(self) -> None:
         self.values: dict[str, list[Tensor]] = {}
         self.members: dict[str, list[Tensor]] = {}
 
@@ -186,26 +184,30 @@ class Totals:
         self.values.clear()
         self.members.clear()
 
-    def update(self, values: dict[str, Tensor], group_B: Tensor) -> None:
-        """Add one value per example and name, with the group of each example."""
+    def update(self, values: dict[str, Tensor], member_B: Tensor) -> None:
+        """Add one value per example and name, with what each example is of (its task)."""
         for name, value_B in values.items():
             self.values.setdefault(name, []).append(value_B.detach().float())
-            self.members.setdefault(name, []).append(group_B)
+            self.members.setdefault(name, []).append(member_B)
 
     def compute(
-        self, names: list[str], device: torch.device, reduce: Callable[[Tensor], Tensor]
+        self,
+        names: list[str],
+        group_M: Tensor,
+        groups: int,
+        reduce: Callable[[Tensor], Tensor],
     ) -> tuple[Tensor, Tensor]:
         """Return sums and counts of each name in each group, both (len(names), groups).
 
-        `reduce` adds a tensor up across processes. Names without values, which another process
-        may have, sum to 0.
+        `group_M` has the group of every member. `reduce` adds a tensor up across processes. Names
+        without values, which another process may have, sum to 0.
         """
-        dtype = torch.float32 if device.type == "mps" else torch.float64
-        both = torch.zeros(2, len(names), self.groups, dtype=dtype, device=device)
+        dtype = torch.float32 if group_M.device.type == "mps" else torch.float64
+        both = torch.zeros(2, len(names), groups, dtype=dtype, device=group_M.device)
         for row, name in enumerate(names):
             if name in self.values:
                 value_N = torch.cat(self.values[name]).to(dtype)
-                group_N = torch.cat(self.members[name])
+                group_N = group_M[torch.cat(self.members[name])]
                 both[0, row].index_add_(0, group_N, value_N)
                 both[1, row].index_add_(0, group_N, torch.ones_like(value_N))
         sums, counts = reduce(both)

@@ -35,7 +35,7 @@ from ablate.systems.arc.properties import (
     every_cell_is_predicted,
 )
 from ablate.systems.arc.sequences import examples, merge
-from ablate.systems.arc.tasks import CATEGORIES, category_index_of_task
+from ablate.systems.arc.tasks import CATEGORIES, TASK_NAMES, category_index_of_task
 
 DECODE_BATCH = 64
 """Examples that are written together when decoding without a teacher."""
@@ -61,6 +61,7 @@ PUBLISHED_MEANS = (
 )
 SEQUENCE_MEAN = "grid_accuracy_sequence"
 EXACT_MATCH = "exact_match"
+ACCURACIES = ("grid_accuracy", "cell_accuracy")
 TOTALS = ("correct_cells", "cells")
 PER_CATEGORY = (
     "grid_accuracy",
@@ -147,7 +148,7 @@ class ArcModule(LightningModule):
         self.parts = ARMS.get(arch, Parts())
         self.exact_match_examples = exact_match_examples
         self.per_category = per_category
-        self.totals = Totals(groups=len(CATEGORIES))
+        self.totals = Totals()
         self.seen = 0
         self.chosen: list[ArcBatch] = []
         self.category_of_task: Tensor
@@ -178,7 +179,7 @@ class ArcModule(LightningModule):
         """Collect the values of each example, and the examples to be written without a teacher."""
         self._choose(batch)
         if not self._skips(batch):
-            self.totals.update(self._values(batch), self.category_of_task[batch.task_B])
+            self.totals.update(self._values(batch), batch.task_B)
 
     def on_validation_epoch_end(self) -> None:
         """Write the chosen examples, then log every metric once."""
@@ -188,7 +189,7 @@ class ArcModule(LightningModule):
             names += PUBLISHED_MEANS
         if isinstance(self.network, LeakyDecoderOnly):
             names.append(SEQUENCE_MEAN)
-        sums, counts = self.totals.compute(names, self.device, self._sum_across_processes)
+        sums, counts = self._by_category(names)
         total = dict(zip(names, sums.sum(1), strict=True))
         count = dict(zip(names, counts.sum(1), strict=True))
         for name in names:
@@ -198,6 +199,25 @@ class ArcModule(LightningModule):
             self._log("val_cell_accuracy_pooled", total["correct_cells"] / total["cells"])
         if self.per_category:
             self._log_categories(names, sums, counts)
+
+    def group_metrics(self) -> dict[str, dict[str, dict[str, tuple[float, int]]]]:
+        """Return (mean, examples) of the accuracies in each task and category of the validation."""
+        names = [*ACCURACIES, *([EXACT_MATCH] if self.exact_match_examples else [])]
+        by_grouping = {
+            "task": (TASK_NAMES, self._by_task(names)),
+            "category": (CATEGORIES, self._by_category(names)),
+        }
+        return {
+            grouping: {
+                f"val_{name}": {
+                    group: (total / int(count), int(count))
+                    for group, total, count in zip(groups, row, counted, strict=True)
+                    if count > 0
+                }
+                for name, row, counted in zip(names, sums.tolist(), counts.tolist(), strict=True)
+            }
+            for grouping, (groups, (sums, counts)) in by_grouping.items()
+        }
 
     # What the module says of itself, to be tested
 
@@ -305,7 +325,17 @@ class ArcModule(LightningModule):
             batch = merge(self.chosen[start : start + DECODE_BATCH])
             written_BT = self.network.generate(batch)
             exact_B = ((written_BT == batch.target_BT) | (batch.target_BT == PAD)).all(1)
-            self.totals.update({EXACT_MATCH: exact_B}, self.category_of_task[batch.task_B])
+            self.totals.update({EXACT_MATCH: exact_B}, batch.task_B)
+
+    def _by_category(self, names: list[str]) -> tuple[Tensor, Tensor]:
+        """Return sums and counts of values in each category, both (len(names), categories)."""
+        groups, reduce = len(CATEGORIES), self._sum_across_processes
+        return self.totals.compute(names, self.category_of_task, groups, reduce)
+
+    def _by_task(self, names: list[str]) -> tuple[Tensor, Tensor]:
+        """Return sums and counts of values in each task, both (len(names), tasks)."""
+        tasks = torch.arange(len(TASK_NAMES), device=self.device)
+        return self.totals.compute(names, tasks, len(TASK_NAMES), self._sum_across_processes)
 
     def _sum_across_processes(self, values: Tensor) -> Tensor:
         if self.trainer.world_size == 1:

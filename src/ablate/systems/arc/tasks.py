@@ -42,6 +42,12 @@ EVALUATION_OFFSET = len(TASK_IDS)
 
 EVALUATION_TASKS = 400
 
+TASK_NAMES: tuple[str, ...] = (
+    *TASK_IDS,
+    *(f"evaluation {number:03d}" for number in range(EVALUATION_TASKS)),
+)
+"""What each task is called, by its index: its identifier, or its place among evaluation tasks."""
+
 CATEGORIES: tuple[str, ...] = tuple(sorted({*task_categories().values(), UNKNOWN}))
 """All category names, sorted. Evaluation tasks are "unknown"."""
 
