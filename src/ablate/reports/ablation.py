@@ -15,7 +15,7 @@ from ablate.analysis import (
     leaders,
     replicates_of,
 )
-from ablate.reports import audit, confirmed, figures, numbers, parts, published, tuned
+from ablate.reports import audit, confirmed, episodes, figures, numbers, parts, published, tuned
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import (
     Block,
@@ -55,6 +55,7 @@ def document(
         *(_metric_section(frames, compared, metric) for metric in metrics),
         *tuned.sections(frames),
         *published.sections(frames),
+        *episodes.sections(frames),
         *audit.sections(audited),
         *pictures,
         _changes_section(frames),

@@ -14,6 +14,7 @@ from ablate.errors import StorageError
 from ablate.spec import designs
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
+from ablate.spec.episodes import Episodes
 from ablate.spec.fields import Changes
 from ablate.spec.models import Budget, ClassConfig, Limits, Objective, Provenance, Published
 from ablate.spec.outcomes import Status
@@ -109,6 +110,7 @@ class AblationDefinition(_Definition):
     provenance: Provenance = Provenance()
     metrics: Mapping[str, Direction]
     published: Published | None = None
+    episodes: Episodes | None = None
     tune: Tuning | None = None
     tuned: Mapping[str, Tuned] = {}
 

@@ -13,6 +13,7 @@ from ablate.errors import nearest, quoted
 from ablate.spec import designs, entries
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
+from ablate.spec.episodes import Episodes
 from ablate.spec.fields import Changes, Components, Config, Duration, Figures, Names, Seed, Seeds
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
@@ -254,6 +255,8 @@ class Ablation(_Written):
     """The metric that decides; by default the best value of the first of `metrics`."""
     published: Published | None = None
     """Figures published elsewhere."""
+    episodes: Episodes | None = None
+    """How the module logs episodes, where it learns by reinforcement."""
     allow: Mapping[str, Names] = {}
     """Code of a finding -> the arms that it is expected of."""
     tune: Tune | None = None
