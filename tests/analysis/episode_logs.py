@@ -85,7 +85,7 @@ def log(made, shift=0.0, **columns):
     return EpisodeLog.of(frame.drop(columns=[name for name in columns if columns[name] is None]))
 
 
-def arm(name, made, facts=None, seeds=(42,), shifts=None, barred="", **columns):
+def arm(name, made, facts=None, seeds=(42,), shifts=None, *, barred="", **columns):
     """Make an arm with a run per seed."""
     moved = shifts or (0.0,) * len(seeds)
     runs = (EpisodeRun(s, log(made, by, **columns)) for s, by in zip(seeds, moved, strict=True))

@@ -47,6 +47,7 @@ from ablate.reports.blocks import (
     text,
 )
 from ablate.reports.cells import line
+from ablate.spec.episodes import Usage
 from ablate.spec.files import replacing
 from ablate.spec.secrets import hidden, mask
 
@@ -194,7 +195,10 @@ def _remarks(comparison: EpisodeComparison) -> Iterator[str]:
         said = f"The configs differ in {numbers.plural(len(differences), 'key')}"
         yield f"{said}, {inert} of them inert." if inert else f"{said}."
     if live > 1:
-        yield "So much differs at once that no difference can be put down to one cause."
+        yield (
+            "Several things differ at once: no difference in the results can be put down to one of "
+            "them."
+        )
     if all(found.success == 0 for arm in comparison.arms for found in arm.measures):
         yield "No episode of any arm was solved."
     for arm in comparison.arms:
@@ -441,8 +445,8 @@ def _training(comparison: EpisodeComparison) -> Section:
         ),
         (
             f"A run has converged at the first episode from which on the mean of {AVERAGE} "
-            f"returns differs from the last one by no more than {100 * TOLERANCE:g} % of the range of "
-            f"these means or the sd of the last {AVERAGE} returns, whichever is larger. Before "
+            "returns differs from the last one by no more than "
+            f"{100 * TOLERANCE:g} % of the range of these means or the sd of the last {AVERAGE} returns, whichever is larger. Before "
             "epsilon is at its floor, the schedule may set that episode, not learning.",
         ),
     )
@@ -563,12 +567,13 @@ def _speed_up(arm: EpisodeArm) -> str | None:
     return f"{numbers.number(arm.facts.cpu_seconds * len(seconds) / sum(seconds))} times"
 
 
-def _usage(read: Callable[[EpisodeArm], float | None], unit: str, per: float = 1) -> "Tell":
+def _usage(read: Callable[[Usage], float | None], unit: str, per: float = 1) -> "Tell":
     def tell(arm: EpisodeArm) -> str | None:
-        value = read(arm)
-        if value is None or arm.facts.usage is None:
+        usage = arm.facts.usage
+        value = None if usage is None else read(usage)
+        if usage is None or value is None:
             return None
-        return f"{numbers.number(value / per)} {unit} ({arm.facts.usage.tool})"
+        return f"{numbers.number(value / per)} {unit} ({usage.tool})"
 
     return tell
 
@@ -602,9 +607,9 @@ _WORDS: dict[str, Tell] = {
 }
 _COSTS: dict[str, Tell] = {
     "speed-up against a processor alone": _speed_up,
-    "peak memory": _usage(lambda arm: arm.facts.usage and arm.facts.usage.memory_bytes, "MiB", MIB),
-    "processor": _usage(lambda arm: arm.facts.usage and arm.facts.usage.cpu_percent, "%"),
-    "accelerator": _usage(lambda arm: arm.facts.usage and arm.facts.usage.gpu_percent, "%"),
+    "peak memory": _usage(lambda usage: usage.memory_bytes, "MiB", MIB),
+    "processor": _usage(lambda usage: usage.cpu_percent, "%"),
+    "accelerator": _usage(lambda usage: usage.gpu_percent, "%"),
     "held-out success": lambda arm: (
         None if arm.facts.held_out_success is None else numbers.number(arm.facts.held_out_success)
     ),

@@ -109,9 +109,8 @@ def _logs(path: Path, columns: Mapping[str, str]) -> list[tuple[int | None, Epis
     table = _table(path)
     try:
         if missing := [name for name in columns if name not in table]:
-            raise RequestError(
-                f"the facts name a column {quoted(missing[0])}: {nearest(missing[0], table)}"
-            )
+            known = nearest(missing[0], map(str, table.columns))
+            raise RequestError(f"the facts name a column {quoted(missing[0])}: {known}")
         if columns:
             table = table[list(columns)].rename(columns=columns)
         return list(logs_by_seed(table).items())

@@ -240,7 +240,8 @@ class EpisodeComparison:
         for contrast in self.contrasts:
             if contrast.arm == arm and contrast.comparison is not None:
                 found = winners.setdefault(contrast.metric.quantity, set())
-                found |= {contrast.winner} - {None}  # type: ignore[arg-type]
+                if contrast.winner is not None:
+                    found.add(contrast.winner)
         return Tally(
             arm,
             tuple(name for name, won in winners.items() if won == {arm}),
