@@ -207,7 +207,7 @@ def test_a_change_leads_from_the_baseline_to_the_value(value, baseline):
     if change.scale is Scale.PERCENT:
         assert baseline + change.value / 100 * abs(baseline) == pytest.approx(value, abs=1e-6)
     else:
-        assert baseline == 0 or value * baseline < 0
+        assert abs(baseline) < 1e-290 or min(value, baseline) < 0 < max(value, baseline)
         assert change.value == value - baseline
 
 

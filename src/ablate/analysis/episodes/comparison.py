@@ -422,11 +422,12 @@ def change_of(scale: Scale, value: float, baseline: float) -> Change:
     Percent are 100 * (value - baseline) / |baseline|, a ratio is value / baseline. Where the
     baseline is 0 or the signs differ, neither means anything, and the change is a difference.
     """
-    same_side = baseline != 0 and value * baseline >= 0
-    if scale is Scale.PERCENT and same_side:
-        return Change(scale, 100 * (value - baseline) / abs(baseline))
-    if scale is Scale.RATIO and same_side:
-        return Change(scale, value / baseline)
+    same_side = value == 0 or (value > 0) == (baseline > 0)
+    if scale is not Scale.DIFFERENCE and baseline != 0 and same_side:
+        whole = scale is Scale.RATIO
+        told = value / baseline if whole else 100 * ((value - baseline) / abs(baseline))
+        if math.isfinite(told):
+            return Change(scale, told)
     return Change(Scale.DIFFERENCE, value - baseline)
 
 
