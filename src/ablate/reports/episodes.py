@@ -447,7 +447,8 @@ def _training(comparison: EpisodeComparison) -> Section:
             f"A run has converged at the first episode from which on the mean of {AVERAGE} "
             "returns differs from the last one by no more than "
             f"{100 * TOLERANCE:g} % of the range of these means or the sd of the last {AVERAGE} "
-            "returns, whichever is larger. Before epsilon is at its floor, the schedule may set that episode, not learning.",
+            "returns, whichever is larger. Before epsilon is at its floor, the schedule may set "
+            "that episode, not learning.",
         ),
     )
     return Section(

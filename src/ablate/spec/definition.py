@@ -109,6 +109,7 @@ class AblationDefinition(_Definition):
     reference: str | None = None
     provenance: Provenance = Provenance()
     metrics: Mapping[str, Direction]
+    margin: Mapping[str, float] = {}
     published: Published | None = None
     episodes: Episodes | None = None
     tune: Tuning | None = None
