@@ -85,11 +85,13 @@ def log(made, shift=0.0, **columns):
     return EpisodeLog.of(frame.drop(columns=[name for name in columns if columns[name] is None]))
 
 
-def arm(name, made, facts=None, seeds=(42,), shifts=None, *, barred="", **columns):
+def arm(name, made, facts=None, seeds=(42,), shifts=None, *, barred="", doubted="", **columns):
     """Make an arm with a run per seed."""
-    moved = shifts or (0.0,) * len(seeds)
+    moved = shifts or tuple(0.01 * place for place in range(len(seeds)))
     runs = (EpisodeRun(s, log(made, by, **columns)) for s, by in zip(seeds, moved, strict=True))
-    return EpisodeArm(name, tuple(runs), facts or EpisodeFacts(), (facts and facts.config), barred)
+    return EpisodeArm(
+        name, tuple(runs), facts or EpisodeFacts(), (facts and facts.config), barred, doubted
+    )
 
 
 def original(baseline="Fast", **changes):

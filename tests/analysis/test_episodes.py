@@ -255,6 +255,21 @@ def test_an_arm_that_may_not_be_compared_never_wins():
     assert all(contrast.winner is None for contrast in found.contrasts)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"shifts": (1.0, 1.0, 1.0)}, "b: its seeds change nothing"),
+        ({"shifts": (1.0, 1.1, 1.2), "doubted": "its order differs"}, "b: its order differs"),
+    ],
+)
+def test_nothing_is_told_of_an_arm_without_replicates_or_in_doubt(changes, reason):
+    seeds = (1, 2, 3)
+    arms = (arm("a", FAST, SAME, seeds, (0, 0.1, 0.2)), arm("b", FAST, SAME, seeds, **changes))
+    found = EpisodeComparison(arms, "a").contrast("last_100", "b")
+    assert found.winner is None
+    assert found.comparison.reason == reason
+
+
 def test_runs_without_a_common_seed_are_not_paired_and_it_is_said_why():
     arms = (arm("a", FAST, SAME, (1, 2, 3), (0, 0.1, 0.2)),
             arm("b", FAST, SAME, (4, 5, 6), (1.0, 1.1, 1.2)))  # fmt: skip

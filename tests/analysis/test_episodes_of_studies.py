@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from ablate.analysis import AblationFrames, metrics_frame, runs_frame
+from ablate.analysis import AblationFrames, conclude, metrics_frame, runs_frame
 from ablate.analysis.episodes import study_arms
 from ablate.reports import episodes
 from ablate.reports.blocks import Bullets
 from ablate.spec import Status
-from ablate.store import MetricRow
+from ablate.store import FindingRow, MetricRow
 from tests.analysis.frames_of import definition, run
 
 LOGGED = {"return": "train_return", "loss": "td_loss", "horizon": "steps"}
@@ -29,6 +29,11 @@ def frames(runs, logged, current=DEFINITION):
     return AblationFrames("s", current, arranged, metrics_frame(rows))
 
 
+def concluded(runs, logged, current=DEFINITION):
+    """Conclude of imagined runs without any finding."""
+    return conclude(frames(runs, logged, current))
+
+
 def pair(**changes):
     """Imagine a run of either arm with 200 episodes, of which two trained nothing."""
     runs = [run(1, arm="b"), run(2, **changes)]
@@ -39,7 +44,7 @@ def pair(**changes):
 
 
 def test_an_epoch_of_training_is_an_episode():
-    b, a = study_arms(pair())
+    b, a = study_arms(conclude(pair()))
     assert (b.name, a.name) == ("b", "a")
     assert (b.facts.horizon, a.facts.horizon, a.facts.parameters) == (30, 50, 10)
     (found,) = a.measures
@@ -52,13 +57,13 @@ def test_an_epoch_of_training_is_an_episode():
 
 def test_a_loss_that_was_logged_as_nan_was_trained():
     logged = {(1, "train_return"): [1.0] * 3, (1, "td_loss"): [None, 0.5, math.nan]}
-    (b, _) = study_arms(frames([run(1, arm="b")], logged))
+    (b, _) = study_arms(concluded([run(1, arm="b")], logged))
     assert b.runs[0].log.trained.tolist() == [False, True, True]
     assert b.measures[0].stability.unfinite == 2
 
 
 def test_the_report_of_a_study_has_the_sections_of_its_episodes():
-    found = episodes.sections(pair())
+    found = episodes.sections(conclude(pair()))
     assert [part.title for part in found] == [
         "Episodes", "Episodes: Overall metrics", "Episodes: Runs", "Episodes: Last 20 episodes",
         "Episodes: Windows", "Episodes: Stability and convergence", "Episodes: Progression",
@@ -69,8 +74,8 @@ def test_the_report_of_a_study_has_the_sections_of_its_episodes():
 
 def test_a_study_that_names_no_episodes_has_no_section():
     plain = definition()
-    assert study_arms(frames([run(1, arm="b")], {}, plain)) == ()
-    assert episodes.sections(frames([run(1, arm="b")], {}, plain)) == ()
+    assert study_arms(concluded([run(1, arm="b")], {}, plain)) == ()
+    assert episodes.sections(concluded([run(1, arm="b")], {}, plain)) == ()
 
 
 def test_runs_without_a_log_do_not_count_and_say_why():
@@ -78,7 +83,7 @@ def test_runs_without_a_log_do_not_count_and_say_why():
     gap = [1.0, None, *[1.0] * 198]
     runs = [run(1, arm="b"), run(2, arm="b", seed=2, status=Status.FAILED, reason="it broke"),
             run(3, seed=1), run(4, seed=2), run(5, seed=3)]  # fmt: skip
-    found = frames(runs, {(1, "train_return"): returns, (2, "train_return"): returns,
+    found = concluded(runs, {(1, "train_return"): returns, (2, "train_return"): returns,
                           (4, "train_return"): gap, (5, "train_return"): returns})  # fmt: skip
     b, a = study_arms(found)
     assert [r.why_not for r in b.runs] == ["", "it is failed"]
@@ -95,11 +100,17 @@ def test_runs_without_a_log_do_not_count_and_say_why():
 
 
 def test_fewer_than_two_arms_with_a_log_are_not_compared():
-    found = frames([run(1, arm="b"), run(2)], {(1, "train_return"): [1.0] * 200})
+    found = concluded([run(1, arm="b"), run(2)], {(1, "train_return"): [1.0] * 200})
     (section,) = episodes.sections(found)
     assert "".join(section.blocks[0].parts).startswith("1 arm with a log of episodes")
 
 
-def test_an_arm_that_is_barred_says_so():
-    arms = study_arms(pair(), {"a": "leak"})
-    assert [arm.barred for arm in arms] == ["", "leak"]
+def test_what_the_audit_found_of_an_arm_stands_against_it():
+    leak = FindingRow("leak", "error", ("a",), "it leaks", "", "", allowed=True, stage="probe")
+    drift = FindingRow("data-order", "warning", ("b",), "", "", "", allowed=False, stage="runs")
+    found = conclude(pair(), (leak, drift))
+    b, a = study_arms(found)
+    assert (a.barred, b.barred) == ("the audit found leak", "")
+    assert b.doubted == "".join(f"the audit found {code}" for code in found.doubted.get("b", ()))
+    remarks = [item[0] for item in episodes.sections(found)[0].blocks[-1].items]
+    assert "a is not comparable: the audit found leak." in remarks

@@ -448,7 +448,10 @@ def test_26_what_is_not_known_is_listed(page):
 
 def test_27_time_and_throughput_count_once():
     seeds = (1, 2, 3)
-    quick = [log(replace(FAST, minutes=m)) for m in (2.0, 2.1, 2.2)]
+    quick = [
+        log(replace(FAST, minutes=minutes), shift=shift)
+        for minutes, shift in ((2.0, 0.0), (2.1, 0.01), (2.2, 0.02))
+    ]
     slow = arm("slow", FAST, FAST_FACTS, seeds)
     fast = replace(slow, name="quick", runs=tuple(
         replace(run, log=made) for run, made in zip(slow.runs, quick, strict=True)))  # fmt: skip

@@ -54,7 +54,7 @@ def document(
         *(_metric_section(conclusions, metric) for metric in metrics),
         *tuned.sections(conclusions),
         *published.sections(frames),
-        *episodes.sections(frames),
+        *episodes.sections(conclusions),
         *audit.sections(audited),
         *pictures,
         _changes_section(frames),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.analysis import AblationFrames
+from ablate.analysis import Conclusions
 from ablate.analysis.episodes import (
     Contrast,
     Difference,
@@ -108,11 +108,11 @@ def document(comparison: EpisodeComparison) -> Document:
     return Document(TITLE, _lead(comparison), sections)
 
 
-def sections(frames: AblationFrames) -> tuple[Section, ...]:
+def sections(conclusions: Conclusions) -> tuple[Section, ...]:
     """Compare the arms of a study by their episodes, if the study says how they are logged."""
-    if frames.definition.episodes is None:
+    arms = study_arms(conclusions)
+    if not arms:
         return ()
-    arms = study_arms(frames)
     logged = tuple(arm for arm in arms if arm.measures)
     left_out = _left_out(arms)
     if len(logged) < 2:
@@ -121,7 +121,7 @@ def sections(frames: AblationFrames) -> tuple[Section, ...]:
         )
         return (Section("Episodes", (said, *left_out)),)
     names = [arm.name for arm in logged]
-    reference = frames.definition.reference
+    reference = conclusions.frames.definition.reference
     comparison = EpisodeComparison(logged, reference if reference in names else names[0])
     found = (*_results(comparison), _definitions(comparison))
     return (
@@ -204,6 +204,8 @@ def _remarks(comparison: EpisodeComparison) -> Iterator[str]:
     for arm in comparison.arms:
         if arm.barred:
             yield f"{arm.name} is not comparable: {arm.barred}."
+        if arm.doubted:
+            yield f"Nothing can be told of {arm.name}: {arm.doubted}."
         for run in arm.runs:
             if run.why_not:
                 yield f"{_run_name(arm, run)} does not count: {run.why_not}."

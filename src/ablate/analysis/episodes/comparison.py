@@ -408,8 +408,9 @@ class EpisodeComparison:
         if found.n < FEWEST_SEEDS:
             seeds = "1 seed" if found.n == 1 else f"{found.n} seeds"
             return f"{seeds}; fewer than {FEWEST_SEEDS} prove nothing"
-        if found.flat:
-            return "the seeds change nothing"
+        for one in (arm, self.arm(self.baseline)):
+            if one.doubted or one.seeds_change_nothing:
+                return f"{one.name}: {one.doubted or 'its seeds change nothing'}"
         if found.p_holm <= ALPHA and (found.low > 0 or found.high < 0):
             return ""
         needed = f"; {found.seeds_needed} seeds would show it" if found.seeds_needed else ""

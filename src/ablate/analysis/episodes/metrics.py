@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
+import numpy as np
+
 from ablate.analysis.episodes.log import EpisodeLog
 from ablate.analysis.episodes.measures import (
     AVERAGE,
@@ -65,8 +67,8 @@ class EpisodeRun:
 class EpisodeArm:
     """An arm: its runs, and what is known of it beside them.
 
-    `config` is its resolved configuration, None if it is not known; `barred` says why the arm may
-    not be compared, if so.
+    `config` is its resolved configuration, None if it is not known. `barred` says why the arm may
+    not be compared, and `doubted` why nothing can be told of it, if so.
     """
 
     name: str
@@ -74,11 +76,18 @@ class EpisodeArm:
     facts: EpisodeFacts = field(default_factory=EpisodeFacts)
     config: Config | None = None
     barred: str = ""
+    doubted: str = ""
 
     @property
     def measures(self) -> tuple[Measures, ...]:
         """What the logs of the runs that count say."""
         return tuple(run.measures for run in self.runs if run.measures is not None)
+
+    @property
+    def seeds_change_nothing(self) -> bool:
+        """Whether several runs count and all have the same returns."""
+        logs = [run.log.returns for run in self.runs if run.measures is not None]
+        return len(logs) > 1 and all(np.array_equal(logs[0], other) for other in logs[1:])
 
     def known(self, what: Must) -> tuple[int, ...]:
         """Return what is known of the arm on what must be equal; empty if nothing is."""

@@ -1,9 +1,10 @@
 """The episodes of a study: what its modules logged of them, as arms."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
+from ablate.analysis.conclusions import Conclusions
 from ablate.analysis.episodes.log import EpisodeLog
 from ablate.analysis.episodes.metrics import EpisodeArm, EpisodeRun
 from ablate.analysis.frames import AblationFrames
@@ -14,16 +15,15 @@ from ablate.spec.episodes import EpisodeFacts, Episodes
 _EMPTY = pd.DataFrame({"episode": [0], "return": [float("nan")]})
 
 
-def study_arms(
-    frames: AblationFrames, barred: Mapping[str, str] | None = None
-) -> tuple[EpisodeArm, ...]:
+def study_arms(conclusions: Conclusions) -> tuple[EpisodeArm, ...]:
     """Return the arms of a study that are no floors, with a log of episodes per current run.
 
     An episode is an epoch of training; of its metrics those are read that the study names. A run
     that is not complete, that logged no return or that lacks episodes does not count, and says
-    why. `barred` are arms that may not be compared, with the reason. Without `episodes` in the
-    study there are no arms.
+    why. An arm that the conclusions disqualify is barred, one that they doubt is doubted. Without
+    `episodes` in the study there are no arms.
     """
+    frames = conclusions.frames
     definition = frames.definition
     if definition.episodes is None:
         return ()
@@ -34,10 +34,15 @@ def study_arms(
             arm.name,
             tuple(_run(run, logs) for run in runs[runs["arm"] == arm.name].to_dict("records")),
             _facts(frames, definition, definition.episodes, arm),
-            barred=(barred or {}).get(arm.name, ""),
+            barred=_codes(conclusions.disqualified.get(arm.name, ())),
+            doubted=_codes(conclusions.doubted.get(arm.name, ())),
         )
         for arm in definition.trained
     )
+
+
+def _codes(codes: Collection[str]) -> str:
+    return f"the audit found {', '.join(codes)}" if codes else ""
 
 
 def _tables(frames: AblationFrames, episodes: Episodes) -> dict[int, pd.DataFrame]:
