@@ -8,13 +8,13 @@ from pathlib import Path
 from ablate.analysis import Conclusions
 from ablate.analysis.episodes import (
     Contrast,
-    Difference,
     EpisodeArm,
     EpisodeComparison,
     EpisodeRun,
     Extreme,
     Measures,
     Scale,
+    Setting,
     Stability,
     Value,
     study_arms,
@@ -55,6 +55,8 @@ TITLE = "Training Comparison Report"
 UNMEASURED = "not measured"
 UNSTATED = "not stated"
 MIB = 2**20
+FEW_KEYS = 30
+"""Up to so many equal keys of the configs are listed."""
 Row = tuple[Inline, ...]
 
 
@@ -229,32 +231,36 @@ def _configuration(comparison: EpisodeComparison) -> Section:
         empty = (numbers.NOTHING,) * len(comparison.candidates)
         rows.append((title, *(tell(arm) or UNSTATED for arm in arms), *empty))
     blocks: list[Block] = [table(["fact", *columns], rows, set(columns))]
-    differences = comparison.differences
-    if differences is None:
-        missing = numbers.listing(arm.name for arm in arms if arm.config is None)
-        blocks.append(text(f"The resolved config is not known: {missing}."))
-    elif not differences:
-        blocks.append(text("The resolved configs are equal."))
-    else:
-        keys: list[Row] = [
-            (
-                Code(difference.path),
-                *(_setting(difference, arm.name) for arm in arms),
-                "inert: changes nothing" if difference.inert else "",
-            )
-            for difference in differences
-        ]
-        blocks += [
-            text(f"{numbers.plural(len(keys), 'key')} of the resolved configs not equal:"),
-            table(["key", *(arm.name for arm in arms), "remark"], keys),
-        ]
-    return Section("Configuration", tuple(blocks))
+    return Section("Configuration", (*blocks, *_settings(comparison)))
 
 
-def _setting(difference: Difference, arm: str) -> Inline:
-    if arm not in difference.values:
+def _settings(comparison: EpisodeComparison) -> tuple[Block, ...]:
+    """List the keys in which the configs differ, and the equal ones if they are few."""
+    names = [arm.name for arm in comparison.arms]
+    if comparison.settings is None:
+        missing = numbers.listing(arm.name for arm in comparison.arms if arm.config is None)
+        return (text(f"The resolved config is not known: {missing}."),)
+    rows: dict[bool, list[Row]] = {False: [], True: []}
+    for setting in comparison.settings:
+        remark = "inert: changes nothing" if setting.inert else ""
+        values = (_setting(setting, name) for name in names)
+        rows[setting.equal].append((Code(setting.path), *values, remark))
+    differing, equal = rows[False], rows[True]
+    said = text(
+        f"{numbers.plural(len(differing), 'key')} of the resolved configs not equal, "
+        f"{numbers.count(len(equal))} equal."
+    )
+    few = equal if len(equal) <= FEW_KEYS else []
+    groups = (("Not equal", tuple(differing)), ("Equal", tuple(few)))
+    columns = tuple(Column(title) for title in ("key", *names, "remark"))
+    shown = Table(columns, tuple(group for group in groups if group[1]))
+    return (said, shown) if shown.size else (said,)
+
+
+def _setting(setting: Setting, arm: str) -> Inline:
+    if arm not in setting.values:
         return "absent"
-    return Code(numbers.plain(hidden(difference.path, difference.values[arm])))
+    return Code(numbers.plain(hidden(setting.path, setting.values[arm])))
 
 
 def _results(comparison: EpisodeComparison) -> tuple[Section, ...]:

@@ -1,7 +1,7 @@
 """Arms of reinforcement learning beside one baseline: changes, verdicts, what they differ in."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -110,14 +110,16 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A key of the resolved configs that is not equal in all arms; a missing value is absent.
+class Setting:
+    """A key of the resolved configs, with its value by arm; an arm that lacks it is absent.
 
-    `inert` says that in some arm it is known to change nothing.
+    `equal` says that all arms have the same value, `inert` that in some arm it is known to change
+    nothing.
     """
 
     path: str
     values: Mapping[str, Any]
+    equal: bool
     inert: bool
 
 
@@ -260,8 +262,8 @@ class EpisodeComparison:
         return {name: values for name, values in found.items() if len(set(values)) > 1}
 
     @cached_property
-    def differences(self) -> tuple[Difference, ...] | None:
-        """Every key in which the resolved configs differ; None if not all configs are known.
+    def settings(self) -> tuple[Setting, ...] | None:
+        """Every key of the resolved configs, by path; None if not all configs are known.
 
         The seed of a run is none: it differs within an arm.
         """
@@ -272,13 +274,17 @@ class EpisodeComparison:
             return None
         inert = {path for arm in self.arms for path in arm.facts.inert}
         return tuple(
-            Difference(path, values, path in inert)
+            Setting(path, values, _equal(values, len(leaves)), path in inert)
             for path in sorted({path for flat in leaves.values() for path in flat} - {_SEED})
-            if _differ(
-                values := {name: flat[path] for name, flat in leaves.items() if path in flat},
-                len(leaves),
-            )
+            for values in [{name: flat[path] for name, flat in leaves.items() if path in flat}]
         )
+
+    @property
+    def differences(self) -> tuple[Setting, ...] | None:
+        """The settings that are not equal in all arms; None if not all configs are known."""
+        if self.settings is None:
+            return None
+        return tuple(setting for setting in self.settings if not setting.equal)
 
     def frame(self) -> pd.DataFrame:
         """Return a row per metric and arm.
@@ -448,6 +454,5 @@ def _span(values: Sequence[int]) -> str:
     return " to ".join(f"{value:,}" for value in dict.fromkeys((min(values), max(values))))
 
 
-def _differ(values: Mapping[str, Any], arms: int) -> bool:
-    found: Iterator[Any] = iter(values.values())
-    return len(values) < arms or any(one != other for one, other in pairwise(found))
+def _equal(values: Mapping[str, Any], arms: int) -> bool:
+    return len(values) == arms and all(one == other for one, other in pairwise(values.values()))

@@ -246,6 +246,15 @@ OTHERS = (
         lambda found, _: found.success_end,
     ),
     Metric(
+        "stable",
+        "stable training",
+        "share of the runs whose training passes as stable",
+        "stability",
+        None,
+        Scale.DIFFERENCE,
+        lambda found, _: float(found.stability.passed) if found.trained else None,
+    ),
+    Metric(
         "positive",
         f"positive, last {FINAL}",
         f"share of the last {FINAL} episodes with R > 0",
