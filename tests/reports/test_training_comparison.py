@@ -162,6 +162,17 @@ def test_the_rows_of_stability_and_convergence_come_out_of_the_logs(composed):
     assert found["Fast, seed 42"][6] == "919"
 
 
+def test_of_several_arms_each_is_set_beside_the_one_baseline():
+    arms = (arm("a", FAST, FAST_FACTS), arm("b", STABLE, STABLE_FACTS), arm("c", FAST, FAST_FACTS))
+    composed = document(EpisodeComparison(arms, "b"))
+    values, contrasts = tables(composed, "Overall metrics")
+    assert [column.title for column in values.columns] == ["metric", "a", "b", "c"]
+    assert [label for label, _ in contrasts.groups] == ["a against b", "c against b"]
+    assert contrasts.groups[0][1] == contrasts.groups[1][1]
+    assert len(tables(composed, "Windows")) == 3
+    assert "c / b" in markdown.render(composed)
+
+
 def test_the_same_logs_give_the_same_bytes(page):
     assert markdown.render(document(original())) == page
     assert html.render(document(original())) == html.render(document(original()))
@@ -305,6 +316,9 @@ def test_11_the_losses_of_the_start_are_told_once(composed):
 
 def test_12_the_lowest_loss_of_the_run_is_not_that_of_the_last_20():
     losses = log(FAST).losses.copy()
+    for place, at_end in ((1979, False), (1980, True)):
+        moved = np.where(np.arange(2000) == place, 0.001, losses)
+        assert measured(log(FAST, loss=moved)).lowest_loss_at_end is at_end
     losses[1776] = 0.0061
     found = measured(log(FAST, loss=losses))
     assert (found.lowest_loss.value, found.lowest_loss.episode) == (0.0061, 1776)

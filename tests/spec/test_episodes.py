@@ -24,6 +24,7 @@ def test_a_study_names_the_metrics_of_its_episodes(project):
     ("episodes", "message"),
     [
         ("{loss: td}", "episodes.return"),
+        ("{return: ret, loss: ret}", "'ret' stands for two of the columns"),
         ("{retrun: ret}", "unknown key 'retrun': did you mean 'return'"),
         ("{return: ret, horizon: model.init_args.act}", "of the arm 'a'.*is 'relu'.*whole number"),
         ("{return: ret, actions: model.init_args.depth}", "episodes.actions.*is None"),

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ablate.errors import quoted
 from ablate.spec.fields import Config, Figure, Names
 from ablate.spec.strict import Strict
 
@@ -34,6 +35,14 @@ class Episodes(Strict):
     """The path in the config of the most steps that an episode may have."""
     actions: str | None = None
     """The path in the config of the number of actions."""
+
+    @model_validator(mode="after")
+    def _a_metric_each(self) -> "Episodes":
+        names = list(self.names().values())
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{quoted(name)} stands for two of the columns: name one for each")
+        return self
 
     def names(self) -> dict[str, str]:
         """Return the metric of each column of a log of episodes."""

@@ -50,10 +50,12 @@ def _tables(frames: AblationFrames, episodes: Episodes) -> dict[int, pd.DataFram
     columns = {metric: column for column, metric in episodes.names().items()}
     rows = frames.metrics
     rows = rows[(rows["phase"] == "train") & rows["name"].isin(columns)]
+    rows = rows.assign(name=rows["name"].astype(str))
     tables = {}
     for run_id, values in rows.groupby("run_id", sort=False):
         # A loss that was logged is a loss, even if it is no number.
-        wide = values.pivot_table(index="epoch", columns="name", values="value", aggfunc="last", dropna=False)  # fmt: skip  # noqa: E501
+        latest = values.drop_duplicates(["epoch", "name"], keep="last")
+        wide = latest.pivot(index="epoch", columns="name", values="value")
         table = wide.rename(columns=columns).rename_axis(columns=None)
         if "return" not in table:
             continue
