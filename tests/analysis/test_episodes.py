@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis.episodes import (
+    EpisodeArm,
     EpisodeComparison,
     EpisodeLog,
+    EpisodeRun,
     Scale,
     bands,
     change_of,
@@ -270,13 +272,15 @@ def test_nothing_is_told_of_an_arm_without_replicates_or_in_doubt(changes, reaso
     assert found.comparison.reason == reason
 
 
-def test_runs_without_a_common_seed_are_not_paired_and_it_is_said_why():
+@pytest.mark.parametrize("seeds", [(4, 5, 6), (2, 3, 4)])
+def test_arms_of_other_seeds_are_not_paired_and_it_is_said_why(seeds):
     arms = (arm("a", FAST, SAME, (1, 2, 3), (0, 0.1, 0.2)),
-            arm("b", FAST, SAME, (4, 5, 6), (1.0, 1.1, 1.2)))  # fmt: skip
+            arm("b", FAST, SAME, seeds, (1.0, 1.1, 1.2)))  # fmt: skip
     found = EpisodeComparison(arms, "a").contrast("last_100", "b").comparison
     assert not found.paired
-    assert found.unpaired_because == "no seed is in both arms"
+    assert found.unpaired_because == "the arms do not have the same seeds"
     assert found.n == 3
+    assert found.difference == pytest.approx(1.0)
 
 
 def test_returns_are_told_from_floor_to_ceiling_where_both_are_known():
@@ -332,3 +336,28 @@ def test_the_made_runs_have_the_numbers_of_the_report_written_by_hand():
         assert (found.windows[20].low, found.windows[20].high) == made.returns_at_end
         assert (found.windows[20].loss_low, found.windows[20].loss_high) == made.losses_at_end
         assert found.seconds == pytest.approx(60 * made.minutes)
+
+
+@given(
+    st.dictionaries(st.integers(1, 6), st.floats(-0.5, 0.5), min_size=1, max_size=6),
+    st.dictionaries(st.integers(1, 6), st.floats(-0.5, 0.5), min_size=1, max_size=6),
+    st.floats(-2, 2),
+)
+@settings(max_examples=25, deadline=None)
+def test_winner_change_and_shown_means_never_contradict_each_other(first, second, shift):
+    short = [of(np.sin(np.arange(25.0)) + by) for by in first.values()]
+    other = [of(np.sin(np.arange(25.0)) + by + shift) for by in second.values()]
+    a = EpisodeArm("a", tuple(map(EpisodeRun, first, short)))
+    b = EpisodeArm("b", tuple(map(EpisodeRun, second, other)))
+    found = EpisodeComparison((a, b), "a")
+    for contrast in found.contrasts:
+        key, direction = contrast.metric.key, contrast.metric.direction
+        means = {name: found.values[key, name].mean for name in "ab"}
+        gap = means["b"] - means["a"]
+        assert contrast.change.value * gap >= 0
+        if contrast.comparison is not None:
+            assert contrast.comparison.difference == pytest.approx(gap, abs=1e-9)
+        if contrast.winner is not None:
+            loser = "ab".replace(contrast.winner, "")
+            assert direction.better(means[contrast.winner], means[loser])
+            assert min(len(first), len(second)) >= 3

@@ -345,12 +345,15 @@ class EpisodeComparison:
         return {int(seed or 0): value for seed, value in zip(seeds, by_run.values(), strict=True)}
 
     def _unpaired(self, metric: Metric, arm: EpisodeArm) -> str:
-        """Say why the runs of an arm and of the baseline are not paired; empty if they are."""
+        """Say why the runs of an arm and of the baseline are not paired; empty if they are.
+
+        Over a part of the seeds the difference would not be that of the means that are shown.
+        """
         both = (arm, self.arm(self.baseline))
         if any(run.seed is None for one in both for run in one.runs):
             return "the logs do not say their seeds"
-        shared = self._by_seed(metric, both[0]).keys() & self._by_seed(metric, both[1]).keys()
-        return "" if shared else "no seed is in both arms"
+        same = self._by_seed(metric, both[0]).keys() == self._by_seed(metric, both[1]).keys()
+        return "" if same else "the arms do not have the same seeds"
 
     def _barred(self, metric: Metric, arm: EpisodeArm) -> str:
         """Say why a metric of an arm may not be compared with the baseline's; empty if it may."""
