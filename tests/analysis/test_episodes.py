@@ -343,7 +343,7 @@ def test_the_made_runs_have_the_numbers_of_the_report_written_by_hand():
     st.dictionaries(st.integers(1, 6), st.floats(-0.5, 0.5), min_size=1, max_size=6),
     st.floats(-2, 2),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_winner_change_and_shown_means_never_contradict_each_other(first, second, shift):
     short = [of(np.sin(np.arange(25.0)) + by) for by in first.values()]
     other = [of(np.sin(np.arange(25.0)) + by + shift) for by in second.values()]
