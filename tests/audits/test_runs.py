@@ -53,9 +53,9 @@ RUNS = [
     for number, (arm, seed) in enumerate((a, s) for a in ("full", "narrow", "zero") for s in (1, 2))
 ]
 RESULTS = [
-    Result("acc", Direction.MAXIMIZE, "full", "arm", 2, (0.85, 0.86), math.nan, math.nan),
-    Result("acc", Direction.MAXIMIZE, "narrow", "arm", 2, (0.75, 0.76), -0.1, 0.02),
-    Result("acc", Direction.MAXIMIZE, "zero", "floor", 2, (0.3, 0.3), -0.55, 0.02),
+    Result("acc", Direction.MAXIMIZE, "full", "arm", 2, (0.85, 0.86), ""),
+    Result("acc", Direction.MAXIMIZE, "narrow", "arm", 2, (0.75, 0.76), ""),
+    Result("acc", Direction.MAXIMIZE, "zero", "floor", 2, (0.3, 0.3), ""),
 ]
 CLEAN = RecordedRuns(
     definition=definition(Direction.MAXIMIZE),
@@ -125,8 +125,7 @@ PLANTED = [
     ("zero-metric", "note", with_curve(2, "acc", [0.0] * 5)),
     ("collapse", "warning", with_curve(2, "acc", [0.4, 0.7, 0.2, 0.1, 0.15])),
     ("too-good-too-soon", "warning", with_curve(2, "loss", [1e-5, 1e-5, 2e-5])),
-    ("ties-the-floor", "warning", with_result("narrow", values=(0.75, 0.3))),
-    ("below-noise-floor", "note", with_result("narrow", effect=-0.01)),
+    ("ties-the-floor", "warning", with_result("narrow", behind="no better than zero")),
 ]  # fmt: skip
 
 
@@ -209,12 +208,10 @@ def test_what_is_a_floor_or_does_not_train_is_no_constant_predictor(number, para
     assert check_runs(replace(CLEAN, curves=curves, runs=runs)) == []
 
 
-def test_an_arm_behind_the_floor_is_found_in_either_direction():
-    (item,) = check_runs(with_result("narrow", values=(0.1, 0.4)))
-    assert "narrow in 1 of 2 seeds" in item.what
-    down = [row._replace(values=tuple(1 - value for value in row.values)) for row in RESULTS]
-    recorded = replace(CLEAN, definition=definition(Direction.MINIMIZE), results=down)
-    assert "ties-the-floor" not in codes(check_runs(recorded))
+def test_arms_that_are_not_surely_better_than_a_floor_are_named_with_the_reason():
+    (item,) = check_runs(with_result("narrow", behind="the 95 % interval reaches zero (0.3)"))
+    assert item.what == "acc: narrow: the 95 % interval reaches zero (0.3)"
+    assert item.arms == ("narrow",)
 
 
 def test_a_collapse_names_its_epoch():

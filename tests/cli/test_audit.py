@@ -137,7 +137,7 @@ def test_an_allowed_replay_runs_and_its_report_keeps_the_finding(project: Projec
     assert report.returncode == 0, report.stderr
     page = (project.folder / "results/unfair/report/report.md").read_text()
     assert "| **error (allowed)** | `undeclared-difference` | forgetful, wide |" in page
-    assert "noise floor" in page
+    assert "not comparable" in page
     assert "`uncommitted-code`" in page  # found after the runs: this folder has no commits
     after = audit(project.folder, "unfair", "--static", *allow, "--storage", url, "--json")
     assert "uncommitted-code" in rows(after)

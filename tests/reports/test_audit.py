@@ -1,7 +1,5 @@
 """What the audit found stands in the report, allowed or not."""
 
-import csv
-
 import pytest
 
 from ablate.store import FindingRow
@@ -61,25 +59,12 @@ def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablati
     assert "unequal-epochs" not in report(store, tmp_path, ablation)
 
 
-def test_arms_of_the_same_function_enter_the_noise_floor(store, tmp_path, ablation, definition):
-    def floors():
-        conftest.report(store, ablation, tmp_path)
-        with (tmp_path / "arms.csv").open(newline="") as file:
-            return [float(row["noise_floor"] or "nan") for row in csv.DictReader(file)]
-
-    before = floors()
-    store.record_audit(definition, (SAME,))
-    after = floors()
-    assert after[1] > 2 * before[1]
-    assert "those of `champion`, `no_attention`;" in report(store, tmp_path, ablation)
-
-
 def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search):
     assert "Audit" not in report(store, tmp_path, search)
     assert "## Audit" in report(store, tmp_path, search, (AFTER,))
 
 
-def test_a_study_without_a_reference_has_no_effects(store, tmp_path, ablation):
+def test_a_study_without_a_reference_has_no_comparisons(store, tmp_path, ablation):
     store.define(ablation, an_ablation(reference=None))
     page = report(store, tmp_path, ablation)
-    assert "noise floor" not in page.lower()
+    assert "compared with" not in page.lower()

@@ -50,8 +50,8 @@ def test_all_files_are_written_and_no_others(store, out, ablation, search):
     named = {files.markdown, files.html, *files.tables, *files.figures}
     assert named == set(out.iterdir())
     assert {path.name for path in named} == {
-        *("report.md", "report.html", "arms.csv", "runs.csv", "curves.csv"),
-        *("curves-val_accuracy.svg", "curves-val_loss.svg"),
+        *("report.md", "report.html", "arms.csv", "comparisons.csv", "runs.csv"),
+        *("curves.csv", "curves-val_accuracy.svg", "curves-val_loss.svg"),
     }
     other = report(store, search, out.with_name("other"))
     assert {path.name for path in other.tables} == {"trials.csv", "runs.csv", "curves.csv"}

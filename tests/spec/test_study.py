@@ -406,12 +406,39 @@ def test_an_arm_that_does_not_fit_the_config_is_refused_by_name(project):
 
 def test_the_first_metric_decides_unless_an_objective_is_declared(project):
     assert project.prepared(ablation()).objective == Objective(
-        metric="val_accuracy", direction="maximize", at="best"
+        metric="val_accuracy", direction="maximize", at="last"
     )
-    declared = ablation(objective={"metric": "val_loss", "at": "last"})
+    declared = ablation(objective={"metric": "val_loss", "at": "best"})
     assert project.prepared(declared).objective == Objective(
-        metric="val_loss", direction="minimize", at="last"
+        metric="val_loss", direction="minimize", at="best"
     )
+
+
+def test_an_ablation_reads_the_last_epoch_unless_its_objective_says_otherwise(project):
+    assert project.prepared(ablation(objective={"metric": "val_loss"})).objective.at == "last"
+    assert project.prepared(search(objective={"metric": "val_loss"})).objective.at == "best"
+
+
+def test_a_margin_is_part_of_the_definition(project):
+    definition = project.prepared(ablation(margin={"val_accuracy": 0.01})).definition
+    assert definition.margin == {"val_accuracy": 0.01}
+    stored = definition.as_plain()
+    assert read_definition(stored).margin == {"val_accuracy": 0.01}
+    del stored["margin"]  # as a record from before there were margins
+    assert read_definition(stored).margin == {}
+
+
+@pytest.mark.parametrize(
+    ("margin", "message"),
+    [
+        ({"val_acuracy": 0.01}, r"margin: 'val_acuracy' is none of the metrics: .*val_accuracy"),
+        ({"val_accuracy": -0.01}, "greater than or equal to 0"),
+        ({"val_accuracy": float("inf")}, "finite"),
+    ],
+)
+def test_a_margin_that_means_nothing_is_refused(project, margin, message):
+    with pytest.raises(SpecError, match=message):
+        project.prepared(ablation(margin=margin))
 
 
 # Seeds

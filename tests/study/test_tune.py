@@ -163,7 +163,8 @@ def test_an_arm_with_nothing_to_tune_is_compared_as_declared(project: Project, t
         rows = {(row["arm"], row["metric"]): row for row in csv.DictReader(file)}
     tuned, reference = rows["plain-tuned", "val_loss"], rows["narrow", "val_loss"]
     difference = float(tuned["mean"]) - float(reference["mean"])
-    assert float(tuned["effect"]) == pytest.approx(difference)
+    compared = comparisons(written.folder)
+    assert compared["plain-tuned", "narrow"] == pytest.approx(difference)
 
 
 def test_the_report_sets_inherited_and_tuned_side_by_side(project: Project) -> None:
@@ -183,9 +184,17 @@ def test_the_report_sets_inherited_and_tuned_side_by_side(project: Project) -> N
         assert (float(row["inherited"]), float(row["tuned"])) == (before, after)
         assert float(row["gain"]) == pytest.approx(before - after)
         assert (row["trials"], row["complete"], row["tuned_n"]) == ("3", "3", "2")
+    compared = comparisons(written.folder)
     for kind in ("", "-tuned"):
         narrow, plain = float(arms[f"narrow{kind}"]["mean"]), float(arms[f"plain{kind}"]["mean"])
-        assert float(arms[f"narrow{kind}"]["effect"]) == pytest.approx(narrow - plain)
+        assert compared[f"narrow{kind}", f"plain{kind}"] == pytest.approx(narrow - plain)
+
+
+def comparisons(folder: Path) -> dict[tuple[str, str], float]:
+    """Return the differences of a report on the primary metric by arm and comparator."""
+    with (folder / "comparisons.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "val_loss"]
+    return {(row["arm"], row["comparator"]): float(row["difference"]) for row in rows}
 
 
 @pytest.mark.parametrize(("seed", "complete"), [(4, 2), (0, 0)])

@@ -12,8 +12,8 @@ from ablate.spec import Direction
 
 FEWEST_SEEDS = 3
 """With fewer seeds nothing is claimed."""
-_ENOUGH_FOR_A_SPREAD = 6
-"""From as many seeds on the spread of a comparison is taken as it is."""
+_BORROWED = 2.0
+"""How many times its own degrees of freedom a comparison has with the spread of its family."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,11 @@ def compare(pairs: Sequence[Pair]) -> list[Tested]:
     - The exact test (sign flips of paired, relabellings of unpaired values) decides wherever the
       smallest p that it can have, times the number of comparisons, is at most 0.05; otherwise
       Student's or Welch's t does. The choice depends on numbers of seeds and comparisons alone.
-    - Below six seeds the spread in a t test is no lower than the median spread of the family on
-      the same scale: few seeds lie close together by chance. It is never lower than what the
-      rounding of a metric to shares of N examples makes of it.
+    - The spread in a t test is no lower than the median spread of the family on the same scale,
+      as few seeds lie close together by chance; one that is raised to it has twice the degrees of
+      freedom, as more comparisons than its own stand for it. It is never lower than what the
+      rounding of a metric to shares of N examples makes of it. `benchmarks/false_claims.py` shows
+      what that does to false claims and to power.
     - Without any spread, and without such an N, the exact test decides.
     - p-values are corrected after Holm, over the comparisons that can be claimed.
     """
@@ -170,20 +172,19 @@ def _p(one: _Measured, method: Method, exact: float, usual: Mapping[str, float])
 
 
 def _widened(one: _Measured, usual: Mapping[str, float] | None = None) -> Gap:
-    """Return the gap with the least spread that it may have; `usual` is for few seeds."""
+    """Return the gap with the least spread that it may have; `usual` are those of the family."""
     gap = one.gap
     if gap is None:
         raise ValueError("fewer than two seeds have no spread")
-    least = one.step
-    if usual is not None and one.n < _ENOUGH_FOR_A_SPREAD:
-        least = max(least, usual.get(one.pair.scale, 0.0))
-    if gap.spread >= least:
-        return gap
+    family = (usual or {}).get(one.pair.scale, 0.0)
+    freedom = gap.freedom * _BORROWED if family > gap.spread else gap.freedom
+    spread = max(gap.spread, family, one.step)
     if gap.spread > 0:
-        return Gap(gap.difference, least, gap.error * least / gap.spread, gap.freedom)
-    sizes = [one.n] if one.pair.paired else [2 * len(one.arm), 2 * len(one.comparator)]
-    error = least * math.sqrt(sum(1 / size for size in sizes))
-    return Gap(gap.difference, least, error, gap.freedom)
+        error = gap.error * spread / gap.spread
+    else:
+        sizes = [one.n] if one.pair.paired else [2 * len(one.arm), 2 * len(one.comparator)]
+        error = spread * math.sqrt(sum(1 / size for size in sizes))
+    return Gap(gap.difference, spread, error, freedom)
 
 
 def _tested(

@@ -240,14 +240,16 @@ def permutation_smallest(first: int, second: int) -> float:
 def holm(ps: Sequence[float]) -> list[float]:
     """Correct p-values for their number, so that one false claim in all has at most their level.
 
-    The smallest of m is multiplied by m, the next by m - 1 and so on, none below the one before
-    it (Holm 1979; statsmodels' `multipletests`).
+    The smallest of m is multiplied by m, the next by m - 1 and so on; none is below the one before
+    it or above 1 (Holm 1979).
     """
-    if not ps:
-        return []
-    from statsmodels.stats.multitest import multipletests  # noqa: PLC0415 - slow to import
-
-    return [float(p) for p in multipletests(ps, method="holm")[1]]
+    # statsmodels' `multipletests` gives the same, but collects garbage: 0.4 s for every call.
+    corrected = [math.nan] * len(ps)
+    least = 0.0
+    for rank, place in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        least = min(1.0, max(least, (len(ps) - rank) * ps[place]))
+        corrected[place] = least
+    return corrected
 
 
 def improvement(arm: Sequence[float], comparator: Sequence[float], direction: Direction) -> float:
