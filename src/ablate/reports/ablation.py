@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import pandas as pd
+
 from ablate.analysis import AblationFrames, Conclusions
 from ablate.reports import (
     audit,
@@ -9,6 +11,9 @@ from ablate.reports import (
     confirmed,
     cost,
     differences,
+    effects,
+    episodes,
+    groups,
     matrix,
     method,
     numbers,
@@ -29,8 +34,13 @@ def document(
     directories: Mapping[int, str],
     audited: Audit,
     pictures: tuple[Section, ...] = (),
+    told: pd.DataFrame | None = None,
 ) -> Document:
-    """Compose the report of an ablation; `directories` are what to show by run id."""
+    """Compose the report of an ablation.
+
+    `directories` are what to show by run id, `told` the means by group (`load_groups`), if the
+    study tells of some.
+    """
     frames = concluded.frames
     sections = (
         verdicts.section(concluded),
@@ -42,7 +52,7 @@ def document(
         configuration.section(frames),
         *training.sections(concluded),
         *cost.sections(concluded),
-        *_by_group(concluded),
+        *_by_group(concluded, told),
         *audit.sections(audited),
         *pictures,
         *added_sections(frames),
@@ -66,15 +76,21 @@ def _by_design(concluded: Conclusions) -> tuple[Section, ...]:
     """Show what the design asks beside differences: effects, own hyper-parameters, luck."""
     frames = concluded.frames
     return (
+        *effects.sections(concluded.effects),
         *tuned.sections(concluded),
         *confirmed.sections(frames),
         *published.sections(frames),
     )
 
 
-def _by_group(concluded: Conclusions) -> tuple[Section, ...]:  # noqa: ARG001
+def _by_group(concluded: Conclusions, told: pd.DataFrame | None) -> tuple[Section, ...]:
     """Show the values by task, category or episode, where a study records them."""
-    return ()
+    if told is None or told.empty:
+        return episodes.sections(concluded)
+    return (
+        *groups.sections(concluded.frames, concluded.comparisons, told),
+        *episodes.sections(concluded),
+    )
 
 
 def _facts(frames: AblationFrames) -> Paragraph:
