@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.audits.checks import check_runs, check_trials
-from ablate.audits.curves import collapse_epoch, too_good
+from ablate.audits.curves import beyond_chance, collapse_epoch, too_good
 from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.trials import edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
@@ -110,9 +110,11 @@ NAN = math.nan
 OTHER_DATA = {**CONFIG, "data": {"size": 5}}
 DIRTY = [replace(made, code_version="a+dirty") for made in RUNS]
 DIVERGED = {"status": Status.FAILED, "cause": Cause.DIVERGED, "reason": "the loss is nan"}
+ONE_VALUE = with_result("narrow", values=(0.75,))
 PLANTED = [
     ("diverged", "warning", with_run(2, **DIVERGED)),
-    ("missing-runs", "warning", with_result("narrow", values=(0.75,))),
+    ("unrecorded-metric", "warning", ONE_VALUE),
+    ("missing-runs", "warning", replace(ONE_VALUE, runs=RUNS[:3] + RUNS[4:])),
     ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
     ("mixed-code", "warning", with_run(2, code_version="def")),
     ("uncommitted-code", "note", replace(CLEAN, runs=DIRTY)),
@@ -216,8 +218,32 @@ def test_arms_that_are_not_surely_better_than_a_floor_are_named_with_the_reason(
 
 def test_a_collapse_names_its_epoch():
     (item,) = check_runs(with_curve(2, "acc", [0.4, 0.7, 0.6, 0.2, 0.1, 0.15]))
-    assert "from 0.7" in item.what
-    assert "epoch 3" in item.what
+    assert "narrow seed 1 from 0.7 at epoch 3 to 0.15 at the end" in item.what
+
+
+def test_two_of_42_examples_are_no_collapse():
+    few = {
+        made.id: [(epoch, count / 42) for epoch, count in enumerate(counts)]
+        for made, counts in zip(RUNS, [[1, 2, 3, 1, 0, 0, 0]] * 4, strict=False)
+    }
+    curves = {**CLEAN.curves, **{(number, "acc"): curve for number, curve in few.items()}}
+    recorded = replace(CLEAN, curves=curves)
+    assert "collapse" in codes(check_runs(recorded))
+    assert "collapse" not in codes(check_runs(replace(recorded, examples={"acc": 42})))
+
+
+@given(st.integers(1, 500), st.data())
+def test_equal_shares_are_never_beyond_chance_and_all_or_nothing_of_many_is(examples, data):
+    count = data.draw(st.integers(0, examples))
+    assert not beyond_chance(count / examples, count / examples, examples)
+    assert beyond_chance(1.0, 0.0, examples) is (examples > 4)
+
+
+def test_collapses_of_one_metric_are_one_finding():
+    fallen = {(number, "acc"): list(enumerate([0.4, 0.7, 0.2, 0.1, 0.15])) for number in range(4)}
+    (item,) = check_runs(replace(CLEAN, curves={**CLEAN.curves, **fallen}))
+    assert (item.code, item.arms) == ("collapse", ("full", "narrow"))
+    assert "in 4 runs" in item.what
 
 
 @pytest.mark.parametrize(
@@ -353,6 +379,12 @@ def test_different_points_with_one_value_are_found():
     )
 
 
+def test_complete_runs_without_a_value_are_not_missing():
+    (found,) = check_runs(with_result("narrow", values=()))
+    assert (found.code, found.severity, found.arms) == ("unrecorded-metric", "note", ("narrow",))
+    assert "narrow in 2 of 2" in found.what
+
+
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
@@ -367,6 +399,7 @@ def test_a_replay_is_advised_only_where_it_can_help(status, advice):
         for made in RUNS
     ]
     recorded = replace(with_result("narrow", values=(0.75,)), runs=runs)
-    (found,) = [item for item in check_runs(recorded) if item.code == "missing-runs"]
+    code = "unrecorded-metric" if status is Status.COMPLETE else "missing-runs"
+    (found,) = [item for item in check_runs(recorded) if item.code == code]
     assert found.arms == ("narrow",)
     assert advice in found.advice

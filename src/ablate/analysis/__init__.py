@@ -18,6 +18,7 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.lead import Lead, find_lead
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.remarks import Remark, RemarkKind
@@ -35,6 +36,7 @@ __all__ = [
     "Description",
     "Estimate",
     "Frames",
+    "Lead",
     "Method",
     "Reading",
     "Relation",
@@ -54,6 +56,7 @@ __all__ = [
     "contenders",
     "curves",
     "describe",
+    "find_lead",
     "leaders",
     "load",
     "load_ablation",

@@ -125,7 +125,7 @@ class _Concluding:
         self._estimates = estimated(frames, self._table, self._examples)
         arms = [arm.name for arm in definition.arms]
         self._errors = doubts.errors(findings, arms)
-        self._warnings = doubts.warnings(findings, arms, definition.metrics)
+        self._warnings = doubts.warnings(findings, arms)
         self._idle = arms_whose_seeds_change_nothing(frames)
         self._designed = comparators(definition)
 

@@ -57,19 +57,12 @@ def errors(findings: Iterable[FindingRow], arms: Sequence[str]) -> Doubts:
     return _doubts([row for row in findings if row.severity == "error"], arms)
 
 
-def warnings(findings: Iterable[FindingRow], arms: Sequence[str], metrics: Iterable[str]) -> Doubts:
-    """Return the warnings that touch comparability and are not allowed.
-
-    Runs that lack nothing but values of one of the `metrics` are no missing runs.
-    """
-    metrics = {*metrics}
+def warnings(findings: Iterable[FindingRow], arms: Sequence[str]) -> Doubts:
+    """Return the warnings that touch comparability and are not allowed."""
     rows = [
         row
         for row in findings
-        if row.severity == "warning"
-        and not row.allowed
-        and row.code in TOUCHES_COMPARABILITY
-        and not (row.code == "missing-runs" and row.where in metrics)
+        if row.severity == "warning" and not row.allowed and row.code in TOUCHES_COMPARABILITY
     ]
     return _doubts(rows, arms)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -45,7 +45,8 @@ class RecordedRuns:
     """The runs of an ablation that speak for their arm and seed, with what they recorded.
 
     `curves` are the metrics as they are read by run and name, `fingerprints` by run, `environments`
-    by the name that runs have for them; `results` are of the metrics that are compared.
+    by the name that runs have for them; `examples` are how many a metric is a share of, where it
+    is known; `results` are of the metrics that are compared.
     """
 
     definition: AblationDefinition
@@ -54,6 +55,7 @@ class RecordedRuns:
     fingerprints: Mapping[int, Mapping[str, str]]
     environments: Mapping[str, Environment]
     results: Sequence[Result]
+    examples: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, Direction]:

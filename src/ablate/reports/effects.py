@@ -5,7 +5,19 @@ from collections.abc import Iterable, Sequence
 
 from ablate.analysis.effects import Effect
 from ablate.reports import numbers
-from ablate.reports.blocks import Block, Bullets, Code, Inline, Section, Strong, table, text
+from ablate.reports.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Inline,
+    Row,
+    Section,
+    Strong,
+    Value,
+    table,
+    text,
+)
+from ablate.reports.verdicts import badge
 
 _HEADS = ["effect of", "estimate", "95 % interval", "n", "p", "p (Holm)", "verdict", "reason"]
 _NUMERIC = {"estimate", "95 % interval", "n", "p", "p (Holm)"}
@@ -22,7 +34,7 @@ def sections(effects: Sequence[Effect]) -> tuple[Section, ...]:
         role = "" if first.primary else ", secondary"
         blocks += [
             text(Strong(metric), f" ({first.direction}{role}):"),
-            table(_HEADS, [_row(effect) for effect in of_metric], _NUMERIC),
+            table(_HEADS, [_row(effect) for effect in of_metric], _NUMERIC, f"Effects on {metric}"),
         ]
     if remarks := [*_remarks(effects)]:
         blocks.append(Bullets(tuple(remarks)))
@@ -44,15 +56,15 @@ def _definition(effects: Iterable[Effect]) -> tuple[Inline, ...]:
     )
 
 
-def _row(effect: Effect) -> tuple[Inline, ...]:
+def _row(effect: Effect) -> Row:
     return (
         Code(effect.name),
-        numbers.statistic(effect.estimate),
+        Value(numbers.signed(effect.estimate), effect.estimate),
         interval(effect.low, effect.high),
         str(effect.n),
         numbers.statistic(effect.p),
         numbers.statistic(effect.p_holm),
-        "interaction" if effect.verdict is None else str(effect.verdict),
+        "interaction" if effect.verdict is None else badge(effect.verdict),
         effect.reason,
     )
 

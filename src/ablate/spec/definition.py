@@ -14,6 +14,7 @@ from ablate.errors import StorageError
 from ablate.spec import designs
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
+from ablate.spec.episodes import Episodes
 from ablate.spec.fields import Changes
 from ablate.spec.models import Budget, ClassConfig, Limits, Objective, Provenance, Published
 from ablate.spec.outcomes import Status
@@ -110,6 +111,7 @@ class AblationDefinition(_Definition):
     metrics: Mapping[str, Direction]
     margin: Mapping[str, float] = {}
     published: Published | None = None
+    episodes: Episodes | None = None
     tune: Tuning | None = None
     tuned: Mapping[str, Tuned] = {}
 

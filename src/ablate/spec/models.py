@@ -13,6 +13,7 @@ from ablate.errors import nearest, quoted
 from ablate.spec import designs, entries
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
+from ablate.spec.episodes import Episodes
 from ablate.spec.fields import (
     Changes,
     Components,
@@ -269,6 +270,8 @@ class Ablation(_Written):
     within it are equivalent."""
     published: Published | None = None
     """Figures published elsewhere."""
+    episodes: Episodes | None = None
+    """How the module logs episodes, where it learns by reinforcement."""
     allow: Mapping[str, Names] = {}
     """Code of a finding -> the arms that it is expected of."""
     tune: Tune | None = None

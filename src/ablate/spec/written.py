@@ -9,6 +9,8 @@ from ablate.errors import AblateError, NotFoundError, SpecError, quoted
 from ablate.spec import configs, designs, entries, paths
 from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
+from ablate.spec.designs import Arm
+from ablate.spec.episodes import Episodes
 from ablate.spec.fields import SEEDS_END, Changes, Components, Config
 from ablate.spec.files import Place, beside, find, is_file, read_yaml
 from ablate.spec.hashing import fresh_seeds
@@ -332,7 +334,10 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             raise SpecError(f"{study.where}: tune: {quoted(search)} can't name a search: {reason}")
     for arm in arms:
         where = f"{study.where}: arms.{arm.name}"
-        configs.apply(paths.fresh(base.config), arm.changes, where, base.source)
+        config = paths.fresh(base.config)
+        configs.apply(config, arm.changes, where, base.source)
+        if spec.episodes is not None and not arm.floor:
+            _check_counts(study.where, spec.episodes, arm, config)
     return AblationStudy(
         name=study.name,
         definition=AblationDefinition(
@@ -351,6 +356,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             metrics=spec.metrics,
             margin=spec.margin,
             published=spec.published,
+            episodes=spec.episodes,
             tune=_tuning(study, spec, seeds, profile.budget if profile else None),
         ),
         source=base.source,
@@ -359,6 +365,20 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         allow=spec.allow,
         tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
     )
+
+
+def _check_counts(where: str, episodes: Episodes, arm: Arm, config: Config) -> None:
+    """Raise SpecError if a config has no number where the study says it has."""
+    for key in ("horizon", "actions"):
+        path = getattr(episodes, key)
+        if path is None:
+            continue
+        value = configs.value_at(config, path)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise SpecError(
+                f"{where}: episodes.{key}: in the config of the arm {quoted(arm.name)}, {path} is "
+                f"{quoted(value)}: name the path of a whole number above 0, and write it there"
+            )
 
 
 def _components(study: WrittenStudy[Any], spec: Ablation, base: _Base) -> Components:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ablate.workflow.confirmations import ConfirmResult, confirm
     from ablate.workflow.dashboards import dashboard
     from ablate.workflow.data import StudyData, load
+    from ablate.workflow.episodes import EpisodesResult, compare_episodes
     from ablate.workflow.frozen import FreezeResult, freeze
     from ablate.workflow.matrices import MatrixResult, matrix
     from ablate.workflow.replays import ReplayResult, RunRow, replay
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuditResult",
     "ConfirmResult",
+    "EpisodesResult",
     "FreezeResult",
     "MatrixResult",
     "ReplayResult",
@@ -52,6 +54,7 @@ __all__ = [
     "StudyStatus",
     "VerifyResult",
     "audit",
+    "compare_episodes",
     "confirm",
     "dashboard",
     "freeze",
@@ -69,6 +72,7 @@ _NAMES = {
     "confirmations": ("ConfirmResult", "confirm"),
     "dashboards": ("dashboard",),
     "data": ("StudyData", "load"),
+    "episodes": ("EpisodesResult", "compare_episodes"),
     "frozen": ("FreezeResult", "freeze"),
     "matrices": ("MatrixResult", "matrix"),
     "replays": ("ReplayResult", "RunRow", "replay"),

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from ablate import analysis
-from ablate.analysis import Relation, Verdict
+from ablate.analysis import Relation, RemarkKind, Verdict
 from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
@@ -118,6 +118,11 @@ def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
         curves=_curves(frames),
         fingerprints=store.fingerprints(frames.name),
         environments=frames.environments,
+        examples={
+            remark.metric: int(remark.value)
+            for remark in concluded.remarks
+            if remark.kind is RemarkKind.RESOLUTION
+        },
         results=[
             Result(
                 metric=row["metric"],
