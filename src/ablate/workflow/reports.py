@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import as_rows
-from ablate.reports import Audit, ReportFiles, write_report
+from ablate.reports import Audit, ReportFiles, report_page, write_report
 from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
@@ -56,6 +56,16 @@ def report(
         return ReportResult(study, files, trials_frame(frames))
     table = analysis.compared_arms(frames, audited.findings).drop(columns="cells")
     return ReportResult(study, files, table)
+
+
+def page_of(store: Store, study: str, results: Path) -> str:
+    """Return the report of a stored study as one HTML page; nothing is written.
+
+    Raises NotFoundError for an unknown study.
+    """
+    frames = analysis.load(store, study)
+    folder = study_folder(results, study) / "report"
+    return report_page(store, frames, audit_of(store, frames), folder, results / FOLDER)
 
 
 def audit_of(store: Store, frames: analysis.Frames) -> Audit:
