@@ -66,7 +66,7 @@ def for_reading(application: Application) -> Application:
         asked = {key: value for key, value in environ.items() if key not in _KEEPS_A_COPY}
         status, headers, body = collected(application, {**asked, "REQUEST_METHOD": "GET"})
         if status.startswith("200"):
-            body = body.replace(b"</head>", _STYLE.encode() + b"</head>", 1)
+            body = body.replace(b"</head>", STYLE.encode() + b"</head>", 1)
             body = body.replace(b"</body>", _LINK.encode() + b"</body>", 1)
             headers = [item for item in headers if item[0].lower() not in _OF_THE_FILE]
             headers += [("Content-Length", str(len(body))), ("Cache-Control", "no-cache")]
@@ -93,7 +93,7 @@ def _instead(
         return "404 Not Found", _reason(missing)
     if rest == "/param_importances" and not _has_parameters(storage, study):
         return "200 OK", {"param_importances": [[] for _ in storage.get_study_directions(study)]}
-    after = parse_qs(query).get("after", ["0"])[-1]
+    after = parse_qs(query, keep_blank_values=True).get("after", ["0"])[-1]
     if kind == "api/studies" and not rest and not re.fullmatch("[0-9]{1,9}", after):
         return "400 Bad Request", _reason("after is the number of a trial")
     return None
@@ -120,7 +120,7 @@ def _reason(why: str) -> dict[str, str]:
     return {"reason": why}
 
 
-_STYLE = """<style>
+STYLE = """<style>
 button[aria-label="rename study"], button[aria-label="delete study"],
 button[aria-label="delete artifact"], button[aria-label="skip trial"],
 button:has([data-testid="AddBoxIcon"]), button:has([data-testid="EditIcon"]),

@@ -9,7 +9,7 @@ the same choices for all trials of a study, old ones too.
 import json
 import math
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
@@ -18,7 +18,8 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
 from ablate import analysis
-from ablate.analysis.frames import CURRENT
+from ablate.analysis.frames import CURRENT, same_basis
+from ablate.audits.differences import declared_leaves
 from ablate.errors import AblateError
 from ablate.spec import AblationDefinition, configs, paths
 from ablate.spec.secrets import hidden
@@ -183,7 +184,7 @@ def arm_values(
         path
         for definition in definitions.values()
         for arm in definition.arms
-        for path in arm.changes
+        for path in declared_leaves(arm.changes)
     )
     found: dict[str, dict[Made, Any]] = {path: {} for path in changed}
     for definition_id, definition in definitions.items():
@@ -191,21 +192,31 @@ def arm_values(
             made = definition_id, arm.name
             config = paths.fresh(definition.config)
             configs.apply(config, arm.changes, arm.name)
-            if made in runs and not all(paths.has(config, path) for path in changed):
-                recorded = config_of(runs[made])
-            else:
-                recorded = {}
+            left_out = [path for path in changed if not paths.has(config, path)]
+            run = next((runs[one] for one in _alike(made, definitions) if one in runs), None)
+            recorded = config_of(run) if left_out and run is not None else {}
             for path in changed:
-                holder = config if paths.has(config, path) else recorded
-                found[path][made] = (
-                    hidden(path, paths.get(holder, path)) if paths.has(holder, path) else _NOTHING
-                )
+                holder = recorded if path in left_out else config
+                if paths.has(holder, path):
+                    found[path][made] = hidden(path, paths.get(holder, path))
     values: dict[Made, dict[str, Choice]] = {}
     for path, by_arm in found.items():
         name = f"config.{path}" if path in {ARM, SEED} else path
-        for made, choice in as_choices(by_arm).items():
-            values.setdefault(made, {})[name] = choice
+        choices = as_choices(by_arm)
+        for definition_id, definition in definitions.items():
+            for arm in definition.arms:
+                made = definition_id, arm.name
+                values.setdefault(made, {})[name] = choices.get(made, NOT_SET)
     return values
+
+
+def _alike(made: Made, definitions: Mapping[int, AblationDefinition]) -> Iterator[Made]:
+    """Yield an arm under its own definition, then under others by which it is the same."""
+    yield made
+    own, arm = made
+    for other, definition in definitions.items():
+        if other != own and same_basis(definitions[own], definition, arm):
+            yield other, arm
 
 
 def as_choices(values: Mapping[Key, Any]) -> dict[Key, Choice]:
@@ -222,11 +233,8 @@ def as_choices(values: Mapping[Key, Any]) -> dict[Key, Choice]:
     return dict(exact if len({*plain.values()}) < len({*exact.values()}) else plain)
 
 
-_NOTHING = object()
-
-
 def _json(value: Any) -> str:
-    return NOT_SET if value is _NOTHING else json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _is_number(value: Any) -> bool:
