@@ -128,7 +128,7 @@ def test_without_pictures_there_is_no_section(studio, study, request):
 def test_names_are_no_markup_and_no_paths(studio, arms):
     studio.hang(arms, 3, **{NASTY.replace("/", "_"): picture(1), f"../{FOLDER}/b.png": picture(2)})
     files = studio.build(arms)
-    assert "<script" not in files.html.read_text()
+    assert files.html.read_text().count("<script") == 1
     assert "<script" not in files.markdown.read_text()
     assert 'alt="&#34;&gt;&lt;script&gt;x&lt;_script&gt;](y)&amp;.png"' in files.html.read_text()
     made = {path.name for path in files.folder.iterdir() if path.name.startswith("picture-")}

@@ -1,7 +1,5 @@
 """What the audit found stands in the report, allowed or not."""
 
-import csv
-
 import pytest
 
 from ablate.store import FindingRow
@@ -36,7 +34,9 @@ def test_a_study_that_was_not_audited_says_so(store, tmp_path, ablation):
 
 def test_an_audit_that_found_nothing_says_so(store, tmp_path, ablation, definition):
     store.record_audit(definition, ())
-    assert "**Audit**: nothing was found." in report(store, tmp_path, ablation)
+    assert "**Audit**: nothing was found that stands against the comparison." in report(
+        store, tmp_path, ablation
+    )
 
 
 def test_findings_are_listed_the_worst_first_and_allowed_ones_marked(
@@ -44,15 +44,23 @@ def test_findings_are_listed_the_worst_first_and_allowed_ones_marked(
 ):
     store.record_audit(definition, (SAME, ERROR))
     page = report(store, tmp_path, ablation, (AFTER,))
-    assert "**Audit**: 1 error (1 allowed) and 2 warnings." in page
-    rows = [line for line in page.splitlines() if "`unequal-epochs`" in line or "| warning" in line]
-    assert rows == [
-        "| **error (allowed)** | `unequal-epochs` | late, champion | max_epochs is 3 in late, "
-        "6 in champion | trainer.max_epochs | train alike |",
-        "| warning | `same-function` | champion, no_attention | equal outputs | model | "
-        "read it as noise |",
-        "| warning | `collapse` | late | it fell | trials 3 | look |",
-    ]
+    assert "**Errors of the audit**: 1, 1 of them allowed: [`unequal-epochs`](#finding-" in page
+    assert "**Warnings of the audit**: 2: [`same-function`]" in page
+    listed = page.partition("*Findings by code*")[2].partition("<details>")[0]
+    rows = [line.split(" | ")[1:3] for line in listed.splitlines() if "finding-" in line]
+    assert rows == [["**error (allowed)**", "1"], ["warning", "1"], ["warning", "1"]]
+    assert "max_epochs is 3 in late, 6 in champion. At trainer.max\\_epochs." in page
+    assert "it fell. At trials [3](#trial-3). Advice: look." in page
+
+
+def test_findings_of_one_code_are_one_line_and_folded(store, tmp_path, ablation):
+    many = [AFTER._replace(what=f"it fell in run {number}") for number in range(25)]
+    page = report(store, tmp_path, ablation, many)
+    assert page.count("`collapse`](#finding-collapse)") == 1
+    assert "| warning | 25 |" in page
+    folded = page.partition("<summary><code>collapse</code>: 25 warnings</summary>")[2]
+    assert folded.partition("</details>")[0].count("it fell") == 20
+    assert "5 more findings of this code." in folded
 
 
 def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablation, definition):
@@ -61,25 +69,13 @@ def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablati
     assert "unequal-epochs" not in report(store, tmp_path, ablation)
 
 
-def test_arms_of_the_same_function_enter_the_noise_floor(store, tmp_path, ablation, definition):
-    def floors():
-        conftest.report(store, ablation, tmp_path)
-        with (tmp_path / "arms.csv").open(newline="") as file:
-            return [float(row["noise_floor"] or "nan") for row in csv.DictReader(file)]
-
-    before = floors()
-    store.record_audit(definition, (SAME,))
-    after = floors()
-    assert after[1] > 2 * before[1]
-    assert "those of `champion`, `no_attention`;" in report(store, tmp_path, ablation)
-
-
 def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search):
     assert "Audit" not in report(store, tmp_path, search)
     assert "## Audit" in report(store, tmp_path, search, (AFTER,))
 
 
-def test_a_study_without_a_reference_has_no_effects(store, tmp_path, ablation):
+def test_a_study_without_a_reference_has_no_comparisons(store, tmp_path, ablation):
     store.define(ablation, an_ablation(reference=None))
     page = report(store, tmp_path, ablation)
-    assert "noise floor" not in page.lower()
+    assert "no arm is compared with another." in page
+    assert "## Differences" not in page

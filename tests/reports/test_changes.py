@@ -1,5 +1,7 @@
 """What each arm changes, as the report says it."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,8 +29,8 @@ def changed(store, tmp_path):
     def section(definition):
         store.define("s", definition)
         page = report(store, "s", tmp_path).markdown.read_text()
-        lines = page.partition("## What each arm changes")[2].partition("\n## ")[0].splitlines()
-        return [line for line in lines if line]
+        lines = page.partition("## Configuration")[2].partition("\n##")[0].splitlines()
+        return [re.sub('<a id="[^"]*"></a>', "", line) for line in lines if line]
 
     return section
 
@@ -36,6 +38,7 @@ def changed(store, tmp_path):
 def test_an_arm_of_a_ladder_shows_what_it_adds_to_the_arms_above_it(changed):
     assert changed(a_ladder()) == [
         "Each arm keeps the changes of the arms above it.",
+        "*What each arm changes*",
         "| name | role | path | value |",
         "| --- | --- | --- | --- |",
         "| `start` | arm | no changes |  |",

@@ -1,4 +1,6 @@
+import base64
 import csv
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
@@ -50,8 +52,10 @@ def test_all_files_are_written_and_no_others(store, out, ablation, search):
     named = {files.markdown, files.html, *files.tables, *files.figures}
     assert named == set(out.iterdir())
     assert {path.name for path in named} == {
-        *("report.md", "report.html", "arms.csv", "runs.csv", "curves.csv"),
+        *("report.md", "report.html", "arms.csv", "comparisons.csv", "runs.csv", "curves.csv"),
         *("curves-val_accuracy.svg", "curves-val_loss.svg"),
+        *("differences-val_accuracy.svg", "differences-val_loss.svg"),
+        *("seeds-val_loss.svg", "cost-parameters-val_loss.svg"),
     }
     other = report(store, search, out.with_name("other"))
     assert {path.name for path in other.tables} == {"trials.csv", "runs.csv", "curves.csv"}
@@ -80,9 +84,10 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.scripts += tag == "script"
-        self.fetched += [v for k, v in attrs if k in {"src", "href", "action", "data"}]
+        addresses = [v for k, v in attrs if k in {"src", "href", "action", "data"}]
+        self.fetched += [v for v in addresses if not v.startswith(("#", "data:"))]
         self.scripts += any(k.startswith("on") for k, _ in attrs)
-        if tag not in {"meta", "br"}:
+        if tag not in {"meta", "br", "link"}:
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -98,7 +103,10 @@ def test_the_page_stands_alone(store, out, study, request):
     page = Page(text)
     assert page.open == []
     assert page.fetched == []
-    assert page.scripts == 0
+    assert page.scripts == 1
+    script = text.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in text
     assert "@import" not in text
     assert set(re.findall(r"url\(([^)]*)\)", text)) <= {
         f"#{name}" for name in re.findall(r'id="([^"]+)"', text)
@@ -174,22 +182,22 @@ def test_a_study_without_runs_has_a_report(store, out, definition):
     assert files.figures == ()
 
 
-def test_an_arm_below_the_floor_is_said_to_be_below(store, out):
+def test_an_arm_worse_than_a_trivial_predictor_is_said_to_be(store, out):
     definition = store.define("s", an_ablation())
     add_run(store, "s", 0, definition, arm="champion", curve=[4.0])
     add_run(store, "s", 1, definition, arm="copy_input", curve=[1.0])
     text = report(store, "s", out).markdown.read_text()
-    assert "`champion`, the only arm with a value, has the mean 4.000, over 1 of 3 runs" in text
-    assert "; 3.000 above the lowest floor, `copy_input`" in text
-    assert "; 0.3000 below the highest floor, `copy_input`" in text
+    assert "(1.000), is beaten by 0 of 1 arm that may be compared; not by [`champion`]" in text
+    assert "above" not in text
 
 
-def test_equal_means_share_the_lead(store, out):
+def test_equal_means_share_the_lead_and_name_the_seeds_of_one_arm(store, out):
     definition = store.define("s", an_ablation())
     for trial, arm in enumerate(["champion", "late"]):
         add_run(store, "s", trial, definition, arm=arm, curve=[1.0])
     text = report(store, "s", out).markdown.read_text()
-    assert "`champion` and `late` share the lowest mean, 1.000" in text
+    assert "[`champion`](#arm-champion) and [`late`](#arm-late) share the lowest mean" in text
+    assert "1.000 over 1 seed each" in text
 
 
 def test_runs_under_an_earlier_definition_are_announced(store, out):
@@ -197,7 +205,10 @@ def test_runs_under_an_earlier_definition_are_announced(store, out):
     add_run(store, "s", 0, earlier, arm="champion", curve=[1.0])
     store.define("s", an_ablation())
     text = report(store, "s", out).markdown.read_text()
-    assert "Arm `champion`: 1 run made under an earlier definition not counted." in text
+    assert (
+        "Arm [`champion`](#arm-champion): 1 run made under an earlier definition not counted."
+        in text
+    )
 
 
 def test_an_unknown_study_writes_nothing(store, out, ablation):
@@ -233,7 +244,7 @@ def test_training_metrics_that_the_study_does_not_name_have_no_curves(tmp_path, 
         run = add_run(store, "s", 0, definition, arm="champion")
         store.write(Batch("s", metrics={(run, "train", "train_loss", 0): (0, 1.0)}))
         files = report(store, "s", out)
-    assert files.figures == ()
+    assert not [figure for figure in files.figures if figure.name.startswith("curves")]
     assert "no value: val_loss was not recorded" in files.markdown.read_text()
 
 
@@ -243,7 +254,8 @@ def test_a_metric_of_the_study_that_is_logged_in_training_alone_has_a_curve(tmp_
         run = add_run(store, "s", 0, definition, arm="champion")
         store.write(Batch("s", metrics={(run, "train", "val_loss", 0): (0, 1.0)}))
         files = report(store, "s", out)
-    assert [figure.name for figure in files.figures] == ["curves-val_loss.svg"]
+    drawn = [figure.name for figure in files.figures if figure.name.startswith("curves")]
+    assert drawn == ["curves-val_loss.svg"]
     assert "`val_loss`: read on the training data" in files.markdown.read_text()
 
 
