@@ -46,7 +46,7 @@ class TestPostgresql(StorageSuite):
                 lambda: store.runs("s"),
                 lambda: store.trials("s"),
                 lambda: store.past("s"),
-                lambda: store.create_study("s", Direction.MINIMIZE),
+                lambda: store.create_study("s", Direction.MINIMIZE, "val_loss"),
                 lambda: store.lock("s").__enter__(),
             ):
                 with pytest.raises(Unavailable, match="try again"):

@@ -180,7 +180,7 @@ def test_what_was_noted_is_recorded_after_a_flush(project: Project, told: Any) -
         file.truncate(40_000_000)  # it takes a while to copy
     with Store.open(STORAGE, create=True) as store:
         store.define("s", definitions.search())
-        recorder = Recorder(store, "s", Direction.MINIMIZE, told)
+        recorder = Recorder(store, "s", Direction.MINIMIZE, "val_loss", told)
         recorder.new_trial(0, waiting("a", 1, "0" * 64))
         recorder.flush()
         recorder.keep_files(RunFiles("s", 0, folder.parent, "", Path("results", "artifacts")))

@@ -309,6 +309,11 @@ def test_two_hundred_requests_at_once_are_answered_and_ctrl_c_ends_it(served, tm
     scripts = re.findall(rb'<script[^>]*src="([^"]+)"', page)
     assert scripts
     assert all(get(port, name.decode(), Cookie=cookie)[0] == 200 for name in scripts)
+    assert get(port, "/reports/s")[0] == 403
+    status, _, said = get(port, "/reports/s", Cookie=cookie)
+    assert (status, said.partition(b" in ")[0]) == (404, b"there is no study 's'")
+    status, _, page = get(port, "/", Cookie=cookie)
+    assert (status, b'href="/dashboard/studies/1"' in page) == (200, True)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0

@@ -24,5 +24,5 @@ def dashboard(
         ),
     ] = None,
 ) -> None:
-    """Serve optuna-dashboard on the same storage, on this machine only."""
+    """Serve optuna-dashboard and the reports on this machine only, for reading."""
     workflow.dashboard(port=port, storage=storage, results=results, token=token, say=output.say)

@@ -65,18 +65,7 @@ def write_report(
     equal files; each file is replaced as a whole. Raises RequestError if `out_dir` can't be
     written.
     """
-    shown = pictures.sections(frames, store, artifacts)
-    confirmation = _confirmation(store, frames)
-    seconds = store.active_seconds(frames.name)
-    composed = compose(
-        frames,
-        out_dir,
-        seconds,
-        audited,
-        shown,
-        conclusions=conclusions,
-        confirmation=confirmation,
-    )
+    composed = composed_report(store, frames, audited, out_dir, artifacts, conclusions=conclusions)
     blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
@@ -105,6 +94,44 @@ def write_report(
             out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
         ),
     )
+
+
+def composed_report(
+    store: Store,
+    frames: Frames,
+    audited: Audit,
+    out_dir: Path,
+    artifacts: Path,
+    *,
+    conclusions: Conclusions | None,
+) -> Document:
+    """Compose the report of a study that will lie in `out_dir`, with what the store has of it."""
+    shown = pictures.sections(frames, store, artifacts)
+    confirmation = _confirmation(store, frames)
+    seconds = store.active_seconds(frames.name)
+    return compose(
+        frames,
+        out_dir,
+        seconds,
+        audited,
+        shown,
+        conclusions=conclusions,
+        confirmation=confirmation,
+    )
+
+
+def report_page(
+    store: Store,
+    frames: Frames,
+    audited: Audit,
+    out_dir: Path,
+    artifacts: Path,
+    *,
+    conclusions: Conclusions | None,
+) -> str:
+    """Return report.html as `write_report` would write it, and write nothing."""
+    composed = composed_report(store, frames, audited, out_dir, artifacts, conclusions=conclusions)
+    return mask(html.render(composed))
 
 
 def _confirmation(store: Store, frames: Frames) -> AblationFrames | None:

@@ -51,6 +51,7 @@ from ablate.store.queries import (
     read_groups,
     read_metrics,
     read_run_config,
+    read_state,
     read_study_names,
 )
 from ablate.store.records import (
@@ -192,12 +193,12 @@ class Store:
         with self._writing() as connection:
             return define_study(connection, study, definition, self.url_shown, _now())
 
-    def create_study(self, study: str, direction: Direction) -> None:
-        """Add the Optuna study of this name if there is none.
+    def create_study(self, study: str, direction: Direction, metric: str) -> None:
+        """Add the Optuna study of this name if there is none, and name its objective.
 
         Raises StorageError if there is one with another direction.
         """
-        make_study(self.optuna, study, direction)
+        make_study(self.optuna, study, direction, metric)
 
     def set_study_attrs(self, study: str, attrs: Mapping[str, Any]) -> None:
         """Attach readable facts to the Optuna study of this name."""
@@ -266,6 +267,11 @@ class Store:
         """Sum the seconds that all sessions have spent on `study`."""
         with self._reading() as connection:
             return sum_seconds(connection, study)
+
+    def state(self, study: str) -> tuple[Any, ...]:
+        """Return what is another tuple when anything was recorded of a study, at little cost."""
+        with self._reading() as connection:
+            return read_state(connection, study, optuna=self._has_optuna(), complete=self._complete)
 
     def study_names(self) -> list[str]:
         """Return the names of all studies, sorted."""

@@ -1,6 +1,7 @@
 """Optuna's half of the database; optuna is imported when first needed, as it is slow to import."""
 
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -51,8 +52,8 @@ def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
         return _open(url, busy_seconds)
 
 
-def make_study(storage: "RDBStorage", study: str, direction: Direction) -> None:
-    """Add an Optuna study if there is none of this name.
+def make_study(storage: "RDBStorage", study: str, direction: Direction, metric: str) -> None:
+    """Add an Optuna study if there is none of this name, and name its objective after `metric`.
 
     Raises StorageError if there is one with another direction or with several.
     """
@@ -68,6 +69,10 @@ def make_study(storage: "RDBStorage", study: str, direction: Direction) -> None:
             f"the Optuna study {study!r} in {show_url(storage.engine.url)} is to "
             f"{' and '.join(directions)}, not to {direction}; give the new study another name"
         )
+    with translated(storage.engine.url), warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if made.metric_names != [metric]:
+            made.set_metric_names([metric])
 
 
 def attach(storage: "RDBStorage", study: str, attrs: Mapping[str, Any]) -> None:

@@ -3,15 +3,47 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from ablate.store import tables
+from ablate.store import optuna_schema, tables
 from ablate.store.records import Environment, GroupRow, MetricRow
 
 
 def read_study_names(connection: Connection) -> list[str]:
     """Read the names of all studies, sorted."""
     return sorted(connection.execute(select(tables.studies.c.name)).scalars())
+
+
+def read_state(
+    connection: Connection, study: str, *, optuna: bool, complete: bool
+) -> tuple[Any, ...]:
+    """Read what is another tuple when anything was recorded of a study.
+
+    A session is seen about every second while runs report. `optuna` and `complete` say whether
+    Optuna's tables are there, and all of ablate's.
+    """
+    studies, runs, sessions, audits = tables.studies, tables.runs, tables.sessions, tables.audits
+    asked = [
+        select(studies.c.definition_id, studies.c.created_at).where(studies.c.name == study),
+        select(func.count(), func.max(runs.c.id), func.max(runs.c.finished_at)).where(
+            runs.c.study == study
+        ),
+        select(func.count(), func.max(sessions.c.seen_at)).where(sessions.c.study == study),
+    ]
+    if complete:
+        asked.append(
+            select(func.max(audits.c.id))
+            .join(tables.definitions, tables.definitions.c.id == audits.c.definition_id)
+            .where(tables.definitions.c.study == study)
+        )
+    if optuna:
+        trials = optuna_schema.trials.c
+        asked.append(
+            select(func.count(), func.count(trials.datetime_complete), func.max(trials.trial_id))
+            .join(optuna_schema.studies, optuna_schema.studies.c.study_id == trials.study_id)
+            .where(optuna_schema.studies.c.study_name == study)
+        )
+    return tuple(tuple(row) for query in asked for row in connection.execute(query))
 
 
 def read_run_config(connection: Connection, run_id: int) -> dict[str, Any] | None:

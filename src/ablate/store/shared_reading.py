@@ -6,7 +6,7 @@ from collections.abc import Container, Sequence
 from copy import deepcopy as copied
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage
@@ -21,6 +21,18 @@ WHOLE_SECONDS = 60.0
 """How long trials that have ended are trusted not to change."""
 _SHARE = 10
 """Reading takes at most about one second in so many."""
+METRIC_NAMES = "study:metric_names"
+"""Where Optuna keeps what the objectives of a study are called."""
+
+
+class Shown(Protocol):
+    """What readers are shown of studies beside what Optuna's tables hold; it changes no trial."""
+
+    def metric_names(self, study: str) -> list[str]:
+        """Return what the objectives of a study are called, nothing where that is not known."""
+
+    def trials(self, study: str, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the trials of a study, in copies where there is more to them."""
 
 
 @dataclass
@@ -42,8 +54,9 @@ class SharedReading(BaseStorage):
     change nothing of it. Every method that writes raises StorageError.
     """
 
-    def __init__(self, storage: RDBStorage) -> None:
+    def __init__(self, storage: RDBStorage, shown: Shown | None = None) -> None:
         self._storage = storage
+        self._shown = shown
         self._lock = Lock()
         self._kept: dict[int, _Trials] = {}
 
@@ -67,11 +80,15 @@ class SharedReading(BaseStorage):
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """Return the system attributes of a study."""
-        return self._storage.get_study_system_attrs(study_id)
+        attrs = self._storage.get_study_system_attrs(study_id)
+        return self._named(self.get_study_name_from_id(study_id), attrs)
 
     def get_all_studies(self) -> list[Any]:
         """Return all studies."""
-        return self._storage.get_all_studies()
+        studies = self._storage.get_all_studies()
+        for study in studies:
+            study.system_attrs = self._named(study.study_name, study.system_attrs)
+        return studies
 
     def get_trial(self, trial_id: int) -> FrozenTrial:
         """Return a trial; raise KeyError if there is none of this id."""
@@ -102,11 +119,20 @@ class SharedReading(BaseStorage):
             kept.study = optuna.load_study(study_name=name, storage=self._storage)
         assert kept.study is not None  # noqa: S101
         kept.trials = kept.study.get_trials(deepcopy=False)
+        if self._shown is not None:
+            kept.trials = self._shown.trials(name, kept.trials)
         now = time.monotonic()
         rest = _SHARE * (now - began)
         kept.fresh_until = now + max(FRESH_SECONDS, rest)
         if whole:
             kept.whole_until = now + max(WHOLE_SECONDS, rest)
+
+    def _named(self, study: str, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Add what the objectives of a study are called that ablate wrote before it noted that."""
+        if self._shown is None or METRIC_NAMES in attrs:
+            return attrs
+        names = self._shown.metric_names(study)
+        return {**attrs, METRIC_NAMES: names} if names else attrs
 
     # --- what would write ----------------------------------------------------------------
 

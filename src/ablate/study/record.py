@@ -32,12 +32,13 @@ class Recorder:
         store: Store,
         study: str,
         direction: Direction,
+        metric: str,
         say: Callable[[str], None],
     ) -> None:
         self._store = store
         self._study = study
         self._say = say
-        store.create_study(study, direction)
+        store.create_study(study, direction, metric)
         self._session = store.start_session(study)
         self._touched = time.monotonic()
         self._noted = Batch(study)

@@ -135,7 +135,8 @@ class Request:
 def recording(store: Store, study: Study, say: Callable[[str], None]) -> Iterator[Recorder]:
     """Record a study; whatever happens, what was noted is written before this ends."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    recorder = Recorder(store, study.name, study.objective.direction, say)
+    objective = study.objective
+    recorder = Recorder(store, study.name, objective.direction, objective.metric, say)
     try:
         yield recorder
         recorder.flush()

@@ -41,7 +41,7 @@ def failed(reason: str, cause: Cause | None = None) -> Outcome:
 
 def define(store: Store, study: str = "s") -> int:
     """Make a study with its definition, on both sides of the database."""
-    store.create_study(study, Direction.MINIMIZE)
+    store.create_study(study, Direction.MINIMIZE, "val_loss")
     return store.define(study, search())
 
 

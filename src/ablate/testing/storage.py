@@ -325,10 +325,10 @@ class StorageSuite:
         assert store.study("s").kind == "search"
 
     def test_a_study_keeps_its_direction(self, store: Store) -> None:
-        store.create_study("s", Direction.MAXIMIZE)
-        store.create_study("s", Direction.MAXIMIZE)
+        store.create_study("s", Direction.MAXIMIZE, "val_loss")
+        store.create_study("s", Direction.MAXIMIZE, "val_loss")
         with pytest.raises(StorageError, match="is to maximize, not to minimize"):
-            store.create_study("s", Direction.MINIMIZE)
+            store.create_study("s", Direction.MINIMIZE, "val_loss")
 
     def test_facts_of_a_study_are_read_by_optuna(self, store: Store, definition: int) -> None:
         store.set_study_attrs("s", {"kind": "search", "seed": 7})
@@ -403,7 +403,7 @@ class StorageSuite:
     ) -> None:
         name = f"{time.monotonic_ns()}"
         for study in (f"ours {name}", f"twin {name}"):
-            store.create_study(study, Direction.MINIMIZE)
+            store.create_study(study, Direction.MINIMIZE, "val_loss")
         store.write(as_batch(f"ours {name}", drawn))
         through_optuna(store.optuna, f"twin {name}", drawn)
         ours, twin = store.past(f"ours {name}"), store.past(f"twin {name}")
@@ -422,7 +422,7 @@ class StorageSuite:
         self, url: str, store: Store, drawn: list[Drawn]
     ) -> None:
         study = f"{time.monotonic_ns()}"
-        store.create_study(study, Direction.MINIMIZE)
+        store.create_study(study, Direction.MINIMIZE, "val_loss")
         batch = as_batch(study, drawn)
         store.write(batch)
         before = everything(url)
@@ -585,9 +585,9 @@ class StorageSuite:
             store.write(Batch("s", user_attrs={0: {"a": 1}}))
             assert store.past("s")[0].user_attrs == {"a": 1}
             optuna.delete_study(study_name="s", storage=store.optuna)
-            store.create_study("other", Direction.MINIMIZE)
+            store.create_study("other", Direction.MINIMIZE, "val_loss")
             store.write(Batch("other", trials={len(store.past("other")): running()}))
-            store.create_study("s", Direction.MINIMIZE)
+            store.create_study("s", Direction.MINIMIZE, "val_loss")
         assert [t.user_attrs for t in store.past("other")] == [{}, {}]
 
     def test_broken_tables_of_optuna_are_a_storage_error(

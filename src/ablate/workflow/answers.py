@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from ablate.workflow.serving import Application
+from ablate.workflow.serving import Application, collected
 
 FRESH_SECONDS = 2.0
 ROOM = 32_000_000
@@ -54,18 +54,7 @@ class SharedAnswers:
 
     def _make(self, environ: dict[str, Any]) -> _Answer:
         began = time.monotonic()
-        said: list[tuple[str, list[tuple[str, str]]]] = []
-
-        def begin(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
-            said.append((status, headers))
-
-        parts = self._application(environ, begin)
-        try:
-            body = b"".join(parts)
-        finally:
-            if (close := getattr(parts, "close", None)) is not None:
-                close()
-        status, headers = said[-1]
+        status, headers, body = collected(self._application, environ)
         if environ["PATH_INFO"].startswith(_TABLES) and status.startswith("200"):
             from ablate.reports.cells import without_formulas  # noqa: PLC0415 - slow to import
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import as_rows
-from ablate.reports import Audit, ReportFiles, write_report
+from ablate.reports import Audit, ReportFiles, report_page, write_report
 from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
@@ -49,9 +49,7 @@ def report(
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
-        concluded = None
-        if isinstance(frames, analysis.AblationFrames):
-            concluded = analysis.conclude(frames, audited.findings)
+        concluded = _concluded(frames, audited)
         folder = study_folder(results, study) / "report"
         files = write_report(
             store, frames, audited, folder, results / FOLDER, conclusions=concluded
@@ -59,6 +57,26 @@ def report(
     if isinstance(frames, analysis.SearchFrames):
         return ReportResult(study, files, trials_frame(frames))
     return ReportResult(study, files, concluded.frame() if concluded else pd.DataFrame())
+
+
+def page_of(store: Store, study: str, results: Path) -> str:
+    """Return the report of a stored study as one HTML page; nothing is written.
+
+    Raises NotFoundError for an unknown study.
+    """
+    frames = analysis.load(store, study)
+    audited = audit_of(store, frames)
+    folder = study_folder(results, study) / "report"
+    return report_page(
+        store, frames, audited, folder, results / FOLDER, conclusions=_concluded(frames, audited)
+    )
+
+
+def _concluded(frames: analysis.Frames, audited: Audit) -> analysis.Conclusions | None:
+    """Draw the conclusions of an ablation; None for a search."""
+    if isinstance(frames, analysis.AblationFrames):
+        return analysis.conclude(frames, audited.findings)
+    return None
 
 
 def audit_of(store: Store, frames: analysis.Frames) -> Audit:

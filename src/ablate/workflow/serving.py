@@ -100,6 +100,24 @@ def serve(application: Application, port: int, ready: Callable[[], None]) -> Non
         server.close()
 
 
+def collected(
+    application: Application, environ: dict[str, Any]
+) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Ask an application, and return its whole answer: status, headers and body."""
+    said: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def begin(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        said.append((status, headers))
+
+    parts = application(environ, begin)
+    try:
+        body = b"".join(parts)
+    finally:
+        if (close := getattr(parts, "close", None)) is not None:
+            close()
+    return *said[-1], body
+
+
 def refuse(start: Callable[..., Any], status: str, why: str) -> Iterable[bytes]:
     """Answer with a status and a line of text."""
     body = why.encode()
