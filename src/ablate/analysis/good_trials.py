@@ -18,8 +18,10 @@ FEWEST = 20
 """Below so many complete trials nothing is concluded: the best quarter has fewer than five."""
 EDGE = 0.1
 """The outer share of a range, on its own scale, that is called its edge."""
-LEVEL = 0.05
-"""What would occur by chance no more often than this is not put down to chance."""
+LEVEL = 0.01
+"""What occurs by chance no more often than this is not put down to chance."""
+WITH_DIRECTION = 0.05
+"""The same for an edge to which the rank correlation points as well."""
 
 Range = FloatRange | IntRange
 
@@ -101,8 +103,12 @@ class Tendency:
     @property
     def edges(self) -> tuple[str, ...]:
         """The ends, lower or upper, at which more good trials lie than chance would put there."""
-        found = (("lower", self.p_low), ("upper", self.p_high))
-        return tuple(end for end, p in found if p <= LEVEL)
+        ends = (("lower", self.p_low, False), ("upper", self.p_high, True))
+        return tuple(
+            end
+            for end, p, larger in ends
+            if p <= (WITH_DIRECTION if self.larger_is_better is larger else LEVEL)
+        )
 
     @property
     def larger_is_better(self) -> bool | None:

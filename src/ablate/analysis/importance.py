@@ -73,8 +73,7 @@ def importances(frames: SearchFrames) -> Importances:
     if np.ptp(values) == 0:
         return Importances((), len(done), f"all {len(done)} complete trials have the same value")
     kept = _thinned(values)
-    done = tuple(done[index] for index in kept)
-    rows = _rows(frames, _points(frames, done), values[kept])
+    rows = _rows(frames, _points(frames, [done[index] for index in kept]), values[kept])
     if not rows:
         return Importances((), len(done), "no complete trial has a parameter of the space")
     return Importances(rows, len(done))

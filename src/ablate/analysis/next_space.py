@@ -30,6 +30,8 @@ NARROW_ENOUGH = 0.8
 FEWEST_GOOD = 5
 WIDENED_BY = 0.5
 """How far an end moves out, as a share of the range on its own scale."""
+MATTERS = 0.05
+"""A parameter matters where shuffled values give it as much importance no more often than this."""
 _FARTHEST = 2**53
 """Up to here integers are exact as floats, and a range of them goes no farther."""
 
@@ -130,11 +132,12 @@ def next_space(frames: SearchFrames, found: Importances) -> NextSpace:
 
     The good trials are the best quarter. A range is narrowed to their middle (a tenth of them may
     lie outside at either end, and one mean gap is added) where values drawn evenly over the range
-    lie so close together at most once in 20 draws (the range of order statistics is distributed
-    as Beta). It is widened by half where more of them lie in its outer tenth than even draws put
-    there once in 20 times (binomial). A choice loses a label that was tried and that no good trial
-    has, where that happens by chance at most once in 20 times (hypergeometric). A parameter is
-    dropped where shuffled values give it as much importance more often than once in 20 times, its
+    lie so close together at most once in 100 draws (the range of order statistics is distributed
+    as Beta). It is widened by half where so many of them lie in its outer tenth as even draws put
+    there at most once in 100 times (binomial), or five times where the rank correlation points
+    there too. A choice loses a label that was tried and that no
+    good trial has, where that happens by chance at most once in 100 times (hypergeometric). A
+    parameter is dropped where shuffled values give it as much importance in more than 5 %, its
     importance is below an even share in 95 of 100 resamples, and neither a direction nor a change
     of its range is shown.
     """
@@ -226,7 +229,7 @@ def _needless(path: str, seen: _Seen) -> str:
     if importance is None or seen.tendency.larger_is_better is not None:
         return ""
     even = 1 / len(seen.importances.rows)
-    if importance.p <= LEVEL or importance.high >= even:
+    if importance.p <= MATTERS or importance.high >= even:
         return ""
     return (
         f"its importance is at most {_percent(importance.high)} in 95 of 100 resamples, below an "

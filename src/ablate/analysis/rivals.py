@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 from ablate.analysis.frames import SearchFrames
-from ablate.analysis.good_trials import LEVEL, complete_trials
+from ablate.analysis.good_trials import complete_trials
 from ablate.analysis.points import Reading, scores
 from ablate.analysis.search import best_trial
 
+LEVEL = 0.05
 FEWEST_SEEDS = 3
 """With fewer seeds nothing is told apart."""
 MANY_SEEDS = 6
