@@ -249,14 +249,17 @@ def _curves_figure(frames: AblationFrames, rows: pd.DataFrame, metric: str) -> F
         if row["kind"] == "floor" and row["n"]:
             levels.append(figures.Level(row["arm"], float(row["mean"])))
     falls = all(direction.lower_is_better for direction in rows["direction"])
-    svg = figures.draw_lines(lines, levels, ("epoch", metric), log=falls)
+    drawn = figures.draw_curves(
+        lines, levels, ("epoch", metric), title=f"{metric} by epoch", log=falls
+    )
     data = parts.data_read(frames, metric)
     caption = f"{metric} on the {data}: mean over the seeds that count, every seed thin"
     caption += "; floors dashed." if levels else "."
-    return Figure(f"curves-{figures.file_part(metric)}.svg", svg, caption)
+    caption = " ".join((caption, *drawn.notes))
+    return Figure(f"curves-{figures.file_part(metric)}.svg", drawn.svg, caption)
 
 
-def _line(label: str, arm_curves: pd.DataFrame, counted: list[int]) -> figures.Line:
+def _line(label: str, arm_curves: pd.DataFrame, counted: list[int]) -> figures.Curve:
     """Draw every seed, and the mean of those that count where all of them have a value.
 
     A mean over fewer and fewer seeds would jump where one of them ends.
@@ -265,7 +268,7 @@ def _line(label: str, arm_curves: pd.DataFrame, counted: list[int]) -> figures.L
     averaged = wide[counted]
     complete = averaged[averaged.map(math.isfinite).all(axis=1)]
     mean = _pairs(complete.mean(axis=1)) if counted else []
-    return figures.Line(label, mean, tuple(_pairs(wide[trial]) for trial in wide.columns))
+    return figures.Curve(label, mean, tuple(_pairs(wide[trial]) for trial in wide.columns))
 
 
 def _pairs(series: "pd.Series[float]") -> list[tuple[float, float]]:

@@ -124,14 +124,18 @@ def _history_section(frames: SearchFrames, trials: pd.DataFrame) -> Section:
     if history.empty:
         return Section("History", (text("No trial is complete with a finite value yet."),))
     numbered = history["number"].tolist()
-    svg = figures.draw_history(
+    drawing = figures.draw_history(
         list(zip(numbered, history["value"].tolist(), strict=True)),
+        [],
         list(zip(numbered, history["best"].tolist(), strict=True)),
         ("trial", metric),
+        title=f"History of {metric}",
         log=objective.direction.lower_is_better,
     )
     blocks: list[Block] = [
-        Figure("history.svg", svg, f"{metric} of every complete trial, and the best so far.")
+        Figure(
+            "history.svg", drawing.svg, f"{metric} of every complete trial, and the best so far."
+        )
     ]
     if drawn := _curves_figure(frames, metric):
         blocks.append(drawn)
@@ -151,15 +155,16 @@ def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
     others = tuple(points for run, points in by_run.items() if run not in chosen)
     mean = found[found["trial"] == best.number].groupby("epoch")["value"].mean()
     lines = [
-        figures.Line(
+        figures.Curve(
             f"trial {best.number} (best)",
             list(zip(mean.index.tolist(), mean.tolist(), strict=True)),
         )
     ]
-    svg = figures.draw_lines(
+    drawing = figures.draw_curves(
         lines,
         [],
         ("epoch", metric),
+        title=f"{metric} of the best trial",
         log=frames.definition.objective.direction.lower_is_better,
         behind=others,
     )
@@ -167,7 +172,7 @@ def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
         f"{metric} on the {parts.data_read(frames, metric)}: "
         "the best trial (mean over its seeds) before all runs."
     )
-    return Figure("curves.svg", svg, caption)
+    return Figure("curves.svg", drawing.svg, " ".join((caption, *drawing.notes)))
 
 
 def _trials_section(

@@ -1,0 +1,128 @@
+"""The value over two parameters, between the trials."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, left_room
+from ablate.reports.figures.drawing import Drawing
+from ablate.reports.figures.labels import SMALL, widest
+from ablate.reports.figures.palette import GREY, INK, PALETTE
+from ablate.reports.figures.samples import Dimension, Sample, best_of, place, said, scale_for
+from ablate.reports.figures.scales import plottable
+from ablate.reports.numbers import number, plural
+
+FEWEST = 8
+CELLS = 24
+LEVELS = 7
+MOST_DOTS = 300
+NEIGHBOURS = 6
+
+
+def draw_contour(
+    dimensions: tuple[Dimension, Dimension],
+    samples: Sequence[Sample],
+    objective: str,
+    *,
+    title: str,
+    minimize: bool,
+) -> Drawing | None:
+    """Draw the value over two parameters as shades, the better the stronger, and trials as dots.
+
+    A shade is the mean of the six nearest complete trials, weighted by inverse squared distance
+    (D. Shepard 1968), in one of seven steps of equal share of the trials. Returns None for fewer
+    than eight complete trials with both settings, or where a setting never changes.
+    """
+    first, second = dimensions
+    found = []
+    for sample in samples:
+        x, y = place(first, sample.settings[0]), place(second, sample.settings[1])
+        if x is not None and y is not None and plottable(sample.value):
+            found.append((x, y, sample))
+    done = [(x, y, sample) for x, y, sample in found if not sample.pruned]
+    if len(done) < FEWEST or any(len({row[axis] for row in done}) < 2 for axis in (0, 1)):
+        return None
+    settings = [[sample.settings[axis] for _, _, sample in found] for axis in (0, 1)]
+    along = scale_for(first, settings[0], ticks=6, room=60)
+    upward = scale_for(second, settings[1], ticks=6, room=110)
+    height = 330.0
+    values = np.array([sample.value for _, _, sample in done])
+    steps = np.unique(np.quantile(values, np.linspace(0, 1, LEVELS + 1)[1:-1]))
+    bounds = [float(values.min()), *map(float, steps), float(values.max())]
+    words = [f"{number(low)} to {number(high)}" for low, high in zip(bounds, bounds[1:])]
+    key = widest(words, 130, SMALL) + 30
+    box = Box(left_room(upward), 38, WIDTH - key - EDGE, height - 26)
+    panel, canvas = Panel(box, along, upward), Canvas(height)
+
+    places = np.array([(along.fraction(x), upward.fraction(y)) for x, y, _ in done])
+    shades = _shades(places, values, steps)
+    for row in range(CELLS):
+        _stripe(canvas, box, row, shades[row], minimize, len(steps))
+    canvas.frame(panel, (first.name, second.name), grid="")
+    best = best_of([sample for _, _, sample in found], minimize=minimize)
+    drawn = found[:: max(1, -(-len(found) // MOST_DOTS))]
+    for pruned in (True, False):
+        part = [row for row in drawn if row[2].pruned == pruned and row[2] is not best]
+        canvas.dots(
+            panel.at([(x, y) for x, y, _ in part]),
+            GREY if pruned else INK,
+            3.6,
+            hollow=pruned,
+            titles=[said(sample, dimensions, objective) for _, _, sample in part],
+        )
+    ((bx, by, top),) = [row for row in found if row[2] is best]
+    canvas.dots(panel.at([(bx, by)]), PALETTE[1], 9, "D", titles=[said(top, dimensions, objective)])
+    _key(canvas, box, words, objective, minimize)
+    notes = [
+        f"Shades: {objective} between the trials, the stronger the better; "
+        "the diamond is the best trial."
+    ]
+    if len(drawn) < len(found):
+        notes.append(f"{len(drawn)} of {len(found)} trials are drawn.")
+    described = (
+        f"{objective} over {first.name} and {second.name}, {plural(len(found), 'trial')}. "
+        f"Best: {said(top, dimensions, objective)}."
+    )
+    return canvas.drawing("contour", title, described, notes)
+
+
+def _shades(places: np.ndarray, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return the step 0 .. of each cell, rows from the bottom up."""
+    centres = (np.arange(CELLS) + 0.5) / CELLS
+    grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 1, 2)
+    distances = ((grid - places) ** 2).sum(axis=-1)
+    near = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
+    weights = 1 / (np.take_along_axis(distances, near, axis=1) + 1e-6)
+    means = (weights * values[near]).sum(axis=1) / weights.sum(axis=1)
+    return np.searchsorted(steps, means).reshape(CELLS, CELLS)
+
+
+def _alpha(step: int, count: int, minimize: bool) -> float:
+    rank = count - step if minimize else step
+    return 0.05 + 0.75 * rank / max(1, count)
+
+
+def _stripe(
+    canvas: Canvas, box: Box, row: int, shades: np.ndarray, minimize: bool, count: int
+) -> None:
+    """Fill a row of cells, neighbours of one shade together."""
+    low = box.bottom + row * box.height / CELLS
+    high = low + box.height / CELLS
+    start = 0
+    for end in range(1, CELLS + 1):
+        if end == CELLS or shades[end] != shades[start]:
+            left, right = (box.left + cell * box.width / CELLS for cell in (start, end))
+            corners = [(left, low), (right, low), (right, high), (left, high)]
+            canvas.area(corners, PALETTE[0], _alpha(int(shades[start]), count, minimize))
+            start = end
+
+
+def _key(canvas: Canvas, box: Box, words: Sequence[str], objective: str, minimize: bool) -> None:
+    left, top = box.right + 14, box.top - 8
+    canvas.text(left, box.top + 8, objective, canvas.width - EDGE - left, size=SMALL)
+    ordered = list(enumerate(words))
+    for line, (step, word) in enumerate(ordered if minimize else ordered[::-1]):
+        y = top - 17 * line - 6
+        corners = [(left, y - 6), (left + 12, y - 6), (left + 12, y + 6), (left, y + 6)]
+        canvas.area(corners, PALETTE[0], _alpha(step, len(words) - 1, minimize))
+        canvas.text(left + 16, y, word, canvas.width - EDGE - left - 16, size=SMALL)
