@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.audits.checks import check_runs, check_trials
-from ablate.audits.curves import collapse_epoch, too_good
+from ablate.audits.curves import collapse_epoch, examples_of, too_good
 from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.trials import edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
@@ -110,9 +111,11 @@ NAN = math.nan
 OTHER_DATA = {**CONFIG, "data": {"size": 5}}
 DIRTY = [replace(made, code_version="a+dirty") for made in RUNS]
 DIVERGED = {"status": Status.FAILED, "cause": Cause.DIVERGED, "reason": "the loss is nan"}
+ONE_VALUE = with_result("narrow", values=(0.75,))
 PLANTED = [
     ("diverged", "warning", with_run(2, **DIVERGED)),
-    ("missing-runs", "warning", with_result("narrow", values=(0.75,))),
+    ("unrecorded-metric", "warning", ONE_VALUE),
+    ("missing-runs", "warning", replace(ONE_VALUE, runs=RUNS[:3] + RUNS[4:])),
     ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
     ("mixed-code", "warning", with_run(2, code_version="def")),
     ("uncommitted-code", "note", replace(CLEAN, runs=DIRTY)),
@@ -219,8 +222,37 @@ def test_an_arm_behind_the_floor_is_found_in_either_direction():
 
 def test_a_collapse_names_its_epoch():
     (item,) = check_runs(with_curve(2, "acc", [0.4, 0.7, 0.6, 0.2, 0.1, 0.15]))
-    assert "from 0.7" in item.what
-    assert "epoch 3" in item.what
+    assert "narrow seed 1 from 0.7 at epoch 3 to 0.15 at the end" in item.what
+
+
+def test_two_of_42_examples_are_no_collapse():
+    few = {
+        made.id: [(epoch, count / 42) for epoch, count in enumerate(counts)]
+        for made, counts in zip(RUNS, [[1, 2, 3, 1, 0, 0, 0]] * 4, strict=False)
+    }
+    curves = {**CLEAN.curves, **{(number, "acc"): curve for number, curve in few.items()}}
+    assert "collapse" not in codes(check_runs(replace(CLEAN, curves=curves)))
+
+
+def test_collapses_of_one_metric_are_one_finding():
+    fallen = {(number, "acc"): list(enumerate([0.4, 0.7, 0.2, 0.1, 0.15])) for number in range(4)}
+    (item,) = check_runs(replace(CLEAN, curves={**CLEAN.curves, **fallen}))
+    assert (item.code, item.arms) == ("collapse", ("full", "narrow"))
+    assert "in 4 runs" in item.what
+
+
+@given(st.integers(1, 300), st.data())
+def test_the_number_of_examples_is_read_off_their_shares(examples, data):
+    counts = data.draw(st.lists(st.integers(0, examples), max_size=20))
+    shares = [np.float32(count / examples) for count in (*counts, 1, examples - 1)]
+    found = examples_of([*map(float, shares), math.nan])
+    assert found == examples or (examples <= 2 and found == 1)
+
+
+def test_values_that_are_no_shares_have_no_examples():
+    assert examples_of([0.5, 2.0]) is None
+    assert examples_of([math.sqrt(0.5), math.sqrt(0.3)]) is None
+    assert examples_of([]) is None
 
 
 @pytest.mark.parametrize(
@@ -356,6 +388,12 @@ def test_different_points_with_one_value_are_found():
     )
 
 
+def test_complete_runs_without_a_value_are_not_missing():
+    (found,) = check_runs(with_result("narrow", values=(), effect=math.nan))
+    assert (found.code, found.severity, found.arms) == ("unrecorded-metric", "note", ("narrow",))
+    assert "narrow in 2 of 2" in found.what
+
+
 @pytest.mark.parametrize(
     ("status", "advice"),
     [
@@ -370,6 +408,7 @@ def test_a_replay_is_advised_only_where_it_can_help(status, advice):
         for made in RUNS
     ]
     recorded = replace(with_result("narrow", values=(0.75,)), runs=runs)
-    (found,) = [item for item in check_runs(recorded) if item.code == "missing-runs"]
+    code = "unrecorded-metric" if status is Status.COMPLETE else "missing-runs"
+    (found,) = [item for item in check_runs(recorded) if item.code == code]
     assert found.arms == ("narrow",)
     assert advice in found.advice

@@ -1,10 +1,13 @@
 """A failure is told when it happens: which run, why, where in the user's code, and its log."""
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+from rich.live import Live
 
 import ablate
 from ablate.errors import RequestError
@@ -12,6 +15,7 @@ from ablate.run import InProcessLauncher
 from ablate.spec import Cause, Outcome, Status
 from ablate.study import FailedRun, Snapshot
 from ablate.workflow.progress import Progress
+from ablate.workflow.words import expected
 from tests.study.conftest import ABLATION, SEARCH, STORAGE, Project
 
 from .test_commands import ablate as command
@@ -134,3 +138,30 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(quiet=True, verbose=True) as progress:
         progress.fail(failed("ValueError: x", traceback="Traceback"))
     assert capsys.readouterr().err == ""
+
+
+def snapshot(finished: int, **running: str) -> Snapshot:
+    shown = {int(number[1:]): what for number, what in running.items()}
+    return Snapshot("loss", 9, {Status.COMPLETE: finished}, shown, None, 1.0, 2.0)
+
+
+def test_on_a_terminal_the_live_line_is_cut_and_each_trial_that_ends_leaves_a_line() -> None:
+    progress = Progress(quiet=False)
+    screen = io.StringIO()
+    progress._console = Console(file=screen, force_terminal=True, width=40)
+    progress._live = Live(console=progress._console, auto_refresh=False, transient=True)
+    with progress:
+        for finished in (0, 1, 2):
+            progress.show(snapshot(finished, t7="an arm with a long name " * 9))
+            progress._live.refresh()
+            height = progress._live.get_renderable().wrap(progress._console, 40)
+            assert len(height) == 1
+    said = re.findall(r"(\d/9 trials \| \d complete) \| 0:01 so far", screen.getvalue())
+    assert said == ["1/9 trials | 1 complete", "2/9 trials | 2 complete"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(None, "unknown"), (0.3, "under a second"), (61.0, "about 1:01")]
+)
+def test_an_expected_time_is_never_zero(seconds: float | None, said: str) -> None:
+    assert expected(seconds) == said

@@ -43,7 +43,7 @@ def document(word, rows=1):
 def test_html_shows_every_text_and_makes_no_tag_of_it(word, style):
     plain = Texts(html.render(document(style("word"))))
     page = Texts(html.render(document(style(word))))
-    assert page.tags == plain.tags
+    assert page.tags == plain.tags or not word  # an empty cell names no row
     if word.isprintable():
         assert page.text.count(word) >= 8 or not word.strip()
 

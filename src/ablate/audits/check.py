@@ -10,7 +10,7 @@ from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.findings import Finding, ordered
 from ablate.audits.probe_request import ProbeRequest
-from ablate.run import Answered, Call, Event, Finished, Launcher, Lost
+from ablate.run import Answered, Call, Event, Finished, Job, Launcher, Lost
 from ablate.run.jobs import do_all
 from ablate.run.resolving import resolve_arms, resolve_base
 from ablate.spec import AblationStudy, Choice, Config, Study
@@ -94,7 +94,12 @@ def _examine(
     ]
     evidence: dict[str, Evidence] = {}
     found: list[Finding] = []
-    for name, events in zip(names, do_all(launcher, jobs), strict=True):
+    probed = iter(range(1, len(jobs) + 1))
+
+    def tell(job: Job) -> None:
+        say(f"probed {next(probed)} of {len(jobs)}: {names[job.id]}")
+
+    for name, events in zip(names, do_all(launcher, jobs, tell), strict=True):
         answer = next((event for event in events if isinstance(event, Answered)), None)
         if answer is not None:
             evidence[name] = Evidence.of(answer.result)

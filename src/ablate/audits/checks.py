@@ -96,7 +96,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
-    Check(RUNS, runs.check_completeness, _codes("missing-runs")),
+    Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
     Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),

@@ -58,6 +58,7 @@ CODES: dict[str, Code] = {
     "diverged": Code("warning", "a run ended because it diverged", "runs"),
     "non-finite": Code("warning", "a metric is not a finite number", "runs"),
     "missing-runs": Code("warning", "runs of the design are missing", "runs"),
+    "unrecorded-metric": Code("warning", "complete runs have no value of a metric", "runs"),
     "unequal-run-lengths": Code("warning", "compared runs have different lengths", "runs"),
     "other-examples": Code("error", "runs were scored on other examples", "runs"),
     "other-training-data": Code("warning", "runs were trained on other data", "runs"),

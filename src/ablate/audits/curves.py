@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import median
+from statistics import fmean, median
+
+import numpy as np
 
 from ablate.audits.codes import finding
+from ablate.audits.differences import listed
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import Curve, RecordedRuns, arms_of, grouped, several, trials_of
 from ablate.spec import Direction
@@ -15,6 +18,7 @@ _FEWEST_EPOCHS = 3
 _FALL, _FALL_OF_PEAK = 0.5, 0.25
 _AT_ONCE = 0.01
 _SAME = 1e-6
+_MOST_EXAMPLES, _ROUNDING, _ERRORS = 1000, 1e-7, 3.0
 
 
 def _curves(
@@ -99,24 +103,65 @@ def _like_floor(recorded: RecordedRuns, metric: str, value: float) -> str:
 
 
 def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find metrics that fall and stay down."""
-    for metric, run, curve in _curves(recorded, recorded.compared):
-        if recorded.metrics[metric].lower_is_better:
+    """Find metrics that fall and stay down, by more than a few examples' change."""
+    for metric, direction in recorded.metrics.items():
+        if direction.lower_is_better:
             continue
-        epoch = collapse_epoch(curve)
-        if epoch is None:
-            continue
-        peak = max(value for _, value in curve if math.isfinite(value))
-        last = next(value for _, value in reversed(curve) if math.isfinite(value))
-        yield finding(
-            "collapse",
-            arms_of([run]),
-            f"{metric} of seed {run.seed} falls from {peak:.4g} at epoch {epoch} and stays down: "
-            f"{last:.4g} at the end",
-            trials_of([run]),
-            "look at the loss and the learning rate at this epoch; a best value from before says "
-            "nothing about the trained model",
-        )
+        of_metric = [
+            (run, curve)
+            for name, run, curve in _curves(recorded, recorded.compared)
+            if name == metric
+        ]
+        examples = examples_of(value for _, curve in of_metric for _, value in curve)
+        down: list[tuple[RunRecord, str]] = []
+        for run, curve in of_metric:
+            epoch = collapse_epoch(curve)
+            if epoch is None:
+                continue
+            finite = [(at, value) for at, value in curve if math.isfinite(value)]
+            peak, last = max(value for _, value in finite), finite[-1][1]
+            after = fmean(value for at, value in finite if at >= epoch)
+            if examples is None or beyond_chance(peak, after, examples):
+                text = f"from {peak:.4g} at epoch {epoch} to {last:.4g} at the end"
+                down.append((run, f"{run.arm} seed {run.seed} {text}"))
+        if down:
+            shown = listed((text for _, text in down), most=4)
+            yield finding(
+                "collapse",
+                arms_of(run for run, _ in down),
+                f"{metric} falls and stays down in {several(len(down), 'run')}: {shown}",
+                trials_of(run for run, _ in down),
+                "look at the loss and the learning rate at this epoch; a best value from before "
+                "says nothing about the trained model",
+            )
+
+
+def examples_of(values: Iterable[float]) -> int | None:
+    """Return of how few examples all values may be shares, None if of no small number.
+
+    The smallest N up to 1,000 of which every finite value is a multiple of 1/N; float32 has
+    seven digits.
+    """
+    shares = np.unique([value for value in values if math.isfinite(value)])
+    if not shares.size or shares[0] < 0 or shares[-1] > 1:
+        return None
+    for amount in range(1, _MOST_EXAMPLES + 1):
+        counts = shares * amount
+        if np.abs(counts - counts.round()).max() < _ROUNDING * amount:
+            return amount
+    return None
+
+
+def beyond_chance(before: float, after: float, examples: int) -> bool:
+    """Say whether two shares of as many examples lie further apart than chance brings them.
+
+    The test of two proportions: they differ by more than three standard errors of their
+    difference, with the variance of the pooled share (Fleiss, Statistical Methods for Rates and
+    Proportions, 3rd ed., section 3.2). Three, since the peak of a curve is its luckiest epoch.
+    """
+    pooled = (before + after) / 2
+    error = math.sqrt(2 * pooled * (1 - pooled) / examples)
+    return abs(before - after) > _ERRORS * error
 
 
 def collapse_epoch(curve: Curve) -> int | None:

@@ -7,7 +7,7 @@ import typer
 
 from ablate.cli import output
 from ablate.spec.secrets import hidden
-from ablate.workflow.words import clock
+from ablate.workflow.words import expected
 
 if TYPE_CHECKING:
     from ablate.workflow import MatrixResult
@@ -41,7 +41,7 @@ def show_matrix(matrix: "MatrixResult", as_json: bool) -> None:
     seeds = ", ".join(map(str, matrix.seeds))
     columns = ["arm", "design", "what it changes", "seeds", "done", "to run", "expected"]
     output.print_table(columns, [_arm(arm, seeds) for arm in matrix.arms])
-    time = "unknown" if matrix.seconds is None else f"about {clock(matrix.seconds)}"
+    time = expected(matrix.seconds) if matrix.to_run or searches else "none"
     done = matrix.runs - matrix.to_run
     workers = f"{matrix.workers} worker{'' if matrix.workers == 1 else 's'}"
     typer.echo(
@@ -71,7 +71,7 @@ def _arm(planned: "PlannedArm", seeds: str) -> list[str]:
 def _expected(amount: int, seconds: float | None) -> str:
     if not amount:
         return "-"
-    return "unknown" if seconds is None else clock(amount * seconds)
+    return expected(None if seconds is None else amount * seconds)
 
 
 def _rows(matrix: "MatrixResult") -> dict[str, Any]:

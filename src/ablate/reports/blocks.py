@@ -1,7 +1,9 @@
 """The parts a report is made of, apart from how they are written."""
 
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 
 class Strong(str):
@@ -16,8 +18,69 @@ class Code(str):
     __slots__ = ()
 
 
+class Link(str):
+    """A text that leads to an anchor of the same report, if the report has it."""
+
+    __slots__ = ("shown", "target")
+    shown: str
+    target: str
+
+    def __new__(cls, shown: str, target: str) -> Self:
+        """Let `shown`, a text of any kind, lead to the anchor `target`."""
+        made = super().__new__(cls, shown)
+        made.shown, made.target = shown, target
+        return made
+
+
+class Anchor(str):
+    """A text that links lead to."""
+
+    __slots__ = ("name", "shown")
+    shown: str
+    name: str
+
+    def __new__(cls, shown: str, name: str) -> Self:
+        """Let links to `name` lead to `shown`, a text of any kind."""
+        made = super().__new__(cls, shown)
+        made.shown, made.name = shown, name
+        return made
+
+
+class Badge(str):
+    """A word of a small vocabulary with the symbol that stands for it."""
+
+    __slots__ = ("symbol", "tone")
+    symbol: str
+    tone: str
+
+    def __new__(cls, word: str, symbol: str, tone: str) -> Self:
+        """Set `symbol` before `word`; `tone` is "good", "bad" or "plain"."""
+        made = super().__new__(cls, word)
+        made.symbol, made.tone = symbol, tone
+        return made
+
+
+class Value(str):
+    """A text that stands for a number, by which a reader may sort."""
+
+    __slots__ = ("number", "shown")
+    shown: str
+    number: float
+
+    def __new__(cls, shown: str, number: float) -> Self:
+        """Let `shown`, a text of any kind, be sorted as `number`."""
+        made = super().__new__(cls, shown)
+        made.shown, made.number = shown, number
+        return made
+
+
 Inline: TypeAlias = str
-"""Plain text, `Strong` or `Code`: what a writer must escape."""
+"""Plain text, or one of the kinds of text above: what a writer must escape."""
+
+Cell: TypeAlias = Inline | tuple[Inline, ...]
+"""What stands in one cell of a table."""
+
+Row: TypeAlias = tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -44,15 +107,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under a head, in groups; the first group may have no label."""
+    """Rows under a head, in groups; the first group may have no label.
+
+    The first cell of a row names the row, unless it is empty: then the row continues the one
+    above it.
+    """
 
     columns: tuple[Column, ...]
-    groups: tuple[tuple[str, tuple[tuple[Inline, ...], ...]], ...]
+    groups: tuple[tuple[str, tuple[Row, ...]], ...]
+    caption: str = ""
 
     @property
     def size(self) -> int:
         """The number of rows."""
         return sum(len(rows) for _, rows in self.groups)
+
+    @property
+    def sortable(self) -> bool:
+        """Whether there are rows to be sorted, each of which stands for itself."""
+        return self.size > 1 and all(row[0] for _, rows in self.groups for row in rows)
 
 
 @dataclass(frozen=True)
@@ -81,15 +154,36 @@ class Pictures:
     items: tuple[Picture, ...]
 
 
-Block: TypeAlias = Paragraph | Bullets | Table | Figure | Pictures
+@dataclass(frozen=True)
+class Listing:
+    """Lines to be copied as they are, such as commands."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that a reader unfolds, under a line that says what they are."""
+
+    summary: tuple[Inline, ...]
+    blocks: "tuple[Block, ...]"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with what stands under it."""
+    """A heading with what stands under it; sections in it are its parts."""
 
     title: str
-    blocks: tuple[Block, ...]
+    blocks: "tuple[Block, ...]"
+
+    @property
+    def anchor(self) -> str:
+        """What links to the section name: its title as GitHub makes an anchor of it."""
+        kept = re.sub(r"[^\w\- ]", "", self.title.lower())
+        return kept.replace(" ", "-")
+
+
+Block: TypeAlias = Paragraph | Bullets | Table | Figure | Pictures | Listing | Folded | Section
 
 
 @dataclass(frozen=True)
@@ -100,6 +194,44 @@ class Document:
     lead: tuple[Block, ...]
     sections: tuple[Section, ...]
 
+    def walk(self) -> Iterator[Block]:
+        """Yield every block in the order of reading, those inside of others after them."""
+        yield from _walk((*self.lead, *self.sections))
+
+    def inlines(self) -> Iterator[Inline]:
+        """Yield every piece of text but titles and captions, in the order of reading."""
+        for block in self.walk():
+            match block:
+                case Paragraph(parts):
+                    yield from parts
+                case Bullets(items):
+                    yield from (part for item in items for part in item)
+                case Folded(summary):
+                    yield from summary
+                case Table():
+                    for _, rows in block.groups:
+                        for row in rows:
+                            for cell in row:
+                                yield from parts_of(cell)
+
+    @property
+    def anchors(self) -> frozenset[str]:
+        """What links of the report may lead to."""
+        names = {block.anchor for block in self.walk() if isinstance(block, Section)}
+        return frozenset(names | {part.name for part in self.inlines() if isinstance(part, Anchor)})
+
+
+def _walk(blocks: Sequence[Block]) -> Iterator[Block]:
+    for block in blocks:
+        yield block
+        if isinstance(block, Folded | Section):
+            yield from _walk(block.blocks)
+
+
+def parts_of(cell: Cell) -> tuple[Inline, ...]:
+    """Return the pieces of text in a cell."""
+    return cell if isinstance(cell, tuple) else (cell,)
+
 
 def text(*parts: Inline) -> Paragraph:
     """Make a paragraph of its parts."""
@@ -107,8 +239,11 @@ def text(*parts: Inline) -> Paragraph:
 
 
 def table(
-    columns: list[str], rows: list[tuple[Inline, ...]], numeric: set[str] | None = None
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    numeric: set[str] | None = None,
+    caption: str = "",
 ) -> Table:
     """Make a table of one group; `numeric` names the columns set flush right."""
     heads = tuple(Column(title, title in (numeric or set())) for title in columns)
-    return Table(heads, (("", tuple(rows)),))
+    return Table(heads, (("", tuple(rows)),), caption)

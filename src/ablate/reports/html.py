@@ -1,12 +1,28 @@
 """Reports as one HTML file that needs nothing else."""
 
 from base64 import b64encode
-from functools import cache
+from collections.abc import Collection
+from functools import cache, partial
+from hashlib import sha256
+from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from ablate.reports.blocks import Code, Document, Inline, Picture, Strong
+from ablate.reports.blocks import (
+    Anchor,
+    Badge,
+    Cell,
+    Code,
+    Document,
+    Figure,
+    Inline,
+    Link,
+    Picture,
+    Strong,
+    Value,
+    parts_of,
+)
 
 FOLDED_FROM = 30
 """Tables with more rows than this start folded."""
@@ -14,29 +30,88 @@ FOLDED_FROM = 30
 
 def render(document: Document) -> str:
     """Write a report as HTML; every text is escaped, figures and pictures are inlined."""
-    return _template().render(document=document, folded_from=FOLDED_FROM) + "\n"
+    style, script = _file("report.css"), _file("report.js")
+    page = _template().render(
+        document=document,
+        folded_from=FOLDED_FROM,
+        style=Markup(style),  # noqa: S704 - files of this package
+        script=Markup(script),  # noqa: S704
+        policy=policy(style, script),
+        write=partial(inline, anchors=document.anchors),
+    )
+    return page + "\n"
 
 
-def inline(part: Inline) -> Markup:
-    """Write a piece of text as escaped HTML."""
-    if isinstance(part, Code):
-        return Markup("<code>{}</code>").format(str(part))
-    if isinstance(part, Strong):
-        return Markup("<strong>{}</strong>").format(str(part))
-    return Markup("{}").format(part)
+def policy(style: str, script: str) -> str:
+    """Return the content security policy of a page of one style and one script.
+
+    Nothing is fetched; drawings and tables may carry style attributes.
+    """
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; "
+        "style-src-attr 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def inline(cell: Cell, anchors: Collection[str] = ()) -> Markup:
+    """Write the text of a cell as escaped HTML; links lead to `anchors` and nowhere else."""
+    return Markup("").join(_inline(part, anchors) for part in parts_of(cell))
+
+
+def _inline(part: Inline, anchors: Collection[str]) -> Markup:
+    written = Markup("{}").format(str(part))
+    match part:
+        case Code():
+            written = Markup("<code>{}</code>").format(str(part))
+        case Strong():
+            written = Markup("<strong>{}</strong>").format(str(part))
+        case Link():
+            written = _inline(part.shown, anchors)
+            if part.target in anchors:
+                written = Markup('<a href="#{}">{}</a>').format(part.target, written)
+        case Anchor():
+            shown = _inline(part.shown, anchors)
+            written = Markup('<span id="{}">{}</span>').format(part.name, shown)
+        case Badge():
+            written = Markup(
+                '<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>'
+            ).format(part.tone, part.symbol, str(part))
+        case Value():
+            written = _inline(part.shown, anchors)
+    return written
+
+
+def _sorted_as(cell: Cell) -> Markup:
+    """Write the attribute that says by which number a cell is sorted, if it is by one."""
+    first = next((part for part in parts_of(cell) if isinstance(part, Value)), None)
+    return Markup("") if first is None else Markup(' data-n="{}"').format(repr(first.number))
 
 
 def _kind(block: object) -> str:
     return type(block).__name__
 
 
-def _drawing(svg: str) -> Markup:
+def _drawing(figure: Figure) -> Markup:
+    """Write a figure as an image with its caption for a name, unless the drawing has one."""
     # The one text that is not escaped: it is drawn here, and the labels in it are escaped.
-    return Markup(svg)  # noqa: S704
+    svg = Markup(figure.svg)  # noqa: S704
+    if 'role="img"' in figure.svg:
+        return svg
+    named = Markup('<svg role="img" aria-label="{}" ').format(figure.caption)
+    return svg.replace("<svg ", named, 1)
 
 
 def _data_uri(picture: Picture) -> str:
     return f"data:{picture.mimetype};base64,{b64encode(picture.content).decode()}"
+
+
+@cache
+def _file(name: str) -> str:
+    return files("ablate.reports").joinpath(name).read_text(encoding="utf-8")
 
 
 @cache
@@ -48,5 +123,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(inline=inline, kind=_kind, drawing=_drawing, data_uri=_data_uri)
+    environment.filters.update(
+        kind=_kind, drawing=_drawing, data_uri=_data_uri, sorted_as=_sorted_as
+    )
     return environment.get_template("report.html.j2")

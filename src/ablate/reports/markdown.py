@@ -1,19 +1,28 @@
 """Reports as Markdown (GitHub's dialect)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from ablate.reports.blocks import (
+    Anchor,
+    Badge,
     Block,
     Bullets,
+    Cell,
     Code,
     Document,
     Figure,
+    Folded,
     Inline,
+    Link,
+    Listing,
     Paragraph,
     Pictures,
+    Section,
     Strong,
     Table,
+    Value,
+    parts_of,
 )
 from ablate.spec.secrets import mask
 
@@ -26,20 +35,42 @@ _ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": " ", "\
 
 
 def render(document: Document) -> str:
-    """Write a report as Markdown."""
-    chunks = [f"# {inline(document.title)}", *map(_block, document.lead)]
-    for section in document.sections:
-        chunks += [f"## {inline(section.title)}", *map(_block, section.blocks)]
+    """Write a report as Markdown; links lead to the anchors that it has."""
+    writer = _Writer(document.anchors)
+    contents = [Link(section.title, section.anchor) for section in document.sections]
+    chunks = [
+        f"# {inline(document.title)}",
+        *(writer.block(block, 2) for block in document.lead),
+        " · ".join(writer.inline(link) for link in contents),
+        *(writer.block(section, 2) for section in document.sections),
+    ]
     return "\n\n".join(chunk for chunk in chunks if chunk) + "\n"
 
 
-def inline(part: Inline) -> str:
+def inline(part: Inline, anchors: Collection[str] = ()) -> str:
     """Write a piece of text so that nothing in it is read as Markdown or HTML."""
-    if isinstance(part, Code):
-        return _code(part)
+    written = _plain(part)
+    match part:
+        case Code():
+            written = _code(part)
+        case Strong() if written.strip():
+            written = f"**{written}**"
+        case Link():
+            written = inline(part.shown)
+            if part.target in anchors:
+                written = f"[{written}](#{part.target})"
+        case Anchor():
+            written = f'<a id="{part.name}"></a>{inline(part.shown, anchors)}'
+        case Badge():
+            written = f"{part.symbol} {written}"
+        case Value():
+            written = inline(part.shown, anchors)
+    return written
+
+
+def _plain(part: str) -> str:
     # An address is masked while it still looks like one.
-    escaped = _LINK.sub(r"\\\g<0>", _SPECIAL.sub(r"\\\g<0>", mask(part))).translate(_ENTITIES)
-    return f"**{escaped}**" if isinstance(part, Strong) and escaped.strip() else escaped
+    return _LINK.sub(r"\\\g<0>", _SPECIAL.sub(r"\\\g<0>", mask(part))).translate(_ENTITIES)
 
 
 def _code(name: str) -> str:
@@ -49,30 +80,69 @@ def _code(name: str) -> str:
     return f"{fence}{pad}{flat.replace('|', chr(92) + '|')}{pad}{fence}"
 
 
-def _block(block: Block) -> str:
-    match block:
-        case Paragraph(parts):
-            return _running(parts)
-        case Bullets(items):
-            return "\n".join(f"- {_running(item)}" for item in items)
-        case Figure(file, _, caption):
-            return f"![{inline(caption)}]({file})"
-        case Pictures(items):
-            return "\n\n".join(f"![{inline(item.caption)}]({item.file})" for item in items)
-        case Table():
-            return _table(block)
+class _Writer:
+    """Writes blocks; links lead to `anchors`."""
 
+    def __init__(self, anchors: Collection[str]) -> None:
+        self._anchors = anchors
 
-def _running(parts: Iterable[Inline]) -> str:
-    """Write running text whose beginning starts no heading and no list."""
-    return _START.sub(r"\1\\", "".join(map(inline, parts)))
+    def inline(self, part: Inline) -> str:
+        return inline(part, self._anchors)
 
+    def block(self, block: Block, level: int) -> str:
+        match block:
+            case Paragraph(parts):
+                written = self._running(parts)
+            case Bullets(items):
+                written = "\n".join(f"- {self._running(item)}" for item in items)
+            case Listing(lines):
+                written = "\n".join(f"    {' '.join(line.split())}" for line in lines)
+            case Figure(file, _, caption):
+                written = f"![{inline(caption)}]({file})"
+            case Pictures(items):
+                pictures = (f"![{inline(item.caption)}]({item.file})" for item in items)
+                written = "\n\n".join(pictures)
+            case Folded(summary, blocks):
+                head = "".join(map(self._html, summary))
+                written = self._folded(head, self._all(blocks, level))
+            case Section(title, blocks):
+                written = self._all(blocks, level + 1, f"{'#' * level} {inline(title)}")
+            case Table():
+                written = self._table(block)
+        return written
 
-def _table(block: Table) -> str:
-    rows = ["| " + " | ".join(inline(column.title) for column in block.columns) + " |"]
-    rows.append("| " + " | ".join("---:" if c.numeric else "---" for c in block.columns) + " |")
-    for label, group in block.groups:
-        if label and group:
-            rows.append(f"| *{inline(label)}* |" + " |" * (len(block.columns) - 1))
-        rows += ["| " + " | ".join(map(inline, row)) + " |" for row in group]
-    return "\n".join(rows)
+    def _all(self, blocks: Sequence[Block], level: int, *heads: str) -> str:
+        written = (self.block(block, level) for block in blocks)
+        return "\n\n".join(chunk for chunk in (*heads, *written) if chunk)
+
+    def _folded(self, summary: str, body: str) -> str:
+        return f"<details>\n<summary>{summary}</summary>\n\n{body}\n\n</details>"
+
+    def _html(self, part: Inline) -> str:
+        """Write a piece of a line that GitHub reads as HTML."""
+        shown = mask(" ".join(part.split(" "))).translate(_ENTITIES)
+        match part:
+            case Code():
+                return f"<code>{shown}</code>"
+            case Strong():
+                return f"<strong>{shown}</strong>"
+            case Badge():
+                return f"{part.symbol} {shown}"
+        return shown
+
+    def _running(self, parts: Iterable[Inline]) -> str:
+        """Write running text whose beginning starts no heading and no list."""
+        return _START.sub(r"\1\\", "".join(map(self.inline, parts)))
+
+    def _table(self, block: Table) -> str:
+        rows = [f"*{inline(block.caption)}*\n"] if block.caption.strip() else []
+        rows.append("| " + " | ".join(inline(column.title) for column in block.columns) + " |")
+        rows.append("| " + " | ".join("---:" if c.numeric else "---" for c in block.columns) + " |")
+        for label, group in block.groups:
+            if label and group:
+                rows.append(f"| *{inline(label)}* |" + " |" * (len(block.columns) - 1))
+            rows += ["| " + " | ".join(map(self._cell, row)) + " |" for row in group]
+        return "\n".join(rows)
+
+    def _cell(self, cell: Cell) -> str:
+        return "".join(map(self.inline, parts_of(cell)))

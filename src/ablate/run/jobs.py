@@ -1,7 +1,7 @@
 """Do independent jobs on a launcher, and wait for all of them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ablate.run.launchers.seam import Launcher
 from ablate.run.messages import Decision, Event, Finished, Job, Lost, Ready
@@ -9,10 +9,16 @@ from ablate.run.messages import Decision, Event, Finished, Job, Lost, Ready
 _ATTEMPTS = 3
 
 
-def do_all(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
+def _silent(_: Job) -> None:
+    """Tell nobody."""
+
+
+def do_all(
+    launcher: Launcher, jobs: Sequence[Job], on_end: Callable[[Job], None] = _silent
+) -> list[list[Event]]:
     """Do independent jobs and return the events of each, in the order of the jobs.
 
-    A job whose worker dies is done again, a few times.
+    A job whose worker dies is done again, a few times. `on_end` is called as each job ends.
     """
     by_id = {job.id: job for job in jobs}
     events: dict[int, list[Event]] = {job.id: [] for job in jobs}
@@ -29,6 +35,7 @@ def do_all(launcher: Launcher, jobs: Sequence[Job]) -> list[list[Event]]:
             queue.append(job)
         elif isinstance(event, (Finished, Lost)):
             ended.add(job.id)
+            on_end(job)
         return "continue"
 
     while len(ended) < len(jobs):

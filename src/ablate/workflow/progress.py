@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from ablate.errors import AblateError
 from ablate.study import FailedRun, Snapshot
@@ -17,9 +18,10 @@ from ablate.workflow.words import clock, failed, why_failed
 class Progress:
     """Shows snapshots on stderr, or below a notebook's cell.
 
-    On a terminal, and in a notebook with ipywidgets, it is one live line; elsewhere a line per
-    finished trial. A failure is a line that stays, the first time that it comes; how often it came
-    again is said at the end. `verbose` adds tracebacks.
+    When trials end, a line says how many there are. On a terminal, and in a notebook with
+    ipywidgets, a live line below shows what runs, cut to the width there is. A failure is a line
+    that stays, the first time that it comes; how often it came again is said at the end. `verbose`
+    adds tracebacks.
     """
 
     def __init__(self, quiet: bool, verbose: bool = False) -> None:
@@ -71,14 +73,15 @@ class Progress:
 
     def show(self, snapshot: Snapshot) -> None:
         """Show the newest state."""
-        if self._live is not None:
-            self._live.start()
-            self._live.update(_line(snapshot, running=True))
-            return
         finished = sum(snapshot.counts.values())
         if finished != self._finished:
+            if self._live is None or self._finished >= 0:
+                self.say(_line(snapshot, running=False))
             self._finished = finished
-            self.say(_line(snapshot, running=False))
+        if self._live is not None:
+            line = Text(_line(snapshot, running=True), no_wrap=True, overflow="ellipsis")
+            self._live.start()
+            self._live.update(line)
 
 
 def _console() -> Console:

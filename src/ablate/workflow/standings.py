@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from ablate.spec import Status
+from ablate.spec import SearchDefinition, Status
 from ablate.spec.definition import Kind
 from ablate.store import Store, TrialRecord, best_trial, count_states, inexact_runs
 from ablate.workflow.defaults import storage_url
@@ -15,6 +15,8 @@ from ablate.workflow.result import Result
 @dataclass(frozen=True)
 class StudyStatus:
     """How one study stands: its trials by state, the best of them, the seconds spent on it.
+
+    The trials of an ablation are of different arms: none of them is the best.
 
     `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one.
     """
@@ -71,7 +73,11 @@ def _status(store: Store, name: str) -> StudyStatus:
         kind=record.kind,
         profile=record.profile,
         counts=count_states(trials),
-        best=best_trial(trials, record.definition.objective.direction),
+        best=(
+            best_trial(trials, record.definition.objective.direction)
+            if isinstance(record.definition, SearchDefinition)
+            else None
+        ),
         active_seconds=store.active_seconds(name),
         inexact={
             (trial.number, seed): reasons

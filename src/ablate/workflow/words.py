@@ -23,6 +23,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def expected(seconds: float | None) -> str:
+    """Write how long something may take; None as unknown."""
+    if seconds is None:
+        return "unknown"
+    return "under a second" if seconds < 1 else f"about {clock(seconds)}"
+
+
 def failed(run: "FailedRun") -> str:
     """Write in one line which run has failed, why, where, and where its log is."""
     arm = "" if run.arm is None else f", arm {run.arm}"
