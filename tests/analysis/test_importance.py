@@ -16,7 +16,7 @@ def bowl(point):
 @pytest.fixture(autouse=True, scope="module")
 def few_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ablate.analysis.importance.RESAMPLES", 20)
+        patch.setattr("ablate.analysis.importance.RESAMPLES", (20, 20))
         yield
 
 
@@ -97,9 +97,9 @@ def test_values_that_the_space_can_not_hold_are_left_out():
 
 
 def test_a_long_search_is_thinned_evenly_by_value(monkeypatch):
-    monkeypatch.setattr("ablate.analysis.importance.RESAMPLES", 2)
+    monkeypatch.setattr("ablate.analysis.importance.VALUES", 100)
     found = importances(drawn(MOST + 500, bowl))
-    assert found.trials == MOST + 500
+    assert (found.trials, found.used) == (MOST + 500, MOST)
     assert found.rows[0].parameter == "lr"
     assert found.rows[0].n == MOST
 

@@ -5,15 +5,19 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import Change, Importances, importances, next_space
+from ablate.analysis import Change, Importances, importances, next_space, tendencies
 from ablate.spec import Choice, Direction, FloatRange, IntRange, Search, Space, Status, parse_yaml
 from tests.analysis.searches import SPACE, drawn, trial, with_trials
 
 UNTOLD = Importances((), 0, "not asked")
 
 
+def propose(frames, found=UNTOLD):
+    return next_space(frames, found, tendencies(frames))
+
+
 def proposed(frames, found=UNTOLD):
-    made = next_space(frames, found)
+    made = propose(frames, found)
     assert made.why_not == ""
     return {one.parameter: one for one in made.proposals}
 
@@ -80,7 +84,7 @@ def test_a_label_that_no_good_trial_has_is_left_out():
 
 
 def test_what_does_not_matter_is_dropped_with_the_value_of_the_best_trial(monkeypatch):
-    monkeypatch.setattr("ablate.analysis.importance.RESAMPLES", 30)
+    monkeypatch.setattr("ablate.analysis.importance.RESAMPLES", (30, 30))
     frames = drawn(150, lambda point: (math.log10(point["lr"]) + 3) ** 2, seed=1)
     made = proposed(frames, importances(frames))
     best = min(frames.trials, key=lambda one: one.value)
@@ -105,7 +109,7 @@ def test_conditions_follow_the_choices_that_are_left():
     assert dict(made["warmup"].after.when) == {"schedule": ("cosine",)}
     assert made["gamma"].after is None
     assert made["gamma"].reason == "it needs a choice of schedule that is left out"
-    assert read_again(next_space(frames, UNTOLD)).keys() == {"schedule", "warmup", "end"}
+    assert read_again(propose(frames)).keys() == {"schedule", "warmup", "end"}
 
 
 def test_a_choice_of_which_one_label_is_left_is_decided():
@@ -115,12 +119,12 @@ def test_a_choice_of_which_one_label_is_left_is_decided():
     assert made["schedule"].fixed == ("cosine",)
     assert dict(made["end"].after.when) == {}
     assert made["gamma"].after is None
-    text = next_space(frames, UNTOLD).as_yaml()
+    text = propose(frames).as_yaml()
     assert "#   schedule = cosine: none of the" in text
 
 
 def test_too_few_trials_propose_nothing():
-    made = next_space(drawn(19, lambda point: point["lr"]), UNTOLD)
+    made = propose(drawn(19, lambda point: point["lr"]))
     assert made.space == {}
     assert made.as_yaml() == (
         "# No space is proposed: 19 complete trials are too few, at least 20 are needed.\n"
@@ -129,7 +133,7 @@ def test_too_few_trials_propose_nothing():
 
 def test_where_nothing_would_be_left_nothing_is_proposed():
     space = {"kind": {"choice": ["a", "b"]}}
-    made = next_space(drawn(60, lambda point: float(point["kind"] == "b"), space=space), UNTOLD)
+    made = propose(drawn(60, lambda point: float(point["kind"] == "b"), space=space))
     assert made.proposals == ()
     assert made.why_not.startswith("no parameter would be left (kind: none of the 15 good trials")
 
@@ -143,14 +147,14 @@ def test_pruned_and_failed_trials_are_no_good_ones():
 def test_what_looks_like_a_secret_is_never_written():
     token = "ghp_" + "a1" * 20
     space = {"lr": SPACE["lr"], "api_token": {"choice": ["x", token]}}
-    made = next_space(drawn(60, lambda point: point["lr"], space=space), UNTOLD)
+    made = propose(drawn(60, lambda point: point["lr"], space=space))
     assert token not in made.as_yaml()
     assert "#   api_token: it holds what looks like a secret" in made.as_yaml()
 
 
 def test_a_label_can_not_break_out_of_its_remark():
     space = {"kind": {"choice": ["a", "b\nevil: 1", "c"]}}
-    made = next_space(drawn(90, lambda p: float(p["kind"] not in "ac"), space=space), UNTOLD)
+    made = propose(drawn(90, lambda p: float(p["kind"] not in "ac"), space=space))
     assert set(parse_yaml(made.as_yaml())) == {"space"}
     assert "b evil: 1" in made.as_yaml()
 
@@ -185,7 +189,7 @@ def test_every_proposal_is_a_space_that_reads_back_the_same(parameter, slope, di
         return slope * place if slope else abs(place)
 
     frames = drawn(40, value, space={"x": parameter}, direction=direction, seed=seed)
-    made = next_space(frames, UNTOLD)
+    made = propose(frames)
     if made.why_not:
         assert isinstance(frames.definition.space["x"], Choice)
         return
@@ -206,7 +210,7 @@ def test_every_proposal_is_a_space_that_reads_back_the_same(parameter, slope, di
 
 
 def test_the_proposal_is_plain_yaml_with_its_reasons_as_remarks():
-    made = next_space(drawn(60, lambda point: -math.log10(point["lr"])), UNTOLD)
+    made = propose(drawn(60, lambda point: -math.log10(point["lr"])))
     text = made.as_yaml()
     assert text.startswith("# Proposed for the search after s, from the best 15 of 60 complete")
     assert yaml.safe_load(text)["space"].keys() == {"lr", "momentum", "width", "kind"}

@@ -12,10 +12,14 @@ from ablate.analysis.good_trials import FEWEST, GOOD, complete_trials
 from ablate.spec import Direction
 from ablate.store import TrialRecord
 
-RESAMPLES = 100
-"""How often the trials are drawn again, and how often their values are shuffled."""
-MOST = 1000
-"""Of more complete trials, so many are taken, evenly by the rank of their value."""
+RESAMPLES = (20, 100)
+"""How often the trials are drawn again, and how often their values are shuffled: at least, at most.
+"""
+VALUES = 4000
+"""Of more values (complete trials times parameters) trials are taken evenly by rank, but no fewer
+than `MOST`."""
+MOST = 200
+_WORK = 25 * VALUES
 _SEED = 0
 
 
@@ -40,13 +44,16 @@ class Importance:
 class Importances:
     """The importances of a search, the most important parameter first.
 
-    `trials` are the complete trials that they were computed from. `why_not` says why there are
-    none, and is empty where there are.
+    There are so many complete `trials`, of which `used` went into the numbers, with so many
+    `resamples` and shuffles. `why_not` says why there are no importances, and is empty where there
+    are.
     """
 
     rows: tuple[Importance, ...]
     trials: int
     why_not: str = ""
+    used: int = 0
+    resamples: int = 0
 
     def of(self, parameter: str) -> Importance | None:
         """Return the importance of a parameter, None where it has none."""
@@ -72,19 +79,23 @@ def importances(frames: SearchFrames) -> Importances:
         )
     if np.ptp(values) == 0:
         return Importances((), len(done), f"all {len(done)} complete trials have the same value")
-    kept = _thinned(values)
-    rows = _rows(frames, _points(frames, [done[index] for index in kept]), values[kept])
+    parameters = len(frames.definition.space)
+    kept = _thinned(values, max(MOST, VALUES // parameters))
+    fewest, most = RESAMPLES
+    resamples = min(most, max(fewest, _WORK // (len(kept) * parameters)))
+    points = _points(frames, [done[index] for index in kept])
+    rows = _rows(frames, points, values[kept], resamples)
     if not rows:
         return Importances((), len(done), "no complete trial has a parameter of the space")
-    return Importances(rows, len(done))
+    return Importances(rows, len(done), used=len(kept), resamples=resamples)
 
 
-def _thinned(values: np.ndarray) -> list[int]:
-    """Return the indices of at most `MOST` values, evenly by rank, in their own order."""
-    if len(values) <= MOST:
+def _thinned(values: np.ndarray, most: int) -> list[int]:
+    """Return the indices of at most `most` values, evenly by rank, in their own order."""
+    if len(values) <= most:
         return list(range(len(values)))
     ranked = np.argsort(values, kind="stable")
-    places = np.linspace(0, len(values) - 1, MOST).round().astype(int)
+    places = np.linspace(0, len(values) - 1, most).round().astype(int)
     return sorted(ranked[places].tolist())
 
 
@@ -101,7 +112,10 @@ def _points(frames: SearchFrames, trials: Sequence[TrialRecord]) -> list[dict[st
 
 
 def _rows(
-    frames: SearchFrames, points: Sequence[Mapping[str, Any]], values: np.ndarray
+    frames: SearchFrames,
+    points: Sequence[Mapping[str, Any]],
+    values: np.ndarray,
+    resamples: int,
 ) -> tuple[Importance, ...]:
     from ablate.analysis.ped_anova import PedAnova  # noqa: PLC0415 - slow to import
 
@@ -114,10 +128,10 @@ def _rows(
         return ()
     again = [
         anova.importances(values.tolist(), draws.integers(0, len(points), len(points)).tolist())
-        for _ in range(RESAMPLES)
+        for _ in range(resamples)
     ]
     shuffled = [
-        anova.importances(draws.permutation(values).tolist(), everything) for _ in range(RESAMPLES)
+        anova.importances(draws.permutation(values).tolist(), everything) for _ in range(resamples)
     ]
     shares = [_shares(one) for one in again if sum(one.values()) > 0]
     rows = []
@@ -130,7 +144,7 @@ def _rows(
                 share=share,
                 low=min(share, float(low)),
                 high=max(share, float(high)),
-                p=(1 + as_much) / (1 + RESAMPLES),
+                p=(1 + as_much) / (1 + resamples),
                 n=sum(path in point for point in points),
             )
         )

@@ -16,7 +16,6 @@ from ablate.analysis.good_trials import (
     complete_trials,
     good_trials,
     position,
-    tendencies,
     values_of,
 )
 from ablate.analysis.importance import Importances
@@ -126,7 +125,7 @@ def _remark(text: str, indent: int = 0) -> str:
     return f"{' ' * indent}# {kept}\n"
 
 
-def next_space(frames: SearchFrames, found: Importances) -> NextSpace:
+def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency]) -> NextSpace:
     """Propose the space of the next search: narrower where the good trials concentrate, wider
     where they lie at an edge, without what does not matter.
 
@@ -146,7 +145,7 @@ def next_space(frames: SearchFrames, found: Importances) -> NextSpace:
         why = f"{len(done)} complete trials are too few, at least {FEWEST} are needed"
         return NextSpace(frames.name, len(done), len(good), (), why)
     space = Space(frames.definition.space)
-    known = {tendency.parameter: tendency for tendency in tendencies(frames)}
+    known = {tendency.parameter: tendency for tendency in seen}
     made: dict[str, Proposal] = {}
     for path, parameter in space.items():
         seen = _Seen(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
@@ -62,9 +63,11 @@ def _last_values(frames: SearchFrames) -> dict[int, float]:
     """Return by trial the mean over its runs of the last value of the objective's metric."""
     metric = frames.definition.objective.metric
     ends = at_last(frames, metric)
-    ends = ends[ends["name"] == metric].merge(frames.current[["run_id", "trial"]], on="run_id")
-    means: dict[int, float] = ends.groupby("trial")["value"].mean().to_dict()
-    return means
+    trials = dict(zip(frames.current["run_id"], frames.current["trial"], strict=True))
+    values: dict[int, list[float]] = {}
+    for end in ends[ends["name"] == metric].itertuples():
+        values.setdefault(trials[end.run_id], []).append(float(end.value))
+    return {trial: fmean(found) for trial, found in values.items()}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class SearchConclusions:
 def conclude_search(frames: SearchFrames) -> SearchConclusions:
     """Conclude from a search what its trials support."""
     trials = trials_table(frames)
-    found = importances(frames)
+    found, seen = importances(frames), tendencies(frames)
     return SearchConclusions(
         frames=frames,
         trials=trials,
@@ -40,8 +40,8 @@ def conclude_search(frames: SearchFrames) -> SearchConclusions:
         best=best_trial(frames),
         rivals=rivals(frames),
         importances=found,
-        tendencies=tendencies(frames),
-        next=next_space(frames, found),
+        tendencies=seen,
+        next=next_space(frames, found, seen),
         curve=tuning_curve(frames, trials),
     )
 
