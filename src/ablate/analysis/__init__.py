@@ -1,7 +1,10 @@
 """What the stored runs say: pure functions from frames to tables."""
 
 from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
-from ablate.analysis.confirmed import confirmed_table, contenders, interval
+from ablate.analysis.comparators import Comparator, comparators
+from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
+from ablate.analysis.confirmed import confirmed_table, contenders
+from ablate.analysis.estimates import Estimate
 from ablate.analysis.frames import (
     AblationFrames,
     Frames,
@@ -18,9 +21,9 @@ from ablate.analysis.frames import (
 from ablate.analysis.good_trials import Tendency, good_trials, tendencies
 from ablate.analysis.importance import Importance, Importances, importances
 from ablate.analysis.next_space import Change, NextSpace, Proposal, next_space
-from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
+from ablate.analysis.remarks import Remark, RemarkKind
 from ablate.analysis.rivals import Rivals, rivals
 from ablate.analysis.search import (
     TrialCounts,
@@ -30,6 +33,7 @@ from ablate.analysis.search import (
     trials_table,
 )
 from ablate.analysis.searched import SearchConclusions, conclude_search, importances_table
+from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
 from ablate.analysis.tuning_curve import drawn_values, expected_best, tuning_curve
 from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
@@ -38,7 +42,11 @@ __all__ = [
     "AblationFrames",
     "Cell",
     "Change",
+    "Comparator",
     "Comparison",
+    "Conclusions",
+    "Description",
+    "Estimate",
     "Frames",
     "Importance",
     "Importances",
@@ -47,6 +55,8 @@ __all__ = [
     "Proposal",
     "Reading",
     "Relation",
+    "Remark",
+    "RemarkKind",
     "Rivals",
     "SearchConclusions",
     "SearchFrames",
@@ -59,18 +69,19 @@ __all__ = [
     "at_last",
     "best_so_far",
     "best_trial",
-    "compared_arms",
+    "comparators",
+    "conclude",
     "conclude_search",
     "confirmed_table",
     "contenders",
     "count_trials",
     "curves",
+    "describe",
     "drawn_values",
     "expected_best",
     "good_trials",
     "importances",
     "importances_table",
-    "interval",
     "leaders",
     "load",
     "load_ablation",
@@ -78,9 +89,8 @@ __all__ = [
     "metric_names",
     "metrics_frame",
     "next_space",
-    "noise_floor",
+    "primary_metric",
     "published_table",
-    "replicates_of",
     "rivals",
     "run_list",
     "runs_frame",
@@ -90,5 +100,4 @@ __all__ = [
     "tuned_arms",
     "tuned_table",
     "tuning_curve",
-    "with_effects",
 ]
