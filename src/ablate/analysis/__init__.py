@@ -20,6 +20,7 @@ from ablate.analysis.frames import (
 )
 from ablate.analysis.good_trials import Tendency, good_trials, tendencies
 from ablate.analysis.importance import Importance, Importances, importances
+from ablate.analysis.lead import Lead, find_lead
 from ablate.analysis.next_space import Change, NextSpace, Proposal, next_space
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
@@ -50,6 +51,7 @@ __all__ = [
     "Frames",
     "Importance",
     "Importances",
+    "Lead",
     "Method",
     "NextSpace",
     "Proposal",
@@ -79,6 +81,7 @@ __all__ = [
     "describe",
     "drawn_values",
     "expected_best",
+    "find_lead",
     "good_trials",
     "importances",
     "importances_table",

@@ -199,20 +199,19 @@ class Document:
         yield from _walk((*self.lead, *self.sections))
 
     def inlines(self) -> Iterator[Inline]:
-        """Yield every piece of text but titles and captions, in the order of reading."""
+        """Yield every piece of text but titles and captions, and the pieces inside of pieces."""
         for block in self.walk():
             match block:
-                case Paragraph(parts):
-                    yield from parts
+                case Paragraph(parts) | Folded(parts):
+                    yield from _nested(parts)
                 case Bullets(items):
-                    yield from (part for item in items for part in item)
-                case Folded(summary):
-                    yield from summary
+                    for item in items:
+                        yield from _nested(item)
                 case Table():
                     for _, rows in block.groups:
                         for row in rows:
                             for cell in row:
-                                yield from parts_of(cell)
+                                yield from _nested(parts_of(cell))
 
     @property
     def anchors(self) -> frozenset[str]:
@@ -226,6 +225,13 @@ def _walk(blocks: Sequence[Block]) -> Iterator[Block]:
         yield block
         if isinstance(block, Folded | Section):
             yield from _walk(block.blocks)
+
+
+def _nested(parts: Sequence[Inline]) -> Iterator[Inline]:
+    for part in parts:
+        yield part
+        if isinstance(part, Anchor | Link | Value):
+            yield from _nested((part.shown,))
 
 
 def parts_of(cell: Cell) -> tuple[Inline, ...]:

@@ -77,7 +77,7 @@ def write_report(
         conclusions=conclusions,
         confirmation=confirmation,
     )
-    blocks = [block for section in composed.sections for block in section.blocks]
+    blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     texts = {

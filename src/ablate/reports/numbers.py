@@ -83,3 +83,8 @@ def listing(names: Iterable[Any]) -> str:
 def plural(amount: int, noun: str) -> str:
     """Write an amount with its noun: `1 run`, `3 runs`."""
     return f"{count(amount)} {noun}" if amount == 1 else f"{count(amount)} {noun}s"
+
+
+def signed(value: float) -> str:
+    """Write a difference with its sign; NaN as a dash."""
+    return f"+{number(value)}" if value > 0 and math.isfinite(value) else statistic(value)

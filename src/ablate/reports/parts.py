@@ -1,24 +1,48 @@
 """Sections that the reports of both kinds of study share."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
 from ablate.analysis import Frames, run_list
 from ablate.reports import numbers
-from ablate.reports.blocks import Block, Code, Inline, Paragraph, Section, Strong, table, text
+from ablate.reports.anchors import arm_link, trial_anchor, trial_link
+from ablate.reports.blocks import (
+    Anchor,
+    Block,
+    Cell,
+    Code,
+    Figure,
+    Inline,
+    Paragraph,
+    Row,
+    Section,
+    Strong,
+    Value,
+    table,
+    text,
+)
+from ablate.reports.figures import Drawing, file_part
 from ablate.spec import Status
 from ablate.spec.commands import write_command
 from ablate.spec.secrets import hidden
 
 HASH_LENGTH = 8
+MOST_RUNS = 1000
+"""A page lists no more runs: 10,000 of them would be several megabytes."""
 NUMERIC = {"trial", "seed", "attempt", "parameters", "epochs", "steps"}
 
 
 def data_read(frames: Frames, metric: str) -> str:
     """Name the data on which a metric is read."""
     return f"{'training' if metric in frames.training_metrics else 'validation'} data"
+
+
+def drawn(kind: str, name: str, drawing: Drawing, caption: str) -> Figure:
+    """Make a figure of a drawing, stored as `kind-name.svg`, with what the drawing has to add."""
+    said = " ".join((caption, *drawing.notes))
+    return Figure(f"{kind}-{file_part(name)}.svg", drawing.svg, said)
 
 
 def profile_section(frames: Frames) -> Section:
@@ -44,20 +68,43 @@ def profile_section(frames: Frames) -> Section:
     return Section("Profile", blocks)
 
 
-def runs_section(frames: Frames, directories: Mapping[int, str]) -> Section:
-    """List every run with its state; `directories` are what to show by run id."""
+def runs_section(
+    frames: Frames, directories: Mapping[int, str], wanted: Collection[str] = ()
+) -> Section:
+    """List the runs with their state and the command that repeats them.
+
+    `directories` are what to show by run id. Of very many runs those are listed that links lead to
+    (`wanted` are the anchors) or that did not end well, and the first of the others.
+    """
     runs = run_list(frames)
+    if runs.empty:
+        return Section("Runs", (text("There are no runs yet."),))
+    blocks: list[Block] = [
+        text(
+            "Of each arm and seed the run counts whose standing is current. A command repeats "
+            "the run and compares the two."
+        )
+    ]
+    shown = _listed(runs, wanted)
+    if len(shown) < len(runs):
+        said = f"{numbers.count(len(shown))} of {numbers.count(len(runs))} runs; all are in "
+        blocks.append(text(said, Code("runs.csv"), "."))
     with_arms = bool(runs["arm"].notna().any())
     columns = [
         *("trial", "seed", "attempt", "status", "standing", "config", "parameters", "epochs"),
-        *("duration", "directory"),
+        *("duration", "directory", "replay"),
     ]
     if with_arms:
         columns.insert(1, "arm")
-    rows = []
-    for run in _records(runs):
-        row: list[Inline] = [
-            str(run["trial"]),
+    rows: list[Row] = []
+    anchored: set[int] = set()
+    for run in _records(shown):
+        trial: Inline = f"#{run['trial']}"
+        if run["trial"] not in anchored:
+            anchored.add(run["trial"])
+            trial = Anchor(trial, trial_anchor(run["trial"]))
+        row: list[Cell] = [
+            Value(trial, run["trial"]),
             str(run["seed"]),
             str(run["attempt"]),
             run["status"],
@@ -65,15 +112,26 @@ def runs_section(frames: Frames, directories: Mapping[int, str]) -> Section:
             Code(run["config_hash"][:HASH_LENGTH]),
             numbers.count(run["parameters"]),
             numbers.count(run["epochs"]),
-            numbers.duration(run["seconds"]),
+            Value(numbers.duration(run["seconds"]), run["seconds"]),
             Code(directories[run["run_id"]]),
+            Code(write_command("replay", f"{frames.name}/{run['trial']}", verify=None)),
         ]
         if with_arms:
-            row.insert(1, Code(run["arm"]) if run["arm"] else numbers.NOTHING)
+            row.insert(1, arm_link(run["arm"]) if run["arm"] else numbers.NOTHING)
         rows.append(tuple(row))
-    if not rows:
-        return Section("Runs", (text("There are no runs yet."),))
-    return Section("Runs", (table(columns, rows, NUMERIC | {"duration"}),))
+    listed = table(columns, rows, NUMERIC | {"duration"}, "Runs")
+    return Section("Runs", (*blocks, listed))
+
+
+def _listed(runs: pd.DataFrame, wanted: Collection[str]) -> pd.DataFrame:
+    """Choose the runs that are listed, in their order."""
+    if len(runs) <= MOST_RUNS:
+        return runs
+    led_to = runs["trial"].map(lambda trial: trial_anchor(trial) in wanted)
+    bad = runs["status"].isin([Status.FAILED, Status.INTERRUPTED])
+    order = (~led_to).astype(int) * 2 + (~bad).astype(int)
+    chosen = order.sort_values(kind="stable").index[:MOST_RUNS]
+    return runs.loc[sorted(chosen)]
 
 
 def failures_section(frames: Frames) -> Section:
@@ -82,17 +140,17 @@ def failures_section(frames: Frames) -> Section:
     bad = runs[runs["status"].isin([Status.FAILED, Status.INTERRUPTED])]
     if bad.empty:
         return Section("Failed runs", (text("No run failed or was interrupted."),))
-    rows: list[tuple[Inline, ...]] = [
+    rows: list[Row] = [
         (
-            str(run["trial"]),
-            Code(run["arm"]) if run["arm"] else numbers.NOTHING,
+            trial_link(run["trial"]),
+            arm_link(run["arm"]) if run["arm"] else numbers.NOTHING,
             str(run["seed"]),
             str(run["attempt"]),
             run["status"],
             run["standing"],
             run["reason"] or "no reason was recorded",
         )
-        for run in _records(bad)
+        for run in _records(bad[:MOST_RUNS])
     ]
     columns = ["trial", "arm", "seed", "attempt", "status", "standing", "reason"]
     if not bad["arm"].notna().any():
@@ -128,10 +186,12 @@ def environment_section(frames: Frames) -> Section:
 
 
 def run_counts(frames: Frames) -> str:
-    """Word how many runs there are, by status."""
+    """Word how many runs there are of how many trials, by status."""
     counts = frames.runs["status"].value_counts()
     words = [f"{counts[status]} {status}" for status in STATUSES if status in counts]
     total = numbers.plural(len(frames.runs), "run")
+    if (trials := frames.runs["trial"].nunique()) != len(frames.runs):
+        total += f" of {numbers.plural(trials, 'trial')}"
     return f"{total}: {', '.join(words)}" if words else total
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ablate.analysis.verdicts import Verdict
 from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel
 from ablate.reports.figures.drawing import Drawing
-from ablate.reports.figures.labels import SIZE, SMALL, widest
+from ablate.reports.figures.labels import SMALL, widest
 from ablate.reports.figures.palette import DASHED, GREY, INK
 from ablate.reports.figures.scales import Scale, plottable, scale_of
 from ablate.reports.figures.verdicts import ink_of, words

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, left_room, right_room
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import SMALL, clean, cut, width_of
-from ablate.reports.figures.palette import GREY, INK, PALETTE
+from ablate.reports.figures.palette import GREY, PALETTE
 from ablate.reports.figures.scales import plottable, scale_of
 from ablate.reports.numbers import listing, number, plural
 
