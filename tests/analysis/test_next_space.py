@@ -120,7 +120,7 @@ def test_a_choice_of_which_one_label_is_left_is_decided():
     assert dict(made["end"].after.when) == {}
     assert made["gamma"].after is None
     text = propose(frames).as_yaml()
-    assert "#   schedule = cosine: none of the" in text
+    assert "  # schedule = cosine: none of the" in text
 
 
 def test_too_few_trials_propose_nothing():
@@ -149,7 +149,7 @@ def test_what_looks_like_a_secret_is_never_written():
     space = {"lr": SPACE["lr"], "api_token": {"choice": ["x", token]}}
     made = propose(drawn(60, lambda point: point["lr"], space=space))
     assert token not in made.as_yaml()
-    assert "#   api_token: it holds what looks like a secret" in made.as_yaml()
+    assert "  # api_token: it holds what looks like a secret" in made.as_yaml()
 
 
 def test_a_label_can_not_break_out_of_its_remark():

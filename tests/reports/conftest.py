@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ablate.analysis import AblationFrames, conclude, load
+from ablate.analysis import AblationFrames, conclude, conclude_search, load
 from ablate.reports import Audit, write_report
 from ablate.spec import (
     Budget,
@@ -70,7 +70,8 @@ def report(store, study, out, found=(), artifacts=None):
     frames = load(store, study)
     before = frames.audited if isinstance(frames, AblationFrames) else None
     audited = Audit(before is not None, (*(before or ()), *found))
-    concluded = conclude(frames, audited.findings) if isinstance(frames, AblationFrames) else None
+    is_ablation = isinstance(frames, AblationFrames)
+    concluded = conclude(frames, audited.findings) if is_ablation else conclude_search(frames)
     return write_report(
         store, frames, audited, out, artifacts or out / "no artifacts", conclusions=concluded
     )

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from ablate.errors import NotFoundError, RequestError
-from ablate.reports.search import short_names
+from ablate.reports.search_names import short_names
 from ablate.spec import Cause, Status
 from ablate.store import Batch, Store
 from tests.reports.conftest import SEARCH, add_run, an_ablation, report

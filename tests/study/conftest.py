@@ -117,9 +117,10 @@ def matrix(
 def build(store: Store, name: str, folder: Path) -> ReportFiles:
     """Write the report of a study of the project, not audited."""
     frames = analysis.load(store, name)
-    concluded = analysis.conclude(frames) if isinstance(frames, analysis.AblationFrames) else None
+    is_ablation = isinstance(frames, analysis.AblationFrames)
+    conclude = analysis.conclude if is_ablation else analysis.conclude_search
     return write_report(
-        store, frames, Audit(False), folder, Path("results", FOLDER), conclusions=concluded
+        store, frames, Audit(False), folder, Path("results", FOLDER), conclusions=conclude(frames)
     )
 
 

@@ -36,7 +36,13 @@ from ablate.analysis.search import (
 from ablate.analysis.searched import SearchConclusions, conclude_search, importances_table
 from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
-from ablate.analysis.tuning_curve import drawn_values, expected_best, tuning_curve
+from ablate.analysis.tuning_curve import (
+    arm_curves,
+    drawn_values,
+    expected_best,
+    leaders_by_budget,
+    tuning_curve,
+)
 from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
 
 __all__ = [
@@ -65,6 +71,7 @@ __all__ = [
     "Tendency",
     "TrialCounts",
     "Verdict",
+    "arm_curves",
     "arm_kinds",
     "arms_table",
     "at_best",
@@ -86,6 +93,7 @@ __all__ = [
     "importances",
     "importances_table",
     "leaders",
+    "leaders_by_budget",
     "load",
     "load_ablation",
     "load_search",

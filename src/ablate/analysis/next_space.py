@@ -1,6 +1,7 @@
 """The space that the next search might try, from where the good trials of the last one lie."""
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
@@ -31,6 +32,7 @@ WIDENED_BY = 0.5
 """How far an end moves out, as a share of the range on its own scale."""
 MATTERS = 0.05
 """A parameter matters where shuffled values give it as much importance no more often than this."""
+_WIDTH = 96
 _FARTHEST = 2**53
 """Up to here integers are exact as floats, and a range of them goes no farther."""
 
@@ -106,7 +108,7 @@ class NextSpace:
             lines.append(_remark("Not searched any more; values are those of the best trial:"))
         for one in dropped:
             shown = "".join(f" = {value}" for value in one.fixed)
-            lines.append(_remark(f"  {one.parameter}{shown}: {one.reason}"))
+            lines.append(_remark(f"{one.parameter}{shown}: {one.reason}", indent=2))
         return "".join(lines)
 
 
@@ -122,7 +124,11 @@ def _percent(share: float) -> str:
 
 def _remark(text: str, indent: int = 0) -> str:
     kept = "".join(c if c.isprintable() else " " for c in text)
-    return f"{' ' * indent}# {kept}\n"
+    head = " " * indent + "# "
+    lines = textwrap.wrap(
+        kept, _WIDTH, initial_indent=head, subsequent_indent=head + "  ", break_long_words=False
+    )
+    return "".join(f"{line}\n" for line in lines)
 
 
 def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency]) -> NextSpace:
@@ -138,7 +144,7 @@ def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency
     good trial has, where that happens by chance at most once in 100 times (hypergeometric). A
     parameter is dropped where shuffled values give it as much importance in more than 5 %, its
     importance is below an even share in 95 of 100 resamples, and neither a direction nor a change
-    of its range is shown.
+    of its range is shown, nor a label that good trials seem to lack (5 %).
     """
     done, good = complete_trials(frames), good_trials(frames)
     if len(done) < FEWEST:
@@ -188,7 +194,7 @@ def _proposal(
         change, after, reason = _choice(parameter, seen.tried, seen.best)
     else:
         change, after, reason = _range(parameter, seen.tendency, seen.tried, seen.best)
-    if change is Change.KEPT and (needless := _needless(path, seen)):
+    if change is Change.KEPT and (needless := _needless(path, parameter, seen)):
         after, change, reason = None, Change.DROPPED, needless
     if after is None:
         return Proposal(path, parameter, None, change, reason, (seen.best[0],))
@@ -222,13 +228,15 @@ def _is_secret(path: str, parameter: Range | Choice) -> bool:
     return bool(hidden(path, values) != values)
 
 
-def _needless(path: str, seen: _Seen) -> str:
+def _needless(path: str, parameter: Range | Choice, seen: _Seen) -> str:
     """Say why a parameter does not matter, or nothing where that is not shown."""
     importance = seen.importances.of(path)
     if importance is None or seen.tendency.larger_is_better is not None:
         return ""
     even = 1 / len(seen.importances.rows)
     if importance.p <= MATTERS or importance.high >= even:
+        return ""
+    if isinstance(parameter, Choice) and _missing(parameter, seen.tried, seen.best, MATTERS):
         return ""
     return (
         f"its importance is at most {_percent(importance.high)} in 95 of 100 resamples, below an "
@@ -244,12 +252,7 @@ def _choice(
     parameter: Choice, tried: Sequence[Any], best: Sequence[Any]
 ) -> tuple[Change, Choice | None, str]:
     """Leave out the labels that were tried and that no good trial has."""
-    left_out = []
-    for label in parameter.labels:
-        n = sum(_is(value, label) for value in tried)
-        hits = sum(_is(value, label) for value in best)
-        if not hits and n and _none_by_chance(len(tried), n, len(best)) <= LEVEL:
-            left_out.append((label, n))
+    left_out = _missing(parameter, tried, best, LEVEL)
     if not left_out:
         return Change.KEPT, parameter, f"no label is shown to be bad ({_spread(parameter, best)})"
     reason = "; ".join(
@@ -264,6 +267,19 @@ def _choice(
     if isinstance(parameter.options, Mapping):
         options = dict(zip(map(str, labels), options, strict=True))
     return Change.NARROWED, parameter.model_copy(update={"options": options}), reason
+
+
+def _missing(
+    parameter: Choice, tried: Sequence[Any], best: Sequence[Any], level: float
+) -> list[tuple[Any, int]]:
+    """Return the labels that no good trial has, though `n` tried them, where chance is rarer."""
+    found = []
+    for label in parameter.labels:
+        n = sum(_is(value, label) for value in tried)
+        hits = sum(_is(value, label) for value in best)
+        if not hits and n and _none_by_chance(len(tried), n, len(best)) <= level:
+            found.append((label, n))
+    return found
 
 
 def _is(value: Any, label: Any) -> bool:

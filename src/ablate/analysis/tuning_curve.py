@@ -1,13 +1,14 @@
 """What value to expect of a search at a smaller budget than it had."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from ablate.analysis.frames import SearchFrames
 from ablate.analysis.good_trials import complete_trials
+from ablate.analysis.search import trials_table
 from ablate.spec import Direction, Status
 
 COLUMNS = ["trials", "expected", "sd"]
@@ -68,3 +69,39 @@ def tuning_curve(frames: SearchFrames, trials: pd.DataFrame) -> pd.DataFrame:
     far = np.geomspace(EVERY, spent, EVERY).round().astype(int).tolist() if spent > EVERY else ()
     rows = [(n, *expected_best(values, direction, n)) for n in sorted({*budgets, *far})]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def arm_curves(searches: Mapping[str, SearchFrames]) -> pd.DataFrame:
+    """Return the tuning curves of the arms of an ablation; `searches` are theirs by arm.
+
+    Columns: arm, and those of `tuning_curve`; arms in the order given.
+    """
+    curves = [
+        tuning_curve(frames, trials_table(frames)).assign(arm=arm)
+        for arm, frames in searches.items()
+    ]
+    empty = pd.DataFrame(columns=["arm", *COLUMNS])
+    return (
+        pd.concat([empty, *curves])[["arm", *COLUMNS]].reset_index(drop=True) if curves else empty
+    )
+
+
+def leaders_by_budget(
+    curves: pd.DataFrame, direction: Direction
+) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Return (first budget, last budget, arms with the best expected value), in ascending order.
+
+    Compared are the budgets at which every arm of `curves`, as `arm_curves` gives them, has a
+    point.
+    """
+    wide = curves.pivot(index="trials", columns="arm", values="expected").dropna().astype(float)
+    found: list[tuple[int, int, tuple[str, ...]]] = []
+    for budget, row in wide.iterrows():
+        best = direction.best(row.tolist())
+        arms = tuple(arm for arm in dict.fromkeys(curves["arm"]) if row[arm] == best)
+        n = int(str(budget))
+        if found and found[-1][2] == arms:
+            found[-1] = (found[-1][0], n, arms)
+        else:
+            found.append((n, n, arms))
+    return found

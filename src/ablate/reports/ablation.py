@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ablate.analysis import AblationFrames, Conclusions
+from ablate.analysis import AblationFrames, Conclusions, SearchFrames
 from ablate.reports import (
     audit,
     configuration,
@@ -17,6 +17,7 @@ from ablate.reports import (
     training,
     trust,
     tuned,
+    tuning,
     verdicts,
 )
 from ablate.reports.audit import Audit
@@ -29,8 +30,12 @@ def document(
     directories: Mapping[int, str],
     audited: Audit,
     pictures: tuple[Section, ...] = (),
+    searches: Mapping[str, SearchFrames] | None = None,
 ) -> Document:
-    """Compose the report of an ablation; `directories` are what to show by run id."""
+    """Compose the report of an ablation; `directories` are what to show by run id.
+
+    `searches` are those that tuned arms, by arm.
+    """
     frames = concluded.frames
     sections = (
         verdicts.section(concluded),
@@ -38,6 +43,7 @@ def document(
         *differences.sections(concluded),
         matrix.section(concluded),
         *_by_design(concluded),
+        *tuning.sections(searches or {}),
         *differences.paired_sections(concluded),
         configuration.section(frames),
         *training.sections(concluded),

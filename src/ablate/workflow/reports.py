@@ -49,16 +49,18 @@ def report(
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
-        concluded = None
+        concluded: analysis.Conclusions | analysis.SearchConclusions
         if isinstance(frames, analysis.AblationFrames):
             concluded = analysis.conclude(frames, audited.findings)
+        else:
+            concluded = analysis.conclude_search(frames)
         folder = study_folder(results, study) / "report"
         files = write_report(
             store, frames, audited, folder, results / FOLDER, conclusions=concluded
         )
-    if isinstance(frames, analysis.SearchFrames):
-        return ReportResult(study, files, trials_frame(frames))
-    return ReportResult(study, files, concluded.frame() if concluded else pd.DataFrame())
+    if isinstance(concluded, analysis.SearchConclusions):
+        return ReportResult(study, files, trials_frame(concluded.frames))
+    return ReportResult(study, files, concluded.frame())
 
 
 def audit_of(store: Store, frames: analysis.Frames) -> Audit:
