@@ -90,12 +90,16 @@ def _changes_table(
     return table(["name", "role", "path", "value"], rows, caption=caption)
 
 
-def _derived(frames: AblationFrames) -> Table | None:
+def _derived(frames: AblationFrames) -> Block | None:
     """Show what the configurations amount to, where it is recorded: batches, steps, schedule."""
     facts = {arm.name: _facts(frames, arm) for arm in frames.definition.trained}
     names = list(dict.fromkeys(name for known in facts.values() for name in known))
     if not names:
         return None
+    first, *others = facts.values()
+    if all(known == first for known in others) and others:
+        listed = numbers.listing(f"{name} {value}" for name, value in first.items())
+        return text(f"The configurations of all arms amount to the same: {listed}.")
     rows: list[Row] = [
         (arm_link(arm), *(known.get(name, numbers.NOTHING) for name in names))
         for arm, known in facts.items()

@@ -148,9 +148,9 @@ def _not_counted(concluded: Conclusions) -> list[Block]:
     """List what is in no mean, with reasons; equal reasons of an arm are said once."""
     found: dict[tuple[str, str], dict[int, int | None]] = {}
     for row in concluded.estimates.values():
-        for cell in row.cells:
-            if not cell.counted:
-                found.setdefault((row.arm, cell.why), {})[cell.seed] = cell.trial
+        for read in row.cells:
+            if not read.counted:
+                found.setdefault((row.arm, read.why), {})[read.seed] = read.trial
     items: list[tuple[Inline, ...]] = []
     for (arm, why), seeds in found.items():
         noun, verb = ("seed", "is") if len(seeds) == 1 else ("seeds", "are")

@@ -122,8 +122,8 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
             ".",
         )
     yield (
-        "Better or worse is an arm whose corrected p is at most 0.05 and whose interval excludes 0. "
-        "Otherwise the report cannot tell; the seeds that would tell are those that show a "
+        "Better or worse is an arm whose corrected p is at most 0.05 and whose interval excludes "
+        "0. Otherwise the report cannot tell; the seeds that would tell are those that show a "
         "difference of the size found in 80 of 100 studies.",
     )
     yield (
@@ -135,8 +135,8 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
 def _against_floors(rows: Iterable[Comparison]) -> Iterator[Item]:
     if any(row.relation is Relation.FLOOR for row in rows):
         yield (
-            "An arm beats the trivial predictors if the 95 % interval of its difference to the best "
-            "of them lies on the better side of 0.",
+            "An arm beats the trivial predictors if the 95 % interval of its difference to the "
+            "best of them lies on the better side of 0.",
         )
 
 

@@ -10,24 +10,24 @@ DIGITS = 4
 LONGEST = 100
 
 
-def number(value: float | None) -> str:
-    """Write a number with four significant digits; None as a dash, NaN and inf by name."""
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Write a number with `digits` significant digits; None as a dash, NaN and inf by name."""
     if value is None:
         return NOTHING
     if not math.isfinite(value):
         return str(value)
     if value == 0:
         return "0"
-    scientific = f"{value:.{DIGITS - 1}e}"
+    scientific = f"{value:.{digits - 1}e}"
     exponent = int(scientific.partition("e")[2])
     if not -4 <= exponent <= 6:
         return scientific
-    return f"{value:.{max(0, DIGITS - 1 - exponent)}f}"
+    return f"{value:.{max(0, digits - 1 - exponent)}f}"
 
 
-def statistic(value: float) -> str:
+def statistic(value: float, digits: int = DIGITS) -> str:
     """Write a mean or a standard deviation; NaN, which says there is none, as a dash."""
-    return NOTHING if math.isnan(value) else number(value)
+    return NOTHING if math.isnan(value) else number(value, digits)
 
 
 def between(low: float, high: float) -> str:
@@ -38,6 +38,11 @@ def between(low: float, high: float) -> str:
 def percent(share: float) -> str:
     """Write a share as whole percent; NaN as a dash."""
     return NOTHING if math.isnan(share) else f"{100 * share:.0f} %"
+
+
+def signed_between(low: float, high: float) -> str:
+    """Write the interval of a difference with signs; one that there is not as a dash."""
+    return NOTHING if math.isnan(low) else f"{signed(low)} to {signed(high)}"
 
 
 def count(value: int | None) -> str:

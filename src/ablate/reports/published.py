@@ -1,7 +1,5 @@
 """Figures published elsewhere, beside those of the study's own runs."""
 
-import math
-
 from ablate.analysis import AblationFrames, published_table
 from ablate.reports import numbers
 from ablate.reports.blocks import Code, Inline, Section, table, text
@@ -17,7 +15,7 @@ def sections(frames: AblationFrames) -> tuple[Section, ...]:
             str(row["published_n"]),
             numbers.statistic(row["ours"]),
             str(row["n"]),
-            _signed(row["difference"]),
+            numbers.signed(row["difference"]),
         )
         for row in published_table(frames).to_dict("records")
     ]
@@ -30,8 +28,3 @@ def sections(frames: AblationFrames) -> tuple[Section, ...]:
     )
     heads = ["arm", "metric", "published", "of", "ours", "n", "difference"]
     return (Section("Published figures", (said, table(heads, rows, set(heads[2:])))),)
-
-
-def _signed(difference: float) -> str:
-    shown = numbers.statistic(difference)
-    return f"+{shown}" if difference > 0 and math.isfinite(difference) else shown

@@ -1,6 +1,5 @@
 """Arms as declared beside the same arms with their own best hyper-parameters."""
 
-import math
 from collections.abc import Collection
 
 import pandas as pd
@@ -26,7 +25,7 @@ def sections(conclusions: Conclusions) -> tuple[Section, ...]:
             str(row["inherited_n"]),
             numbers.statistic(row["tuned"]),
             str(row["tuned_n"]),
-            _signed(row["gain"]),
+            numbers.signed(row["gain"]),
             numbers.between(row["low"], row["high"]),
             row["verdict"] or numbers.NOTHING,
             str(row["trials"]),
@@ -99,8 +98,3 @@ def _remarks(
         said = f"{noun} {numbers.listing(sorted(used))} served to tune and to compare: a tuned "
         remarks.append((said, "mean over them is partly the luck that made its trial the best."))
     return remarks
-
-
-def _signed(gain: float) -> str:
-    shown = numbers.statistic(gain)
-    return f"+{shown}" if gain > 0 and math.isfinite(gain) else shown

@@ -33,14 +33,6 @@ TONES = {
 }
 RIVALS = 6
 """How many arms are named that can't be told from the best."""
-COUNTED = {
-    Verdict.BETTER: "better",
-    Verdict.WORSE: "worse",
-    Verdict.EQUIVALENT: "equivalent",
-    Verdict.CANNOT_TELL: "cannot be told apart",
-    Verdict.FLOOR_NOT_BEATEN: "no better than a trivial predictor",
-    Verdict.NOT_COMPARABLE: "not comparable",
-}
 
 
 def badge(verdict: Verdict) -> Badge:
@@ -60,14 +52,17 @@ def section(concluded: Conclusions) -> Section:
 
 def summary(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     """Count the verdicts on a metric in one sentence."""
-    headlines = [
+    counts = Counter(
         verdict for (name, _), (verdict, _) in concluded.verdicts.items() if name == metric
-    ]
-    if not headlines:
+    )
+    if not counts:
         return ("no arm is compared with another.",)
-    counts = Counter(headlines)
-    words = [f"{counts[verdict]} {word}" for verdict, word in COUNTED.items() if counts[verdict]]
-    return (f"of {numbers.plural(len(headlines), 'compared arm')}, {numbers.listing(words)}.",)
+    parts: list[Inline] = [f"{numbers.plural(counts.total(), 'arm')} beside "]
+    parts.append("its comparator: " if counts.total() == 1 else "their comparators: ")
+    for verdict in Verdict:
+        if counts[verdict]:
+            parts += [f"{counts[verdict]} ", badge(verdict), ", "]
+    return (*parts[:-1], ".")
 
 
 def _head(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
@@ -142,8 +137,8 @@ def _disqualified(concluded: Conclusions) -> tuple[Inline, ...]:
     for index, (arm, codes) in enumerate(concluded.disqualified.items()):
         parts += ["; " if index else "", arm_link(arm), " ("]
         for place, code in enumerate(codes):
-            said = " (allowed)" if code in allowed else ""
-            parts += [", " if place else "", code_link(code), said]
+            said = ", allowed" if code in allowed else ""
+            parts += ["; " if place else "", code_link(code), said]
         parts.append(")")
     return (*parts, ".")
 
@@ -156,14 +151,14 @@ def _floor(concluded: Conclusions, rows: Sequence[Comparison]) -> tuple[Inline, 
     """Say how many arms beat the best trivial predictor."""
     name, metric = rows[0].comparator, rows[0].metric
     floor = concluded.estimates[metric, name]
-    known = [row for row in rows if row.n]
+    known = [row for row in rows if row.n and row.verdict is not Verdict.NOT_COMPARABLE]
     beaten = [row for row in known if row.verdict is Verdict.BETTER]
     behind = [row.arm for row in known if row.verdict is Verdict.FLOOR_NOT_BEATEN]
     said: list[Inline] = [
         "The best trivial predictor, ",
         arm_link(name),
         f" ({numbers.number(floor.mean)}), is beaten by {len(beaten)} of "
-        f"{numbers.plural(len(known), 'arm')}",
+        f"{numbers.plural(len(known), 'arm')} that may be compared",
     ]
     if behind:
         said += ["; not by ", *arm_links(behind, " and ")]
@@ -189,8 +184,8 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
             badge(row.verdict),
             (arm_link(row.comparator), f" ({row.relation})"),
             Value(numbers.signed(row.difference), row.difference),
-            interval(row.low, row.high, signs=True),
-            Value(numbers.statistic(row.p_holm), row.p_holm),
+            numbers.signed_between(row.low, row.high),
+            Value(numbers.statistic(row.p_holm, 2), row.p_holm),
             str(row.n),
             row.reason,
         )
@@ -205,22 +200,14 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
     return table(heads, lines, numeric, caption)
 
 
-def interval(low: float, high: float, *, signs: bool = False) -> str:
-    """Write an interval as `low to high`; a dash where there is none."""
-    if math.isnan(low) or math.isnan(high):
-        return numbers.NOTHING
-    write = numbers.signed if signs else numbers.number
-    return f"{write(low)} to {write(high)}"
-
-
 def estimate(row: Estimate) -> str:
     """Write a mean with its interval."""
     mean = numbers.statistic(row.mean)
     if math.isnan(row.low) or row.interval == "deterministic":
         return mean
     if row.interval == "t":
-        return f"{mean} ± {numbers.number(row.high - row.mean)}"
-    return f"{mean} ({interval(row.low, row.high)})"
+        return f"{mean} ± {numbers.number(row.high - row.mean, 2)}"
+    return f"{mean} ({numbers.between(row.low, row.high)})"
 
 
 def cell(concluded: Conclusions, row: Estimate) -> Cell:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, right_room
+from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, rectangle, right_room
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import SMALL, widest
 from ablate.reports.figures.palette import INK, PALETTE
@@ -42,8 +42,7 @@ def draw_bars(bars: Sequence[Bar], axis: str, *, title: str) -> Drawing:
         y = box.top - ROW * (index + 0.5)
         end = panel.across(bar.value)
         said = _said(bar)
-        corners = [(zero, y - 6), (end, y - 6), (end, y + 6), (zero, y + 6)]
-        canvas.area(corners, PALETTE[0], 0.75, title=said)
+        canvas.area(rectangle(zero, y - 6, end, y + 6), ink=PALETTE[0], alpha=0.75, title=said)
         right = end
         if plottable(bar.low) and plottable(bar.high):
             ends = [panel.across(bar.low), panel.across(bar.high)]

@@ -1,16 +1,22 @@
 """What drawings are made with: lines, dots, areas and texts, placed in points."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal, TypeAlias
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.lines import Line2D
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.text import Text
 
 from ablate.reports.figures.drawing import Drawing, finished, settings
 from ablate.reports.figures.labels import SIZE, SMALL, clean, cut, widest, width_of
-from ablate.reports.figures.palette import INK, SOLID, Dashes
+from ablate.reports.figures.palette import INK, PAPER, SOLID, Dashes
 from ablate.reports.figures.scales import Scale
 
 WIDTH = 576.0
@@ -19,7 +25,8 @@ EDGE = 6.0
 LINE = 13.0
 """The height of a line of text."""
 
-Points = Sequence[tuple[float, float]]
+Points: TypeAlias = Sequence[tuple[float, float]]
+Anchor: TypeAlias = Literal["left", "center", "right"]
 
 
 @dataclass(frozen=True)
@@ -74,19 +81,26 @@ class Panel:
         return self.x.holds(x) and self.y.holds(y)
 
 
+@dataclass(frozen=True)
+class _Mark:
+    """What makes an artist, the box that cuts it off, and its titles."""
+
+    make: Callable[[], Artist]
+    within: Box | None
+    titles: tuple[str, ...]
+
+
+def rectangle(left: float, bottom: float, right: float, top: float) -> Points:
+    """Return the corners of a rectangle."""
+    return [(left, bottom), (right, bottom), (right, top), (left, top)]
+
+
 class Canvas:
-    """A sheet on which marks are put, in points from its lower left corner."""
+    """A sheet on which marks are put one before the other, in points from its lower left corner."""
 
     def __init__(self, height: float, width: float = WIDTH) -> None:
         self.width, self.height = width, height
-        self._hover: dict[str, tuple[str, ...]] = {}
-        with settings():
-            self._figure = Figure(figsize=(width / 72, height / 72), facecolor="none")
-            self._figure.patch.set_visible(False)
-            FigureCanvasSVG(self._figure)
-            self._axes = self._figure.add_axes((0, 0, 1, 1), facecolor="none")
-            self._axes.set_axis_off()
-            self._axes.set(xlim=(0, width), ylim=(0, height), autoscale_on=False)
+        self._marks: list[_Mark] = []
 
     def line(
         self,
@@ -103,20 +117,19 @@ class Canvas:
         """Draw a line, cut off at the edges of the box `within`; a single point as a dot."""
         if not points:
             return
-        with settings():
-            (drawn,) = self._axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                color=ink,
-                linewidth=width,
-                linestyle=style,
-                alpha=alpha,
-                drawstyle="steps-post" if stairs else "default",
-                marker="o" if len(points) == 1 else None,
-                markersize=max(2.5, 2.2 * width),
-                clip_on=within is not None,
-            )
-        self._finish(drawn, within, (title,) if title else ())
+        make = partial(
+            Line2D,
+            [x for x, _ in points],
+            [y for _, y in points],
+            color=ink,
+            linewidth=width,
+            linestyle=style,
+            alpha=alpha,
+            drawstyle="steps-post" if stairs else "default",
+            marker="o" if len(points) == 1 else None,
+            markersize=max(2.5, 2.2 * width),
+        )
+        self._marks.append(_Mark(make, within, (title,) if title else ()))
 
     def dots(
         self,
@@ -132,36 +145,32 @@ class Canvas:
         """Draw marks, each with its title."""
         if not points:
             return
-        with settings():
-            (drawn,) = self._axes.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                linestyle="none",
-                marker=marker,
-                markersize=size,
-                markerfacecolor="none" if hollow else ink,
-                markeredgecolor=ink,
-                markeredgewidth=1.1 if hollow else 0.0,
-                alpha=alpha,
-                clip_on=False,
-            )
-        self._finish(drawn, None, tuple(titles))
+        make = partial(
+            Line2D,
+            [x for x, _ in points],
+            [y for _, y in points],
+            linestyle="none",
+            marker=marker,
+            markersize=size,
+            markerfacecolor="none" if hollow else ink,
+            markeredgecolor=ink,
+            markeredgewidth=1.1 if hollow else 0.0,
+            alpha=alpha,
+        )
+        self._marks.append(_Mark(make, None, tuple(titles)))
 
     def area(
         self,
-        corners: Points,
+        *polygons: Points,
         ink: str,
         alpha: float = 0.2,
-        *,
         within: Box | None = None,
         title: str = "",
     ) -> None:
-        """Fill a polygon."""
-        with settings():
-            patch = Polygon(list(corners), closed=True, color=ink, alpha=alpha, linewidth=0)
-            self._axes.add_patch(patch)
-        patch.set_clip_on(within is not None)
-        self._finish(patch, within, (title,) if title else ())
+        """Fill polygons as one shape, without seams between them."""
+        path = Path.make_compound_path(*(Path([*p, p[0]], closed=True) for p in polygons))
+        make = partial(PathPatch, path, facecolor=ink, edgecolor="none", alpha=alpha, linewidth=0)
+        self._marks.append(_Mark(make, within, (title,) if title else ()))
 
     def text(
         self,
@@ -169,28 +178,34 @@ class Canvas:
         y: float,
         words: str,
         width: float,
-        anchor: str = "left",
+        anchor: Anchor = "left",
         *,
         size: float = SIZE,
         bold: bool = False,
+        backed: bool = False,
     ) -> None:
-        """Write a text at mid height, cut to `width` points; the whole text is then its title."""
+        """Write a text at mid height, cut to `width` points; the whole text is then its title.
+
+        A `backed` text stands on paper, so that it can be read before lines.
+        """
         whole = clean(words)
         if not whole:
             return
         shown = cut(whole, width, size, bold=bold)
-        with settings():
-            written = self._axes.text(
-                x,
-                y,
-                shown,
-                color=INK,
-                size=size,
-                weight="bold" if bold else "normal",
-                ha=anchor,
-                va="center_baseline",
-            )
-        self._finish(written, None, (whole,) if shown != whole else ())
+        if backed:
+            taken = width_of(shown, size, bold=bold)
+            left = x - {"left": 0.0, "center": 0.5, "right": 1.0}[anchor] * taken
+            self.area(rectangle(left - 1, y - 5, left + taken + 1, y + 5), ink=PAPER, alpha=0.8)
+        make = partial(
+            Text,
+            *(x, y, shown),
+            color=INK,
+            size=size,
+            weight="bold" if bold else "normal",
+            horizontalalignment=anchor,
+            verticalalignment="center_baseline",
+        )
+        self._marks.append(_Mark(make, None, (whole,) if shown != whole else ()))
 
     def frame(
         self,
@@ -224,22 +239,40 @@ class Canvas:
         self, kind: str, title: str, description: str, notes: Sequence[str] = ()
     ) -> Drawing:
         """Finish the drawing."""
-        return finished(self._figure, kind, title, description, tuple(notes), self._hover)
-
-    def _finish(self, artist: Artist, within: Box | None, titles: tuple[str, ...]) -> None:
-        artist.set_zorder(1 + len(self._axes.get_children()))
-        if within is not None:
-            frame = Rectangle(
-                (within.left, within.bottom),
-                within.width,
-                within.height,
-                transform=self._axes.transData,
+        with settings():
+            figure, axes = self._sheet()
+            hover = {}
+            for index, mark in enumerate(self._marks):
+                artist = axes.add_artist(mark.make())
+                artist.set(zorder=index, clip_on=mark.within is not None)
+                if mark.within is not None:
+                    artist.set_clip_path(_rectangle(mark.within, axes))
+                if mark.titles:
+                    gid = f"hover{index}"
+                    artist.set_gid(gid)
+                    hover[gid] = mark.titles
+            return finished(
+                figure,
+                kind,
+                title=title,
+                description=description,
+                notes=tuple(notes),
+                hover=hover,
             )
-            artist.set_clip_path(frame)
-        if titles:
-            gid = f"hover{len(self._hover)}"
-            artist.set_gid(gid)
-            self._hover[gid] = titles
+
+    def _sheet(self) -> tuple[Figure, Axes]:
+        figure = Figure(figsize=(self.width / 72, self.height / 72))
+        figure.patch.set_visible(False)
+        FigureCanvasSVG(figure)
+        axes = figure.add_axes((0, 0, 1, 1), facecolor="none")
+        axes.set_axis_off()
+        axes.set(xlim=(0, self.width), ylim=(0, self.height), autoscale_on=False)
+        return figure, axes
+
+
+def _rectangle(box: Box, axes: Axes) -> Rectangle:
+    corner = (box.left, box.bottom)
+    return Rectangle(corner, box.width, box.height, transform=axes.transData)
 
 
 def left_room(scale: Scale) -> float:

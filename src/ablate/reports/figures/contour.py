@@ -1,22 +1,36 @@
 """The value over two parameters, between the trials."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, left_room
+from ablate.reports.figures.canvas import (
+    EDGE,
+    WIDTH,
+    Box,
+    Canvas,
+    Panel,
+    Points,
+    left_room,
+    rectangle,
+)
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import SMALL, widest
 from ablate.reports.figures.palette import GREY, INK, PALETTE
 from ablate.reports.figures.samples import Dimension, Sample, best_of, place, said, scale_for
-from ablate.reports.figures.scales import plottable
+from ablate.reports.figures.scales import every, plottable
 from ablate.reports.numbers import number, plural
 
+Array: TypeAlias = NDArray[Any]
 FEWEST = 8
-CELLS = 24
+CELLS = 28
 LEVELS = 7
 MOST_DOTS = 300
 NEIGHBOURS = 6
+FAR = 100.0
 
 
 def draw_contour(
@@ -49,18 +63,21 @@ def draw_contour(
     values = np.array([sample.value for _, _, sample in done])
     steps = np.unique(np.quantile(values, np.linspace(0, 1, LEVELS + 1)[1:-1]))
     bounds = [float(values.min()), *map(float, steps), float(values.max())]
-    words = [f"{number(low)} to {number(high)}" for low, high in zip(bounds, bounds[1:])]
+    words = [f"{number(low)} to {number(high)}" for low, high in pairwise(bounds)]
     key = widest(words, 130, SMALL) + 30
     box = Box(left_room(upward), 38, WIDTH - key - EDGE, height - 26)
     panel, canvas = Panel(box, along, upward), Canvas(height)
 
-    places = np.array([(along.fraction(x), upward.fraction(y)) for x, y, _ in done])
-    shades = _shades(places, values, steps)
-    for row in range(CELLS):
-        _stripe(canvas, box, row, shades[row], minimize, len(steps))
+    places = [(along.fraction(x), upward.fraction(y)) for x, y, _ in done]
+    cells = [_cells(dimension) for dimension in dimensions]
+    shades = _shades(np.array(places), values, steps, cells)
+    for step in range(len(steps) + 1):
+        alpha = _alpha(step, len(steps), minimize)
+        if stripes := _stripes(box, shades == step):
+            canvas.area(*stripes, ink=PALETTE[0], alpha=alpha)
     canvas.frame(panel, (first.name, second.name), grid="")
     best = best_of([sample for _, _, sample in found], minimize=minimize)
-    drawn = found[:: max(1, -(-len(found) // MOST_DOTS))]
+    drawn = every(found, MOST_DOTS)
     for pruned in (True, False):
         part = [row for row in drawn if row[2].pruned == pruned and row[2] is not best]
         canvas.dots(
@@ -86,15 +103,24 @@ def draw_contour(
     return canvas.drawing("contour", title, described, notes)
 
 
-def _shades(places: np.ndarray, values: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Return the step 0 .. of each cell, rows from the bottom up."""
-    centres = (np.arange(CELLS) + 0.5) / CELLS
-    grid = np.stack(np.meshgrid(centres, centres), axis=-1).reshape(-1, 1, 2)
-    distances = ((grid - places) ** 2).sum(axis=-1)
+def _cells(dimension: Dimension) -> int:
+    return len(dimension.choices) or CELLS
+
+
+def _shades(places: Array, values: Array, steps: Array, cells: Sequence[int]) -> Array:
+    """Return the step 0 .. of each cell, rows from the bottom up.
+
+    A cell of a category is far from the trials of the others.
+    """
+    centres = [(np.arange(count) + 0.5) / count for count in cells]
+    grid = np.stack(np.meshgrid(*centres), axis=-1).reshape(-1, 1, 2)
+    apart = np.array([1.0 if count == CELLS else FAR for count in cells])
+    distances = (((grid - places) * apart) ** 2).sum(axis=-1)
     near = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
-    weights = 1 / (np.take_along_axis(distances, near, axis=1) + 1e-6)
+    weights = 1 / (np.take_along_axis(distances, near, axis=1) + 1e-4)
     means = (weights * values[near]).sum(axis=1) / weights.sum(axis=1)
-    return np.searchsorted(steps, means).reshape(CELLS, CELLS)
+    found: Array = np.searchsorted(steps, means).reshape(cells[1], cells[0])
+    return found
 
 
 def _alpha(step: int, count: int, minimize: bool) -> float:
@@ -102,19 +128,18 @@ def _alpha(step: int, count: int, minimize: bool) -> float:
     return 0.05 + 0.75 * rank / max(1, count)
 
 
-def _stripe(
-    canvas: Canvas, box: Box, row: int, shades: np.ndarray, minimize: bool, count: int
-) -> None:
-    """Fill a row of cells, neighbours of one shade together."""
-    low = box.bottom + row * box.height / CELLS
-    high = low + box.height / CELLS
-    start = 0
-    for end in range(1, CELLS + 1):
-        if end == CELLS or shades[end] != shades[start]:
-            left, right = (box.left + cell * box.width / CELLS for cell in (start, end))
-            corners = [(left, low), (right, low), (right, high), (left, high)]
-            canvas.area(corners, PALETTE[0], _alpha(int(shades[start]), count, minimize))
-            start = end
+def _stripes(box: Box, chosen: Array) -> list[Points]:
+    """Return the chosen cells as rectangles, neighbours in a row together."""
+    rows, columns = chosen.shape
+    wide, high = box.width / columns, box.height / rows
+    found = []
+    for row in range(rows):
+        edges = np.flatnonzero(np.diff(np.r_[0, chosen[row].astype(int), 0]))
+        low = box.bottom + row * high
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            left, right = box.left + float(start) * wide, box.left + float(end) * wide
+            found.append(rectangle(left, low, right, low + high))
+    return found
 
 
 def _key(canvas: Canvas, box: Box, words: Sequence[str], objective: str, minimize: bool) -> None:
@@ -123,6 +148,6 @@ def _key(canvas: Canvas, box: Box, words: Sequence[str], objective: str, minimiz
     ordered = list(enumerate(words))
     for line, (step, word) in enumerate(ordered if minimize else ordered[::-1]):
         y = top - 17 * line - 6
-        corners = [(left, y - 6), (left + 12, y - 6), (left + 12, y + 6), (left, y + 6)]
-        canvas.area(corners, PALETTE[0], _alpha(step, len(words) - 1, minimize))
+        alpha = _alpha(step, len(words) - 1, minimize)
+        canvas.area(rectangle(left, y - 6, left + 12, y + 6), ink=PALETTE[0], alpha=alpha)
         canvas.text(left + 16, y, word, canvas.width - EDGE - left - 16, size=SMALL)

@@ -2,7 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,17 +22,19 @@ from ablate.reports.figures.canvas import (
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import clean, placed, widest
 from ablate.reports.figures.palette import DASHED, GREY, HIGHLIGHTED, INK, SOLID, Dashes, style_of
-from ablate.reports.figures.scales import Scale, plottable, scale_of, thinned
+from ablate.reports.figures.scales import Scale, every, fenced, plottable, scale_of, thinned
 from ablate.reports.numbers import listing, number, plural
 
 BAND_FROM = 10
 """From so many seeds on a band of quantiles stands for them."""
 BAND = (0.1, 0.9)
+DIVERGED = 20.0
+"""A line so many interquartile ranges from the others' middle half does not set the scale."""
 MOST_POINTS = 200
 MOST_BEHIND = 60
 LONGEST = 170.0
 
-Band = Sequence[tuple[float, float, float]]
+Band: TypeAlias = Sequence[tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -71,26 +75,31 @@ def draw_curves(
     and span more than a factor of 100. `behind` are unlabelled lines in the background, `stairs`
     draws a value until the next. Values that are not finite are left out.
     """
-    shown = [_finite(curve) for curve in curves]
-    shown = [curve for curve in shown if curve.points or curve.seeds]
-    bright, grey = shown[:HIGHLIGHTED], shown[HIGHLIGHTED:]
-    back = [found for points in behind if (found := _finite_points(points))]
+    drawn = [cleaned for curve in curves if (cleaned := _finite(curve))]
+    bright = [_banded(curve) for curve in drawn[:HIGHLIGHTED]]
+    grey = [Curve(curve.label, _main(curve)) for curve in drawn[HIGHLIGHTED:]]
+    shown = [*bright, *grey]
+    back = [line for points in every(behind, MOST_BEHIND) if (line := _finite_points(points))]
     flat = [level for level in levels if plottable(level.value)]
     y = _y_scale(shown, back, flat, log)
-    x = scale_of((x for x in _xs(shown, back)), whole=not stairs, pad=0.01)
+    lines = [*back, *(line for curve in shown for line in (curve.points, *curve.seeds))]
+    x = scale_of((x for line in lines for x, _ in line), whole=not stairs, pad=0.01)
 
-    tags = [_Tag(curve.label, _end(curve), *style_of(index)) for index, curve in enumerate(bright)]
+    tags = [_tag(c.label, _end(c), y, style_of(index)) for index, c in enumerate(bright)]
     if grey:
         tags.append(_Tag(_others(len(grey)), _end(grey[len(grey) // 2]), GREY, SOLID, tied=False))
-    tags += [_level_tag(level, y) for level in flat]
+    tags += [_tag(level.label, level.value, y, (INK, DASHED)) for level in flat]
     column = widest([tag.label for tag in tags], LONGEST) + 40 if tags else right_room(x)
     height = max(300.0, 75 + LINE * len(tags))
     box = Box(left_room(y), 38, WIDTH - column, height - 24)
     panel, canvas = Panel(box, x, y), Canvas(height)
     canvas.frame(panel, names)
 
-    thin_back = back[:: -(-len(back) // MOST_BEHIND)] if back else []
-    for points in thin_back:
+    if not (shown or back):
+        canvas.text(
+            (box.left + box.right) / 2, (box.bottom + box.top) / 2, "no value", 90, "center"
+        )
+    for points in back:
         canvas.line(_thin(panel, points), GREY, 0.7, alpha=0.45, within=box)
     for curve in grey:
         canvas.line(
@@ -109,8 +118,12 @@ def draw_curves(
             canvas.line(ends, INK, 1.1, DASHED, alpha=0.65, title=_said(level))
     _write(canvas, panel, tags)
 
-    notes = _notes(bright, grey, flat, y, len(back), len(thin_back))
-    return canvas.drawing("curves", title, _described(names, bright, grey, flat, y), notes)
+    notes = _notes(bright, grey, flat, y)
+    if leaving := sum(any(not y.holds(value) for _, value in line) for line in lines):
+        notes.append(f"{plural(leaving, 'line')} in part off the scale.")
+    if len(back) < len(behind):
+        notes.append(f"{len(back)} of {len(behind)} lines in the background are drawn.")
+    return canvas.drawing("curves", title, _described(names, bright, flat, y), notes)
 
 
 def band_of(runs: Sequence[Points], quantiles: tuple[float, float] = BAND) -> Band:
@@ -141,44 +154,44 @@ def _finite_points(points: Points) -> list[tuple[float, float]]:
     return [(x, y) for x, y in points if plottable(x) and plottable(y)]
 
 
-def _finite(curve: Curve) -> Curve:
-    """Leave out what has no place on paper, and put a band where there are many seeds."""
-    seeds = [found for points in curve.seeds if (found := _finite_points(points))]
+def _finite(curve: Curve) -> Curve | None:
+    """Leave out what has no place on paper; None if nothing is left."""
+    seeds = tuple(found for points in curve.seeds if (found := _finite_points(points)))
     band = [row for row in curve.band if all(map(plottable, row))]
-    if not band and len(seeds) >= BAND_FROM:
-        band, seeds = list(band_of(seeds)), []
-    return Curve(curve.label, _finite_points(curve.points), tuple(seeds), band)
+    points = _finite_points(curve.points)
+    return Curve(curve.label, points, seeds, band) if points or seeds else None
 
 
-def _xs(shown: Sequence[Curve], back: Sequence[Points]) -> list[float]:
-    lines = [*back, *(line for curve in shown for line in (curve.points, *curve.seeds))]
-    return [x for line in lines for x, _ in line]
+def _banded(curve: Curve) -> Curve:
+    """Put a band in the place of many seeds."""
+    if curve.band or len(curve.seeds) < BAND_FROM:
+        return curve
+    return replace(curve, band=band_of(curve.seeds))
+
+
+def _main(curve: Curve) -> Points:
+    return curve.points or curve.seeds[0]
 
 
 def _y_scale(
     shown: Sequence[Curve], back: Sequence[Points], levels: Sequence[Level], log: bool
 ) -> Scale:
-    """Make the scale of the arms: their lines whole, what lies around them as far as is near."""
-    main = [y for curve in shown for _, y in curve.points]
-    around = [y for curve in shown for points in curve.seeds for _, y in points]
+    """Make the scale of the arms: their lines, what lies around them and the levels nearby."""
+    main = fenced([y for curve in shown for _, y in curve.points], DIVERGED)
+    around = [y for curve in shown if not curve.band for points in curve.seeds for _, y in points]
     around += [y for curve in shown for _, low, high in curve.band for y in (low, high)]
-    main = main or around or [y for points in back for _, y in points]
-    main = main or [level.value for level in levels]
-    if not main:
-        return scale_of(())
-    low, high = min(main), max(main)
     around += [y for points in back for _, y in points]
-    around += [level.value for level in levels]
-    if log and low > 0 and high / low > 10:
-        near = [y for y in around if low / 10 <= y <= high * 10]
-    else:
-        near = [y for y in around if low - 0.5 * (high - low) <= y <= high + 0.5 * (high - low)]
-    return scale_of([*main, *near], log=log)
+    flat = [level.value for level in levels]
+    if not main:
+        return scale_of(around or flat, log=log)
+    scale = scale_of(main, log=log)
+    near = [*fenced([*main, *around]), *(y for y in around if -1 <= scale.fraction(y) <= 2)]
+    scale = scale_of([*main, *near], log=log)
+    return scale_of([*main, *near, *(y for y in flat if -0.5 <= scale.fraction(y) <= 1.5)], log=log)
 
 
 def _end(curve: Curve) -> float:
-    lines = [curve.points, *curve.seeds]
-    return next(points[-1][1] for points in lines if points)
+    return _main(curve)[-1][1]
 
 
 def _others(amount: int) -> str:
@@ -189,12 +202,13 @@ def _said(level: Level) -> str:
     return f"{level.label}: {number(level.value)}"
 
 
-def _level_tag(level: Level, y: Scale) -> _Tag:
-    if y.holds(level.value):
-        return _Tag(level.label, level.value, INK, DASHED)
-    arrow = "↑" if level.value > y.high else "↓"
-    label = f"{arrow} {number(level.value)} {level.label}"
-    return _Tag(label, y.high if level.value > y.high else y.low, INK, DASHED, tied=False)
+def _tag(label: str, value: float, y: Scale, style: tuple[str, Dashes]) -> _Tag:
+    """Make a label; what ends off the scale is noted at the edge, with an arrow and its value."""
+    if y.holds(value):
+        return _Tag(label, value, *style)
+    above = value > y.high
+    noted = f"{'↑' if above else '↓'} {number(value)} {label}"
+    return _Tag(noted, y.high if above else y.low, *style, tied=False)
 
 
 def _thin(panel: Panel, points: Points) -> list[tuple[float, float]]:
@@ -208,15 +222,16 @@ def _around(canvas: Canvas, panel: Panel, curve: Curve, ink: str, *, stairs: boo
         highs = thinned([(x, high) for x, _, high in rows], MOST_POINTS)
         if stairs:
             lows, highs = _stairs(lows), _stairs(highs)
-        canvas.area([*panel.at(lows), *panel.at(highs)[::-1]], ink, 0.16, within=panel.box)
-    for points in curve.seeds:
+        corners = [*panel.at(lows), *panel.at(highs)[::-1]]
+        canvas.area(corners, ink=ink, alpha=0.16, within=panel.box)
+    for points in () if curve.band else curve.seeds:
         line = _thin(panel, points)
         canvas.line(line, ink, 0.8, alpha=0.5, within=panel.box, stairs=stairs)
 
 
 def _stairs(points: Points) -> list[tuple[float, float]]:
     corners = list(points[:1])
-    for (_, before), (x, after) in zip(points, points[1:], strict=False):
+    for (_, before), (x, after) in pairwise(points):
         corners += [(x, before), (x, after)]
     return corners
 
@@ -241,26 +256,21 @@ def _notes(
     grey: Sequence[Curve],
     levels: Sequence[Level],
     y: Scale,
-    behind: int,
-    drawn: int,
 ) -> list[str]:
     notes = []
     if grey:
         total = len(bright) + len(grey)
         notes.append(f"{len(bright)} of {total} arms stand out, the others are grey.")
-    if any(curve.band and not curve.seeds for curve in bright):
+    if any(curve.band and curve.seeds for curve in bright):
         notes.append("Bands hold the middle 80 % of the seeds.")
     if outside := [_said(level) for level in levels if not y.holds(level.value)]:
         notes.append(f"Off the scale: {listing(map(clean, outside))}.")
-    if drawn < behind:
-        notes.append(f"{drawn} of {behind} lines in the background are drawn.")
     return notes
 
 
 def _described(
     names: tuple[str, str],
     bright: Sequence[Curve],
-    grey: Sequence[Curve],
     levels: Sequence[Level],
     y: Scale,
 ) -> str:

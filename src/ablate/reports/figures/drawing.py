@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 import matplotlib as mpl
-from matplotlib.backends.backend_pdf import FigureCanvasPdf
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from ablate.reports.figures.labels import FONT, clean
-from ablate.reports.figures.palette import INK
+from ablate.reports.figures.palette import INK, PAPER, PAPERS
 
 FAMILY = f"'{FONT}', Verdana, sans-serif"
 _LOCK = threading.RLock()  # matplotlib's settings are those of the whole process
@@ -26,9 +24,10 @@ _LOCK = threading.RLock()  # matplotlib's settings are those of the whole proces
 class Drawing:
     """A drawing: the SVG element of it, and what a caption has to say beside its title.
 
-    `svg` takes its ink from the text around it and carries `title` and `description` for those
-    who can't see it. `notes` are whole sentences on what is cut, thinned or greyed. Width and
-    height are those of the view box, in points. Equal numbers make equal bytes.
+    `svg` takes its ink from the text around it and its paper from the property `--paper`; it
+    carries `title` and `description` for those who can't see it. `notes` are whole sentences on
+    what is cut, thinned or greyed. Width and height are those of the view box, in points. Equal
+    numbers make equal bytes.
     """
 
     title: str
@@ -43,9 +42,8 @@ class Drawing:
         """Write the drawing as a PDF with its fonts inside and without a date."""
         buffer = io.BytesIO()
         with settings():
-            FigureCanvasPdf(self.figure).print_pdf(
-                buffer, metadata={"CreationDate": None, "Title": self.title}
-            )
+            metadata = {"CreationDate": None, "Title": self.title}
+            self.figure.savefig(buffer, format="pdf", metadata=metadata)
         return buffer.getvalue()
 
 
@@ -72,6 +70,7 @@ def settings() -> Iterator[None]:
 def finished(
     figure: Figure,
     kind: str,
+    *,
     title: str,
     description: str,
     notes: tuple[str, ...],
@@ -80,7 +79,7 @@ def finished(
     """Make a drawing of a figure; `hover` maps ids of artists to the titles of their marks."""
     buffer = io.StringIO()
     with settings():
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     root = ET.fromstring(buffer.getvalue())  # noqa: S314 - drawn here
     _without_namespaces(root)
     for element in list(root.iter()):
@@ -93,6 +92,7 @@ def finished(
     _name(root, kind, clean(title), said)
     width, height = figure.get_size_inches() * 72
     svg = ET.tostring(root, encoding="unicode").replace(INK, "currentColor")
+    svg = svg.replace(PAPER, f"var(--paper, {PAPERS[0]})")
     return Drawing(clean(title), said, notes, float(width), float(height), svg, figure)
 
 
@@ -124,13 +124,11 @@ def _shorten(element: ET.Element) -> None:
         del element.attrib["transform"]
         element.set("x", x)
         element.set("y", y)
-    if style := element.get("style"):
-        style = style.replace(": ", ":").replace("; ", ";")
-        if element.tag == "text":
-            style = (
-                style.replace(f"font-family:'{FONT}';", "").replace(f"fill:{INK}", "").strip(";")
-            )
-        element.set("style", style)
+    # Attributes in place of styles: no policy of a page forbids them.
+    for declared in filter(None, element.attrib.pop("style", "").split(";")):
+        key, _, value = declared.partition(":")
+        if element.tag != "text" or key.strip() not in {"font-family", "fill"}:
+            element.set(key.strip(), value.strip())
 
 
 def _rounded(match: re.Match[str]) -> str:
@@ -157,21 +155,28 @@ def _drop(parent: ET.Element, tags: set[str]) -> None:
 
 
 def _unwrap(parent: ET.Element) -> None:
-    """Replace groups that say nothing by what is in them, and say a shared style once."""
+    """Replace groups that say nothing by what is in them, and say once what marks share."""
     children: list[ET.Element] = []
     for child in list(parent):
         _unwrap(child)
-        if child.tag == "g" and "id" in child.attrib:
-            del child.attrib["id"]
+        if child.tag == "g":
+            child.attrib.pop("id", None)
+            _say_once(child)
         plain = child.tag == "g" and not child.attrib and child.find("title") is None
         empty = child.tag in {"g", "defs"} and len(child) == 0
         children += [] if empty else list(child) if plain else [child]
-        styles = {mark.get("style") for mark in child} if child.tag == "g" else set()
-        if len(styles) == 1 and None not in styles and len(child) > 1 and not child.get("style"):
-            child.set("style", styles.pop() or "")
-            for mark in child:
-                del mark.attrib["style"]
     parent[:] = children
+
+
+def _say_once(group: ET.Element) -> None:
+    marks = list(group)
+    if len(marks) < 2 or any(mark.tag != "use" for mark in marks):
+        return
+    for key, value in list(marks[0].attrib.items()):
+        if key not in {"x", "y", "href"} and all(mark.get(key) == value for mark in marks):
+            group.set(key, value)
+            for mark in marks:
+                del mark.attrib[key]
 
 
 def _name(root: ET.Element, kind: str, title: str, description: str) -> None:

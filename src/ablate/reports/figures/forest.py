@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.verdicts import Verdict
-from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel
+from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, rectangle
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import SMALL, widest
-from ablate.reports.figures.palette import DASHED, GREY, INK
+from ablate.reports.figures.palette import DASHED, GREY, INK, SOLID
 from ablate.reports.figures.scales import Scale, plottable, scale_of
 from ablate.reports.figures.verdicts import ink_of, words
-from ablate.reports.numbers import number, plural
+from ablate.reports.numbers import NOTHING, number, plural
 
 MOST_ROWS = 60
 LONGEST, LONGEST_WORDS = 170.0, 130.0
@@ -73,8 +73,7 @@ def draw_forest(
     canvas = Canvas(height)
     if margin is not None:
         ends = sorted(min(max(panel.across(m), box.left), box.right) for m in (-margin, margin))
-        corners = [(x, y) for x in ends for y in (box.bottom, box.top)]
-        canvas.area([corners[0], corners[1], corners[3], corners[2]], GREY, 0.18)
+        canvas.area(rectangle(ends[0], box.bottom, ends[1], box.top), ink=GREY, alpha=0.18)
     canvas.frame(panel, grid="x")
     zero = panel.across(0)
     canvas.line([(zero, box.bottom), (zero, box.top)], INK, 1.1, alpha=0.75)
@@ -127,13 +126,14 @@ def _row(canvas: Canvas, panel: Panel, row: Contrast, y: float, right: float) ->
     off = len(seeds) - len(inside)
     if plottable(row.low) and plottable(row.high):
         ends = sorted((panel.across(row.low), panel.across(row.high)))
-        clipped = [min(max(end, box.left), box.right) for end in ends]
-        style = DASHED if row.floor else "solid"
-        canvas.line([(end, y) for end in clipped], ink, 2.2, style, title=_said(row))
-        for end, shown, sign in zip(ends, clipped, "<>", strict=True):
+        low, high = (min(max(end, box.left), box.right) for end in ends)
+        style = DASHED if row.floor else SOLID
+        if low < high:
+            canvas.line([(low, y), (high, y)], ink, 2.2, style, title=_said(row))
+        for end, shown, sign in ((ends[0], low, "<"), (ends[1], high, ">")):
             if end == shown:
                 canvas.line([(end, y - 3.5), (end, y + 3.5)], ink, 1.4)
-            else:
+            elif low < high:
                 canvas.dots([(shown, y)], ink, 6, sign)
                 off += 1
     canvas.dots(
@@ -173,7 +173,9 @@ def _middle(canvas: Canvas, panel: Panel, row: Contrast, y: float, ink: str) -> 
 
 def _said(row: Contrast) -> str:
     name = f"{row.label} against {row.against}" if row.against else row.label
-    said = f"{name}: {number(row.difference)}" if plottable(row.difference) else f"{name}: –"
+    said = (
+        f"{name}: {number(row.difference)}" if plottable(row.difference) else f"{name}: {NOTHING}"
+    )
     if plottable(row.low) and plottable(row.high):
         said += f" [{number(row.low)}, {number(row.high)}]"
     said += " (floor)" if row.floor else ""

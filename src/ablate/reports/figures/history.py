@@ -15,10 +15,10 @@ from ablate.reports.figures.canvas import (
 from ablate.reports.figures.drawing import Drawing
 from ablate.reports.figures.labels import SMALL, width_of
 from ablate.reports.figures.palette import GREY, PALETTE
-from ablate.reports.figures.scales import fenced, plottable, scale_of, thinned
+from ablate.reports.figures.scales import every, fenced, plottable, scale_of, thinned
 from ablate.reports.numbers import number, plural
 
-MOST_DOTS = 1500
+MOST_DOTS = 600
 
 
 def draw_history(
@@ -61,7 +61,7 @@ def draw_history(
         (done, PALETTE[0], False, "value"),
     ):
         seen = sorted(point for point in points if y.holds(point[1]))
-        drawn = thinned(seen, MOST_DOTS)
+        drawn = every(seen, MOST_DOTS)
         titles = [f"{names[0]} {n:g}: {word} {number(v)}" for n, v in drawn]
         canvas.dots(panel.at(drawn), ink, 4.5, hollow=hollow, titles=titles)
     for above in (True, False):
@@ -88,8 +88,10 @@ def draw_history(
     notes = []
     if off:
         notes.append(f"Triangles: {plural(len(off), 'value')} off the scale.")
-    if max(len(done), len(cut)) > MOST_DOTS:
-        notes.append(f"At most {MOST_DOTS} dots of a kind are drawn.")
+    for points, word in ((done, "complete"), (cut, "pruned")):
+        if len(points) > MOST_DOTS:
+            amount = len(every(points, MOST_DOTS))
+            notes.append(f"{amount} of {len(points)} {word} trials are drawn.")
     said = f"{plural(len(done), 'complete trial')}, {len(cut)} pruned, {len(numbered)} failed."
     said += f" Best so far at the end: {number(steps[-1][1])}." if steps else ""
     return canvas.drawing("history", title, f"{names[1]} by {names[0]}. {said}", notes)

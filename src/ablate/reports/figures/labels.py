@@ -32,6 +32,7 @@ def width_of(text: str, size: float = SIZE, *, bold: bool = False) -> float:
 
 def cut(text: str, width: float, size: float = SIZE, *, bold: bool = False) -> str:
     """Shorten a text with an ellipsis until it is no wider than `width` points."""
+    width += 0.01  # room that was measured for this very text
     if width_of(text, size, bold=bold) <= width:
         return text
     short, long = 0, len(text) - 1

@@ -8,13 +8,15 @@ GREY = "#7F868D"
 """What stands in the background."""
 INK = "#010203"
 """Stands for the colour of the text around the figure."""
+PAPER = "#fdfeff"
+"""Stands for the colour of the page behind the figure."""
 PAPERS = ("#ffffff", "#15181c")
 """The light and the dark background of a page."""
 HIGHLIGHTED = 8
 """So many lines are told apart by colour and dashes, no more."""
 
-Dashes: TypeAlias = str | tuple[float, tuple[float, ...]]
-SOLID: Dashes = "solid"
+Dashes: TypeAlias = tuple[float, tuple[float, ...]]
+SOLID: Dashes = (0.0, ())
 DASHED: Dashes = (0.0, (4.0, 2.0))
 DOTTED: Dashes = (0.0, (1.2, 1.6))
 DASH_DOTTED: Dashes = (0.0, (6.0, 1.8, 1.2, 1.8))

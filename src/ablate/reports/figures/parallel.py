@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel
+from ablate.reports.figures.canvas import EDGE, WIDTH, Anchor, Box, Canvas, Panel
 from ablate.reports.figures.drawing import Drawing
-from ablate.reports.figures.labels import SMALL, widest
-from ablate.reports.figures.palette import DASHED, GREY, INK, PALETTE
+from ablate.reports.figures.labels import SMALL, clean, widest, width_of
+from ablate.reports.figures.palette import DASHED, GREY, INK, PALETTE, SOLID
 from ablate.reports.figures.samples import (
     Dimension,
     Sample,
@@ -15,11 +15,12 @@ from ablate.reports.figures.samples import (
     scale_for,
     value_scale,
 )
-from ablate.reports.figures.scales import Scale, plottable
+from ablate.reports.figures.scales import Scale, every, plottable
 from ablate.reports.numbers import plural
 
 MOST_LINES, MOST_AXES = 150, 9
-GOOD_SHARE = 0.1
+GOOD_SHARE, MOST_GOOD = 0.1, 20
+MOST_LEVELS = 3
 
 
 def draw_parallel(
@@ -42,13 +43,11 @@ def draw_parallel(
     done = sorted(
         (sample for sample in valid if not sample.pruned), key=lambda s: (sign * s.value, s.number)
     )
-    good = done[: max(1, round(GOOD_SHARE * len(done)))][: MOST_LINES // 3]
+    good = done[: min(MOST_GOOD, max(1, round(GOOD_SHARE * len(done))))]
     rest = done[len(good) :] + [sample for sample in valid if sample.pruned]
-    stride = -(-len(rest) // (MOST_LINES - len(good))) if rest else 1
-    drawn = rest[::stride]
+    drawn = every(rest, MOST_LINES - len(good))
     best = best_of(valid, minimize=minimize)
 
-    height, top, bottom = 330.0, 270.0, 26.0
     count = len(axes) + 1
     room = (WIDTH - 2 * EDGE) / count
     scales = [
@@ -57,13 +56,17 @@ def draw_parallel(
     ]
     values = value_scale(valid)
     values = values.flipped() if minimize else values
-    every = [*scales, values]
-    left = EDGE + 4 + widest(every[0].labels, room, SMALL)
+    all_scales = [*scales, values]
+    left = EDGE + 4 + widest(all_scales[0].labels, room, SMALL)
     gap = (WIDTH - EDGE - left - 10) / max(1, count - 1)
-    canvas = Canvas(height)
+    names = [*(axis.name for axis in axes), objective]
+    widths = [width_of(clean(name), SMALL, bold=True) for name in names]
+    levels = next((n for n in (1, 2) if max(widths) <= n * gap - 8), MOST_LEVELS)
+    bottom, top = 16.0, 264.0
+    canvas = Canvas(top + 12 + 14 * levels)
     boxes = [Box(left + i * gap, bottom, left + i * gap + 1, top) for i in range(count)]
     panels = [
-        Panel(box, Scale(0, 1, (), ()), scale) for box, scale in zip(boxes, every, strict=True)
+        Panel(box, Scale(0, 1, (), ()), scale) for box, scale in zip(boxes, all_scales, strict=True)
     ]
 
     def draw(sample: Sample, ink: str, width: float, alpha: float) -> None:
@@ -73,7 +76,7 @@ def draw_parallel(
                 points.append((boxes[index].left, panels[index].up(at)))
         end = min(max(panels[-1].up(sample.value), bottom), top)
         points.append((boxes[-1].left, end))
-        style = DASHED if sample.pruned else "solid"
+        style = DASHED if sample.pruned else SOLID
         title = said(sample, dimensions, objective)
         canvas.line(points, ink, width, style, alpha=alpha, title=title)
 
@@ -82,14 +85,15 @@ def draw_parallel(
     for sample in reversed(good):
         is_best = sample is best
         draw(sample, PALETTE[1] if is_best else PALETTE[0], 2.6 if is_best else 1.3, 1.0)
-    for index, panel in enumerate(panels):
+    for index, (panel, name) in enumerate(zip(panels, names, strict=True)):
         box = panel.box
         canvas.line([(box.left, bottom), (box.left, top)], INK, 1.0)
-        name = axes[index].name if index < len(axes) else objective
-        _head(canvas, index, count, box.left, top, name, gap)
+        at = (box.left, top + 12 + 14 * (index % levels))
+        anchor: Anchor = "left" if index == 0 else "right" if index == count - 1 else "center"
+        _head(canvas, at, name, levels * gap - 8, anchor)
         for tick, label in zip(panel.y.ticks, panel.y.labels, strict=True):
             canvas.line([(box.left - 3, panel.up(tick)), (box.left, panel.up(tick))], INK, 0.8)
-            canvas.text(box.left - 5, panel.up(tick), label, gap, "right", size=SMALL)
+            canvas.text(box.left - 5, panel.up(tick), label, gap, "right", size=SMALL, backed=True)
     notes = ["Better is up on the last axis; the best trial is thick, the best tenth in colour."]
     if len(drawn) < len(rest):
         notes.append(f"{len(good) + len(drawn)} of {len(valid)} trials are drawn.")
@@ -100,16 +104,10 @@ def draw_parallel(
     return canvas.drawing("parallel", title, described, notes)
 
 
-def _head(
-    canvas: Canvas, index: int, count: int, x: float, top: float, name: str, gap: float
-) -> None:
-    """Write the name of an axis above it; neighbours stand on three heights in turn."""
-    y = top + 12 + 14 * (index % 3 if count > 3 else 0)
-    width = min(3 * gap if count > 3 else gap, 160.0) - 8
-    if index == 0:
-        canvas.text(EDGE, y, name, width, size=SMALL, bold=True)
-    elif index == count - 1:
-        canvas.text(WIDTH - EDGE, y, name, width, "right", size=SMALL, bold=True)
-    else:
-        room = min(width, 2 * (x - EDGE), 2 * (WIDTH - EDGE - x))
-        canvas.text(x, y, name, room, "center", size=SMALL, bold=True)
+def _head(canvas: Canvas, at: tuple[float, float], name: str, width: float, anchor: Anchor) -> None:
+    """Write the name of an axis above it, within the drawing."""
+    x, y = at
+    left, right = x - EDGE, WIDTH - EDGE - x
+    start = {"left": EDGE, "center": x, "right": WIDTH - EDGE}[anchor]
+    room = min(width, 2 * min(left, right)) if anchor == "center" else width
+    canvas.text(start, y, name, room, anchor, size=SMALL, bold=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ablate.reports.figures.canvas import EDGE, WIDTH, Box, Canvas, Panel, left_room, right_room
 from ablate.reports.figures.drawing import Drawing
@@ -81,7 +82,13 @@ def draw_pareto(
             titles=[_said(offer, names) for offer in part],
         )
     ordered = [*best, *(offer for offer in shown if offer not in best)][:MOST_LABELLED]
-    written = _label(canvas, panel, ordered, panel.at([(o.cost, o.quality) for o in shown]))
+    taken = [
+        Box(x - 6, y - 6, x + 6, y + 6) for x, y in panel.at([(o.cost, o.quality) for o in shown])
+    ]
+    for (start, level), (end, after) in pairwise(stairs):
+        taken.append(Box(start, level - 1, end, level + 1))
+        taken.append(Box(end - 1, min(level, after), end + 1, max(level, after)))
+    written = _label(canvas, panel, ordered, taken)
     notes = ["Diamonds: the Pareto front, which no other arm beats in both."] if best else []
     if written < len(shown):
         notes.append(f"{plural(len(shown) - written, 'point')} without room for a label.")
@@ -95,12 +102,9 @@ def _said(offer: Offer, names: tuple[str, str]) -> str:
     return f"{offer.label}: {names[1]} {number(offer.quality)}, {names[0]} {number(offer.cost)}"
 
 
-def _label(
-    canvas: Canvas, panel: Panel, offers: Sequence[Offer], points: Sequence[tuple[float, float]]
-) -> int:
+def _label(canvas: Canvas, panel: Panel, offers: Sequence[Offer], taken: list[Box]) -> int:
     """Write labels where they touch neither points nor each other; return how many found room."""
     box = panel.box
-    taken = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     written = 0
     for offer in offers:
         ((x, y),) = panel.at([(offer.cost, offer.quality)])

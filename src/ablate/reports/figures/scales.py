@@ -3,6 +3,10 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LOG_FROM = 100.0
 """A logarithmic axis has to span more than this factor."""
@@ -17,7 +21,7 @@ def plottable(value: float | None) -> bool:
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis from `low` to `high` with labelled ticks; `low` above `high` makes it run backwards."""
+    """An axis from `low` to `high` with labelled ticks; it runs backwards if `low` is above."""
 
     low: float
     high: float
@@ -63,7 +67,7 @@ def scale_of(
         factor = (high / low) ** pad
         return _log_scale(low / factor, high * factor, ticks)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
-        room = 0.5 if whole else 0.05 * abs(low) or 0.5
+        room = max(0.5, 1e-8 * abs(low)) if whole else 0.05 * abs(low) or 0.5
         low, high = low - room, high + room
     else:
         room = pad * (high - low)
@@ -84,7 +88,7 @@ def tick_labels(ticks: Sequence[float]) -> tuple[str, ...]:
     if not ticks:
         return ()
     largest = max(map(abs, ticks))
-    gaps = [after - before for before, after in zip(ticks, ticks[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(ticks)]
     off = 1e-6 * min([*map(abs, gaps), *(largest for _ in ticks[:1])])
     plain = largest < 1e6 and min(map(abs, gaps), default=largest) >= 1e-6
     for digits in range(17):
@@ -102,15 +106,13 @@ def _short(text: str) -> str:
 
 
 def _round_ticks(low: float, high: float, count: int, *, whole: bool) -> tuple[float, ...]:
-    rough = (high - low) / count
+    rough = 0.99 * (high - low) / count
     power = math.floor(math.log10(rough))
     step = next(
-        step
-        for step in (m * 10.0**p for p in (power, power + 1) for m in (1, 2, 5))
-        if step >= rough * (1 - 1e-9)
+        m * 10.0**p for p in (power, power + 1) for m in (1, 2, 2.5, 5) if m * 10.0**p >= rough
     )
     if whole:
-        step = max(1.0, step)
+        step = max(1.0, float(round(step)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return tuple(float(f"{index * step:.12g}") for index in range(first, last + 1))
 
@@ -118,16 +120,15 @@ def _round_ticks(low: float, high: float, count: int, *, whole: bool) -> tuple[f
 def _log_scale(low: float, high: float, count: int) -> Scale:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     parts = (1, 2, 5) if last - first <= 3 else (1,)
-    stride = max(1, math.ceil((last - first) / (2 * count if len(parts) > 1 else count)))
+    stride = max(1, math.ceil((last - first) / count))
     marks = [float(f"{m}e{p}") for p in range(first, last + 1, stride) for m in parts]
     kept = tuple(mark for mark in marks if low <= mark <= high)
-    return Scale(
-        low,
-        high,
-        kept,
-        tuple(f"{m:g}".replace("e+0", "e").replace("e-0", "e-") for m in kept),
-        log=True,
-    )
+    return Scale(low, high, kept, tuple(map(_power, kept)), log=True)
+
+
+def _power(tick: float) -> str:
+    """Write 1, 2 or 5 times a power of ten."""
+    return f"{tick:g}" if 1e-3 <= tick < 1e6 else _short(f"{tick:.0e}")
 
 
 def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
@@ -141,6 +142,11 @@ def thinned(points: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
         ends = {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
         kept += sorted(ends)
     return [*kept, points[-1]]
+
+
+def every(points: Sequence[T], most: int) -> list[T]:
+    """Keep at most `most` of many, evenly in their order."""
+    return list(points[:: max(1, -(-len(points) // most))])
 
 
 def fenced(values: Sequence[float], reach: float = 4.0) -> list[float]:

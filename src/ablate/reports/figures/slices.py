@@ -15,8 +15,8 @@ from ablate.reports.figures.samples import (
     scale_for,
     value_scale,
 )
-from ablate.reports.figures.scales import Scale, plottable
-from ablate.reports.numbers import plural
+from ablate.reports.figures.scales import Scale, every, plottable
+from ablate.reports.numbers import number, plural
 
 MOST_PANELS, COLUMNS, MOST_DOTS = 12, 3, 300
 PANEL = 120.0
@@ -40,7 +40,7 @@ def draw_slices(
     best = best_of(valid, minimize=minimize)
     y = value_scale(valid, ticks=4)
     inside = [sample for sample in valid if y.holds(sample.value)]
-    drawn = inside[:: max(1, -(-len(inside) // MOST_DOTS))]
+    drawn = every(inside, MOST_DOTS)
     columns = min(COLUMNS, max(1, len(shown)))
     lines = -(-max(1, len(shown)) // columns)
     height = 28 + lines * (PANEL + 48)
@@ -58,14 +58,8 @@ def draw_slices(
         panel = Panel(box, x, y if column == 0 else _unlabelled(y))
         canvas.frame(panel, (dimension.name, ""))
         for pruned in (True, False):
-            _dots(
-                canvas,
-                panel,
-                index,
-                [s for s in drawn if s.pruned == pruned and s is not best],
-                dimensions,
-                objective,
-            )
+            part = [s for s in drawn if s.pruned == pruned and s is not best]
+            _dots(canvas, panel, [(place(dimension, s.settings[index]), s) for s in part])
         at = place(dimension, best.settings[index]) if best else None
         if best and at is not None:
             canvas.dots(
@@ -92,24 +86,14 @@ def _unlabelled(scale: Scale) -> Scale:
     return replace(scale, labels=tuple("" for _ in scale.labels))
 
 
-def _dots(
-    canvas: Canvas,
-    panel: Panel,
-    index: int,
-    samples: Sequence[Sample],
-    dimensions: Sequence[Dimension],
-    objective: str,
-) -> None:
-    placed = [(place(dimensions[index], sample.settings[index]), sample) for sample in samples]
+def _dots(canvas: Canvas, panel: Panel, placed: Sequence[tuple[float | None, Sample]]) -> None:
     kept = [(at, sample) for at, sample in placed if at is not None]
-    if not kept:
-        return
-    pruned = kept[0][1].pruned
+    pruned = any(sample.pruned for _, sample in kept)
     canvas.dots(
         panel.at([(at, sample.value) for at, sample in kept]),
         GREY if pruned else PALETTE[0],
         4,
         hollow=pruned,
         alpha=0.8,
-        titles=[f"trial {sample.number}" for _, sample in kept],
+        titles=[f"trial {sample.number}: {number(sample.value)}" for _, sample in kept],
     )

@@ -34,14 +34,14 @@ def draw_slopes(pairings: Sequence[Pairing], metric: str, *, title: str, minimiz
     y = scale_of(fenced(values, 8.0), ticks=4)
     columns = min(COLUMNS, max(1, len(shown)))
     lines = -(-max(1, len(shown)) // columns)
-    height = 26 + lines * (PANEL + 46)
+    height = 26 + lines * (PANEL + 38)
     canvas, left = Canvas(height), left_room(y)
     width = min((WIDTH - left - EDGE) / columns, 200.0)
     better = "lower is better" if minimize else "higher is better"
     canvas.text(EDGE, height - 12, f"{metric} ({better})", WIDTH - 2 * EDGE)
     for index, pairing in enumerate(shown):
         row, column = divmod(index, columns)
-        start, top = left + column * width, height - 42 - row * (PANEL + 46)
+        start, top = left + column * width, height - 42 - row * (PANEL + 38)
         box = Box(start, top - PANEL + 10, start + width - 14, top)
         _panel(canvas, Panel(box, Scale(-0.25, 1.25, (), ()), y), pairing, minimize, column == 0)
     off = sum(not y.holds(v) for v in values)
