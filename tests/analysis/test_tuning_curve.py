@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import drawn_values, expected_best, trials_table, tuning_curve
+from ablate.analysis import (
+    arm_curves,
+    drawn_values,
+    expected_best,
+    leaders_by_budget,
+    trials_table,
+    tuning_curve,
+)
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import metrics, run, search_frames
 from tests.analysis.searches import trial
@@ -74,3 +81,26 @@ def test_a_long_curve_has_few_points():
     assert len(curve) < 205
     assert curve["trials"].is_monotonic_increasing
     assert curve["trials"].iloc[-1] == 3000
+
+
+def test_the_arms_with_the_best_expected_value_change_with_the_budget():
+    # One safe arm, one that is mostly bad and sometimes best.
+    searches = {"safe": a_search([3.0, 3.0, 3.0], []), "bold": a_search([6.0, 6.0, 1.0, 1.0], [])}
+    curves = arm_curves(searches)
+    assert curves.columns.tolist() == ["arm", "trials", "expected", "sd"]
+    assert curves["arm"].tolist() == ["safe"] * 3 + ["bold"] * 4
+    assert leaders_by_budget(curves, Direction.MINIMIZE) == [
+        (1, 1, ("safe",)),
+        (2, 3, ("bold",)),
+    ]
+
+
+def test_arms_that_can_not_be_told_apart_share_the_lead():
+    curves = arm_curves({"a": a_search([2.0, 1.0], []), "b": a_search([1.0, 2.0], [])})
+    assert leaders_by_budget(curves, Direction.MINIMIZE) == [(1, 2, ("a", "b"))]
+
+
+def test_without_searches_there_is_no_curve():
+    assert arm_curves({}).empty
+    assert arm_curves({"a": a_search([], [])}).empty
+    assert leaders_by_budget(arm_curves({}), Direction.MINIMIZE) == []

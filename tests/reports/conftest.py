@@ -192,7 +192,6 @@ def search(store):
     """A search of twelve trials: one failed, one pruned, the rest complete."""
     definition = store.define("quest", SEARCH)
     study = optuna.create_study(study_name="quest", storage=store.optuna)
-    session = store.start_session("quest")
     spaces = {
         "optimizer.init_args.lr": FloatDistribution(1e-5, 1e-2, log=True),
         "lr_scheduler": CategoricalDistribution(["restarts", "constant"]),
@@ -226,5 +225,6 @@ def search(store):
                 datetime_complete=datetime(2026, 1, 1) + timedelta(minutes=number),
             )
         )
+    session = store.start_session("quest")
     store.touch_session(replace(session, began=session.began - 75.0))
     return "quest"

@@ -136,7 +136,8 @@ def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency
     where they lie at an edge, without what does not matter.
 
     The good trials are the best quarter. A range is narrowed to their middle (a tenth of them may
-    lie outside at either end, and one mean gap is added) where values drawn evenly over the range
+    lie outside at either end, and one mean gap is added; the side to which the rank correlation
+    points stays) where values drawn evenly over the range
     lie so close together at most once in 100 draws (the range of order statistics is distributed
     as Beta). It is widened by half where so many of them lie in its outer tenth as even draws put
     there at most once in 100 times (binomial), or five times where the rank correlation points
@@ -308,6 +309,8 @@ def _range(
     inner = _inner(parameter, best)
     if inner is not None:
         low, high, chance, held = inner
+        if tendency.larger_is_better is not None:  # the better side is not cut off
+            low, high = (low, 1.0) if tendency.larger_is_better else (0.0, high)
         outside = sum(not low <= position(parameter, value) <= high for value in tried)
         if outside >= FEWEST_GOOD and high - low <= NARROW_ENOUGH:
             reasons.append(

@@ -138,7 +138,6 @@ def trust_section(concluded: SearchConclusions, audited: Audit) -> Section:
     seeds = numbers.plural(len(definition.seeds), "seed")
     items: list[Item] = [
         *_findings(audited),
-        (Strong("Trials"), f": {counted(concluded.counts)}."),
         (Strong("Seeds"), f": {seeds} of a trial ({', '.join(map(str, definition.seeds))})."),
         (Strong("Profile"), ": ", Link(Code(definition.profile), "profile"), profile),
     ]
