@@ -26,7 +26,7 @@ from ablate.reports.blocks import (
 )
 from ablate.reports.search_names import short_names
 from ablate.reports.sections import added_sections
-from ablate.spec import Choice, IntRange, Status
+from ablate.spec import Choice, FloatRange, IntRange, Status
 from ablate.spec.secrets import hidden
 
 SHOWN = 100
@@ -194,15 +194,15 @@ def _configuration_section(concluded: SearchConclusions) -> Section:
     return Section("Configuration", (*blocks, parts.profile_section(frames)))
 
 
-def _range(path: str, parameter: object) -> Inline:
+def _range(path: str, parameter: FloatRange | IntRange | Choice) -> Inline:
     """Word the range of a parameter."""
     if isinstance(parameter, Choice):
         labels = ", ".join(numbers.plain(hidden(path, label)) for label in parameter.labels)
         return f"one of {labels}"
-    low, high = parameter.bounds  # type: ignore[attr-defined]
+    low, high = parameter.bounds
     kind = "integer" if isinstance(parameter, IntRange) else "float"
-    step = f", step {numbers.short(parameter.step)}" if parameter.step else ""  # type: ignore[attr-defined]
-    scale = ", log scale" if parameter.log else ""  # type: ignore[attr-defined]
+    step = f", step {numbers.short(parameter.step)}" if parameter.step else ""
+    scale = ", log scale" if parameter.log else ""
     return f"{kind}, {numbers.short(low)} to {numbers.short(high)}{scale}{step}"
 
 

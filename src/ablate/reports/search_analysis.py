@@ -15,7 +15,7 @@ from ablate.analysis import (
 from ablate.reports import figures, numbers, parts
 from ablate.reports.blocks import Block, Code, Figure, Listing, Row, Section, Value, table, text
 from ablate.reports.search_names import short_names
-from ablate.spec import Choice, Status
+from ablate.spec import Choice, FloatRange, IntRange, Status
 from ablate.spec.secrets import hidden
 
 BUDGETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
@@ -184,13 +184,7 @@ def _samples(
     space = concluded.frames.definition.space
     paths = importances_table(concluded)["parameter"].tolist()
     dimensions = [
-        figures.Dimension(
-            name,
-            log=not isinstance(space[path], Choice) and space[path].log,  # type: ignore[union-attr]
-            choices=tuple(dict.fromkeys(_label(path, label) for label in space[path].labels))  # type: ignore[union-attr]
-            if isinstance(space[path], Choice)
-            else (),
-        )
+        _dimension(name, path, space[path])
         for path, name in zip(paths, short_names(paths), strict=True)
     ]
     samples = []
@@ -208,6 +202,15 @@ def _samples(
             figures.Sample(trial["number"], tuple(settings), float(trial["last"]), pruned)
         )
     return dimensions, samples
+
+
+def _dimension(
+    name: str, path: str, parameter: FloatRange | IntRange | Choice
+) -> figures.Dimension:
+    if isinstance(parameter, Choice):
+        choices = dict.fromkeys(_label(path, label) for label in parameter.labels)
+        return figures.Dimension(name, choices=tuple(choices))
+    return figures.Dimension(name, log=parameter.log)
 
 
 def _label(path: str, label: object) -> str:
