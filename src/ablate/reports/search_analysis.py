@@ -241,16 +241,20 @@ def budget_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
     metric = frames.definition.objective.metric
     sampler = frames.definition.sampler.class_path.rpartition(".")[2]
     points = _pairs(curve["trials"], curve["expected"])
-    around = [_pairs(curve["trials"], curve["expected"] + sign * curve["sd"]) for sign in (-1, 1)]
+    values = drawn_values(frames, concluded.trials)
+    worst, best = min(values), max(values)
+    band = [
+        (float(n), max(worst, mean - sd), min(best, mean + sd))
+        for n, mean, sd in curve.itertuples(index=False, name=None)
+    ]
     drawing = figures.draw_curves(
-        [figures.Curve("expected best", points, seeds=(around[0], around[1]))],
+        [figures.Curve("expected best", points, band=band)],
         [],
         ("trials", metric),
         title=f"Expected best {metric} by budget",
         stairs=True,
     )
-    caption = f"Expected best {metric} of so many trials; thin: one standard deviation around it."
-    values = drawn_values(frames, concluded.trials)
+    caption = f"Expected best {metric} of so many trials; shaded: one standard deviation around it."
     said = text(
         f"The best of so many trials drawn at random from the {len(values)} that ended with a "
         "value, pruned ones at their last; drawn in any order, not in that in which ",
