@@ -55,7 +55,7 @@ LOW_CONTRAST = """
   const low = [];
   for (const node of document.querySelectorAll('body *')) {
     const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-    if (!own || ['SCRIPT', 'STYLE', 'TITLE', 'DESC', 'title', 'desc'].includes(node.tagName)) continue;
+    if (!own || /^(script|style|title|desc)$/i.test(node.tagName)) continue;
     const style = getComputedStyle(node);
     const ink = rgb(node.closest('svg') ? style.fill : style.color);
     const [one, other] = [luminance(ink), luminance(behind(node))].sort((a, b) => b - a);
