@@ -24,7 +24,7 @@ def test_one_seed_per_trial_tells_nothing_apart():
     found = rivals(searched([[3.0], [1.0], [2.0]]))
     assert found.open == (2, 0)
     assert (found.compared, found.seeds) == (2, 1)
-    assert found.why == "the spread over seeds takes three seeds of each trial"
+    assert found.why == "that takes at least three seeds of each trial"
 
 
 def test_clear_differences_over_the_seeds_are_told():

@@ -88,7 +88,7 @@ def test_the_verdict_comes_first_and_says_what_is_not_known(report):
     said = section(text, "Verdict")
     assert "has the lowest value, **" in said
     assert "can't be told apart from any of 35 other complete trials" in said
-    assert "takes three seeds of each trial" in said
+    assert "that takes at least three seeds of each trial" in said
     assert (
         "was not run again with fresh seeds, so its value is partly luck; `ablate confirm" in said
     )

@@ -90,7 +90,7 @@ def _apart(gains: list[float], spread: float, typical: float, level: float) -> b
 
 def _why(seeds: int, typical: float) -> str:
     if seeds < FEWEST_SEEDS:
-        return "the spread over seeds takes three seeds of each trial"
+        return "that takes at least three seeds of each trial"
     return "" if typical else "the seeds change nothing"
 
 

@@ -10,6 +10,7 @@ from ablate.analysis import (
     best_so_far,
     curves,
     drawn_values,
+    expected_best,
     importances_table,
 )
 from ablate.reports import figures, numbers, parts
@@ -242,9 +243,9 @@ def budget_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
     sampler = frames.definition.sampler.class_path.rpartition(".")[2]
     points = _pairs(curve["trials"], curve["expected"])
     values = drawn_values(frames, concluded.trials)
-    worst, best = min(values), max(values)
+    lowest, highest = min(values), max(values)
     band = [
-        (float(n), max(worst, mean - sd), min(best, mean + sd))
+        (float(n), max(lowest, mean - sd), min(highest, mean + sd))
         for n, mean, sd in curve.itertuples(index=False, name=None)
     ]
     drawing = figures.draw_curves(
@@ -262,15 +263,11 @@ def budget_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
         " proposed them.",
     )
     budgets = [n for n in BUDGETS if n < len(values)] + [len(values)]
-    shown = curve[curve["trials"].isin(budgets)].to_dict("records")
-    rows: list[Row] = [
-        (
-            numbers.count(row["trials"]),
-            Value(numbers.number(row["expected"]), row["expected"]),
-            Value(numbers.number(row["sd"]), row["sd"]),
-        )
-        for row in shown
-    ]
+    rows: list[Row] = []
+    for budget in budgets:
+        mean, sd = expected_best(values, frames.definition.objective.direction, budget)
+        shown = Value(numbers.number(mean), mean), Value(numbers.number(sd), sd)
+        rows.append((Value(numbers.count(budget), budget), *shown))
     columns = ["trials", f"expected best {metric}", "sd"]
     listed = table(columns, rows, set(columns), "Expected best value by budget")
     return (Section("Value by budget", (said, _figure("budget.svg", drawing, caption), listed)),)
