@@ -154,6 +154,7 @@ def _tendency(
         for trial in done
         if path in trial.params and parameter.admits(trial.params[path])
     ]
+    rho, low, high = rank_correlation(pairs)
     return Tendency(
         path,
         n,
@@ -161,8 +162,11 @@ def _tendency(
         at_low,
         at_high,
         *shares,
-        *(tail(k, len(best), share) for k, share in zip((at_low, at_high), shares, strict=True)),
-        *rank_correlation(pairs),
+        p_low=tail(at_low, len(best), shares[0]),
+        p_high=tail(at_high, len(best), shares[1]),
+        rho=rho,
+        low=low,
+        high=high,
     )
 
 

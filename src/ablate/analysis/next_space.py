@@ -155,10 +155,10 @@ def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency
     known = {tendency.parameter: tendency for tendency in seen}
     made: dict[str, Proposal] = {}
     for path, parameter in space.items():
-        seen = _Seen(
+        known_of_it = _Seen(
             known[path], found, values_of(done, path, parameter), values_of(good, path, parameter)
         )
-        made[path] = _proposal(path, parameter, seen, made)
+        made[path] = _proposal(path, parameter, known_of_it, made)
     if all(one.after is None for one in made.values()):
         reasons = "; ".join(f"{path}: {one.reason}" for path, one in made.items())
         why = f"no parameter would be left ({reasons})"

@@ -99,13 +99,13 @@ def _values_by_seed(frames: SearchFrames) -> Mapping[int, Mapping[int, float]]:
     objective = frames.definition.objective
     read = scores(frames, [objective.metric], objective)
     read = read[read["reading"] == Reading.COUNTED]
-    found = {
-        int(trial): dict(zip(rows["seed"].tolist(), rows["value"].tolist(), strict=True))
-        for trial, rows in read.groupby("trial")
-    }
+    found: dict[int, dict[int, float]] = {}
+    columns = (read[name].tolist() for name in ("trial", "seed", "value"))
+    for trial, seed, value in zip(*columns, strict=True):
+        found.setdefault(trial, {})[seed] = value
     taken = {
-        trial.number: found[origin]
-        for trial in frames.trials
-        if (origin := trial.user_attrs.get("reused_from")) in found
+        one.number: found[origin]
+        for one in frames.trials
+        if (origin := one.user_attrs.get("reused_from")) in found
     }
     return {**taken, **found}

@@ -1,6 +1,7 @@
 """The trials of a search: how they ended, and how its best value came down."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
@@ -63,10 +64,11 @@ def _last_values(frames: SearchFrames) -> dict[int, float]:
     """Return by trial the mean over its runs of the last value of the objective's metric."""
     metric = frames.definition.objective.metric
     ends = at_last(frames, metric)
+    ends = ends[ends["name"] == metric]
     trials = dict(zip(frames.current["run_id"], frames.current["trial"], strict=True))
     values: dict[int, list[float]] = {}
-    for end in ends[ends["name"] == metric].itertuples():
-        values.setdefault(trials[end.run_id], []).append(float(end.value))
+    for run, value in zip(ends["run_id"].tolist(), ends["value"].tolist(), strict=True):
+        values.setdefault(trials[run], []).append(value)
     return {trial: fmean(found) for trial, found in values.items()}
 
 
@@ -92,7 +94,7 @@ def count_trials(trials: pd.DataFrame) -> TrialCounts:
     complete = trials[trials["state"] == Status.COMPLETE]
     return TrialCounts(
         total=len(trials),
-        states=trials["state"].value_counts().to_dict(),
+        states=Counter(trials["state"].tolist()),
         valueless=int((~np.isfinite(complete["value"])).sum()),
         reused=int(trials["reused_from"].notna().sum()),
         repeated=trials["repeats"].nunique(),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -141,7 +142,7 @@ def _trials_section(concluded: SearchConclusions) -> Section:
     return Section("Trials", (*blocks, table(columns, rows, flush, "Trials")))
 
 
-def _last(row: Mapping[object, object]) -> Value:
+def _last(row: Mapping[Any, Any]) -> Value:
     """Write the last value of a trial that has no other."""
     last = row["last"] if pd.isna(row["value"]) else math.nan
     return Value(numbers.statistic(last), last)
@@ -153,7 +154,7 @@ def _setting(name: str, params: Mapping[str, object]) -> str:
     return numbers.short(hidden(name, params[name]))
 
 
-def _note(row: Mapping[object, object]) -> str:
+def _note(row: Mapping[Any, Any]) -> str:
     """Say what a trial has to do with another one."""
     said = [
         f"{word} #{row[key]}"

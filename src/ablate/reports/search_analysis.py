@@ -1,7 +1,8 @@
 """What the trials of a search show: figures and tables with their computed reasons."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -307,7 +308,7 @@ def methods(concluded: SearchConclusions) -> Sequence[str]:
     return said
 
 
-def _pairs(xs: Sequence[float], ys: Sequence[float]) -> list[tuple[float, float]]:
+def _pairs(xs: Iterable[Any], ys: Iterable[Any]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
 
 
