@@ -4,10 +4,11 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import best_so_far, best_trial, trials_table
+from ablate.analysis import best_so_far, best_trial, count_trials, trials_table
 from ablate.spec import Direction, Objective, Status
 from ablate.store import TrialRecord
-from tests.analysis.frames_of import NOW, run, search_frames
+from tests.analysis.frames_of import NOW, metrics, run, search_frames
+from tests.analysis.searches import trial
 
 states = st.sampled_from([Status.COMPLETE, Status.PRUNED, Status.FAILED, Status.RUNNING])
 outcomes = st.lists(st.tuples(states, st.none() | st.floats()), max_size=8)
@@ -68,3 +69,50 @@ def test_a_trial_that_is_open_has_no_duration():
     trial = TrialRecord(0, Status.WAITING, None, {}, {}, None, None)
     table = trials_table(search_frames([], (trial,)))
     assert math.isnan(table["seconds"].iloc[0])
+
+
+def with_curves(frames, curves):
+    return type(frames)(
+        frames.name, frames.definition, frames.runs, metrics(curves), trials=frames.trials
+    )
+
+
+def test_a_trial_without_a_value_stands_at_the_mean_of_its_last_values():
+    runs = [run(n, arm=None, trial=n // 2, seed=n % 2) for n in range(4)]
+    trials = (trial(0, None, state=Status.PRUNED), trial(1, 2.0), trial(2, None))
+    frames = search_frames(runs, trials)
+    curves = {(0, "val_loss"): [9.0, 5.0], (1, "val_loss"): [4.0], (2, "val_loss"): [7.0]}
+    last = trials_table(with_curves(frames, curves))["last"]
+    assert last.tolist()[:2] == [4.5, 2.0]
+    assert math.isnan(last.iloc[2])
+
+
+def test_no_trial_is_invisible():
+    trials = (
+        trial(0, 1.0),
+        trial(1, None, state=Status.FAILED),
+        trial(2, None, state=Status.PRUNED),
+        trial(3, 1.0, reused_from=0),
+        trial(4, 2.0, retries=1),
+        trial(5, 3.0, replicate_of=0),
+        trial(6, math.nan),
+        trial(7, None, state=Status.RUNNING),
+    )
+    table = trials_table(search_frames([], trials))
+    counts = count_trials(table)
+    assert counts.total == sum(counts.states.values()) == len(trials)
+    assert counts.states == {
+        Status.COMPLETE: 5,
+        Status.FAILED: 1,
+        Status.PRUNED: 1,
+        Status.RUNNING: 1,
+    }
+    assert (counts.reused, counts.repeated, counts.replicates, counts.valueless) == (1, 1, 1, 1)
+    assert table["reused_from"].dropna().to_dict() == {3: 0}
+    assert table["repeats"].dropna().to_dict() == {4: 1}
+    assert table["replicates"].dropna().to_dict() == {5: 0}
+
+
+def test_an_empty_search_has_an_empty_table():
+    counts = count_trials(trials_table(search_frames([])))
+    assert (counts.total, counts.states, counts.repeated) == (0, {}, 0)

@@ -9,8 +9,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ablate.analysis import AblationFrames, conclude, load
-from ablate.reports import Audit, write_report
+from ablate.analysis import AblationFrames, conclude, conclude_search, load
+from ablate.reports import Audit, gathered, write_report
 from ablate.spec import (
     Budget,
     Cause,
@@ -70,10 +70,9 @@ def report(store, study, out, found=(), artifacts=None):
     frames = load(store, study)
     before = frames.audited if isinstance(frames, AblationFrames) else None
     audited = Audit(before is not None, (*(before or ()), *found))
-    concluded = conclude(frames, audited.findings) if isinstance(frames, AblationFrames) else None
-    return write_report(
-        store, frames, audited, out, artifacts or out / "no artifacts", conclusions=concluded
-    )
+    is_ablation = isinstance(frames, AblationFrames)
+    concluded = conclude(frames, audited.findings) if is_ablation else conclude_search(frames)
+    return write_report(gathered(store, concluded, audited, artifacts or out / "no artifacts"), out)
 
 
 @pytest.fixture
@@ -191,7 +190,6 @@ def search(store):
     """A search of twelve trials: one failed, one pruned, the rest complete."""
     definition = store.define("quest", SEARCH)
     study = optuna.create_study(study_name="quest", storage=store.optuna)
-    session = store.start_session("quest")
     spaces = {
         "optimizer.init_args.lr": FloatDistribution(1e-5, 1e-2, log=True),
         "lr_scheduler": CategoricalDistribution(["restarts", "constant"]),
@@ -225,5 +223,6 @@ def search(store):
                 datetime_complete=datetime(2026, 1, 1) + timedelta(minutes=number),
             )
         )
+    session = store.start_session("quest")
     store.touch_session(replace(session, began=session.began - 75.0))
     return "quest"

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ablate.errors import NotFoundError, RequestError
-from ablate.reports.search import short_names
+from ablate.reports.search_names import short_names
 from ablate.spec import Cause, Status
 from ablate.store import Batch, Store
 from tests.reports.conftest import SEARCH, add_run, an_ablation, report
@@ -58,8 +58,13 @@ def test_all_files_are_written_and_no_others(store, out, ablation, search):
         *("seeds-val_loss.svg", "cost-parameters-val_loss.svg"),
     }
     other = report(store, search, out.with_name("other"))
-    assert {path.name for path in other.tables} == {"trials.csv", "runs.csv", "curves.csv"}
-    assert {path.name for path in other.figures} == {"history.svg", "curves.svg"}
+    assert {path.name for path in other.tables} == {
+        *("trials.csv", "runs.csv", "curves.csv", "importances.csv", "budget.csv"),
+        "next_space.yaml",
+    }
+    assert {path.name for path in other.figures} == {
+        *("history.svg", "curves.svg", "parallel.svg", "slices.svg", "budget.svg")
+    }
     for figure in (*files.figures, *other.figures):
         assert f"({figure.name})" in (figure.parent / "report.md").read_text()
 
@@ -221,17 +226,6 @@ def test_a_folder_that_cannot_be_written_is_a_wrong_request(store, tmp_path, abl
     (tmp_path / "taken").write_text("a file")
     with pytest.raises(RequestError, match="name another folder"):
         report(store, ablation, tmp_path / "taken" / "report")
-
-
-def test_a_long_search_shows_its_best_trials(store, out, search, monkeypatch):
-    monkeypatch.setattr("ablate.reports.search.SHOWN", 3)
-    text = report(store, search, out).markdown.read_text()
-    assert "The best 3 of 12 trials; all are in `trials.csv`." in text
-    section = text.partition("## Trials")[2].partition("## ")[0]
-    assert [line.split("|")[1].strip() for line in section.splitlines() if "complete" in line] == [
-        *("**0**", "2", "9")
-    ]
-    assert len(rows(out / "trials.csv")) == 12
 
 
 def test_parameters_are_named_as_short_as_they_differ():

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ablate import analysis, study
-from ablate.reports import Audit, ReportFiles, write_report
+from ablate.reports import Audit, ReportFiles, gathered, write_report
 from ablate.run import InProcessLauncher
 from ablate.spec import Budget, dump_yaml, read_study
 from ablate.store import Store
@@ -117,9 +117,10 @@ def matrix(
 def build(store: Store, name: str, folder: Path) -> ReportFiles:
     """Write the report of a study of the project, not audited."""
     frames = analysis.load(store, name)
-    concluded = analysis.conclude(frames) if isinstance(frames, analysis.AblationFrames) else None
+    is_ablation = isinstance(frames, analysis.AblationFrames)
+    conclude = analysis.conclude if is_ablation else analysis.conclude_search
     return write_report(
-        store, frames, Audit(False), folder, Path("results", FOLDER), conclusions=concluded
+        gathered(store, conclude(frames), Audit(False), Path("results", FOLDER)), folder
     )
 
 

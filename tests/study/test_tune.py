@@ -87,12 +87,17 @@ def test_what_is_done_is_not_repeated_and_a_larger_budget_goes_on(project: Proje
     more = replay("a", project.request(launcher=lambda _: Counting()))
     with project.store() as store:
         assert [len(store.trials(f"a-tune-{arm}")) for arm in ("plain", "narrow")] == [4, 4]
-        report = build(store, "a", Path("results/a/report")).markdown.read_text()
+        written = build(store, "a", Path("results/a/report"))
+    report = written.markdown.read_text()
     kept = {run.arm: run for run in first.runs}
     assert all(run == kept[run.arm] for run in more.runs if "tuned" not in str(run.arm))
     new = sum(run != kept[run.arm] for run in more.runs)
     assert Counting.runs == 2 + new
     assert "with 4 trials each" in report
+    assert "## Value by budget of tuning" in report
+    with (written.folder / "budget.csv").open(newline="") as file:
+        budgets = [(row["arm"], row["trials"]) for row in csv.DictReader(file)]
+    assert budgets == [(arm, str(n)) for arm in ("plain", "narrow") for n in (1, 2, 3, 4)]
 
 
 def test_tuning_that_is_asked_for_later_keeps_the_runs_of_before(project: Project) -> None:

@@ -18,32 +18,60 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.good_trials import Tendency, good_trials, tendencies
+from ablate.analysis.importance import Importance, Importances, importances
 from ablate.analysis.lead import Lead, find_lead
+from ablate.analysis.next_space import Change, NextSpace, Proposal, next_space
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.remarks import Remark, RemarkKind
-from ablate.analysis.search import best_so_far, best_trial, trials_table
+from ablate.analysis.rivals import Rivals, rivals
+from ablate.analysis.search import (
+    TrialCounts,
+    best_so_far,
+    best_trial,
+    count_trials,
+    trials_table,
+)
+from ablate.analysis.searched import SearchConclusions, conclude_search, importances_table
 from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
+from ablate.analysis.tuning_curve import (
+    arm_curves,
+    drawn_values,
+    expected_best,
+    leaders_by_budget,
+    tuning_curve,
+)
 from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
 
 __all__ = [
     "AblationFrames",
     "Cell",
+    "Change",
     "Comparator",
     "Comparison",
     "Conclusions",
     "Description",
     "Estimate",
     "Frames",
+    "Importance",
+    "Importances",
     "Lead",
     "Method",
+    "NextSpace",
+    "Proposal",
     "Reading",
     "Relation",
     "Remark",
     "RemarkKind",
+    "Rivals",
+    "SearchConclusions",
     "SearchFrames",
+    "Tendency",
+    "TrialCounts",
     "Verdict",
+    "arm_curves",
     "arm_kinds",
     "arms_table",
     "at_best",
@@ -52,23 +80,35 @@ __all__ = [
     "best_trial",
     "comparators",
     "conclude",
+    "conclude_search",
     "confirmed_table",
     "contenders",
+    "count_trials",
     "curves",
     "describe",
+    "drawn_values",
+    "expected_best",
     "find_lead",
+    "good_trials",
+    "importances",
+    "importances_table",
     "leaders",
+    "leaders_by_budget",
     "load",
     "load_ablation",
     "load_search",
     "metric_names",
     "metrics_frame",
+    "next_space",
     "primary_metric",
     "published_table",
+    "rivals",
     "run_list",
     "runs_frame",
     "scores",
+    "tendencies",
     "trials_table",
     "tuned_arms",
     "tuned_table",
+    "tuning_curve",
 ]

@@ -1,6 +1,7 @@
 """The arms of an ablation, side by side."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
@@ -14,13 +15,11 @@ from ablate.spec import Direction
 ARM = "arm"
 FLOOR = "floor"
 UNDECLARED = "undeclared"
+_READ = ("metric", "arm", "epoch", "last_epoch", "seed", "trial", "value", "reading", "why")
 COLUMNS = [
     *("metric", "direction", "arm", "kind", "reference", "cells", "runs", "n", "mean", "sd"),
     *("parameters", "best_epochs", "last_epochs", "failed", "diverged", "outdated", "tuned"),
 ]
-
-
-_CELL = ("seed", "trial", "value", "reading", "why")
 
 
 @dataclass(frozen=True)
@@ -70,18 +69,20 @@ def arms_table(
     tuned = tuned_arms(frames)
     definition = frames.definition
     metrics = definition.metrics if metrics is None else metrics
-    table = scores(frames, metrics, definition.objective)
+    if not metrics:
+        return pd.DataFrame(columns=COLUMNS)
+    cells_of, epochs_of = _read_cells(scores(frames, metrics, definition.objective))
     parameters = frames.current.dropna(subset="parameters").groupby("arm")["parameters"].unique()
-    outdated = frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"]
+    outdated = Counter(frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"])
+    kinds = arm_kinds(frames)
     rows = []
     for metric, direction in metrics.items():
-        for arm, kind in arm_kinds(frames).items():
-            arm_rows = table[(table["metric"] == metric) & (table["arm"] == arm)]
-            counted = arm_rows[arm_rows["reading"] == Reading.COUNTED].sort_values(
-                ["seed", "trial"]
-            )
-            values = counted["value"].tolist()
-            cells = _cells(arm_rows, () if kind == UNDECLARED else definition.seeds)
+        for arm, kind in kinds.items():
+            read = cells_of.get((metric, arm), [])
+            counted = [cell for cell in read if cell.counted]
+            values = [cell.value for cell in counted]
+            epochs = [epochs_of[metric, cell] for cell in counted]
+            cells = _with_missing(read, () if kind == UNDECLARED else definition.seeds)
             rows.append(
                 {
                     "metric": metric,
@@ -95,11 +96,11 @@ def arms_table(
                     "mean": mean(values) if values else math.nan,
                     "sd": stdev(values) if len(values) > 1 else math.nan,
                     "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
-                    "best_epochs": tuple(map(int, counted["epoch"])),
-                    "last_epochs": tuple(map(int, counted["last_epoch"])),
+                    "best_epochs": tuple(best for best, _ in epochs),
+                    "last_epochs": tuple(last for _, last in epochs),
                     "failed": sum(cell.reading is Reading.FAILED for cell in cells),
                     "diverged": sum(cell.reading is Reading.DIVERGED for cell in cells),
-                    "outdated": int((outdated == arm).sum()),
+                    "outdated": outdated[arm],
                     "tuned": arm in tuned,
                 }
             )
@@ -115,9 +116,30 @@ def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.Data
     return best
 
 
-def _cells(arm_rows: pd.DataFrame, seeds: Sequence[int]) -> tuple[Cell, ...]:
-    columns = (arm_rows[name].tolist() for name in _CELL)
-    cells = [Cell(*row) for row in zip(*columns, strict=True)]
-    missing = set(seeds) - {cell.seed for cell in cells}
-    cells += [Cell(seed, None, math.nan, Reading.NOT_RUN, str(Reading.NOT_RUN)) for seed in missing]
-    return tuple(sorted(cells, key=lambda cell: cell.seed))
+def _read_cells(
+    table: pd.DataFrame,
+) -> tuple[dict[tuple[str, str], list[Cell]], dict[tuple[str, Cell], tuple[int, int]]]:
+    """Return the cells by metric and arm, and the epochs of those that count by metric and cell.
+
+    The cells of an arm are by seed and trial; its epochs are where the value was read, and the
+    last one.
+    """
+    cells: dict[tuple[str, str], list[Cell]] = {}
+    epochs: dict[tuple[str, Cell], tuple[int, int]] = {}
+    ordered = table.sort_values(["seed", "trial"])
+    columns = (ordered[name].tolist() for name in _READ)
+    for metric, arm, best, last, *facts in zip(*columns, strict=True):
+        cell = Cell(*facts)
+        cells.setdefault((metric, arm), []).append(cell)
+        if cell.counted:
+            epochs[metric, cell] = best, last
+    return cells, epochs
+
+
+def _with_missing(read: Sequence[Cell], seeds: Sequence[int]) -> tuple[Cell, ...]:
+    """Add a cell for every seed that was not run, by seed."""
+    missing = set(seeds) - {cell.seed for cell in read}
+    lacking = [
+        Cell(seed, None, math.nan, Reading.NOT_RUN, str(Reading.NOT_RUN)) for seed in missing
+    ]
+    return tuple(sorted([*read, *lacking], key=lambda cell: cell.seed))

@@ -3,13 +3,23 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ablate.errors import NotFoundError
 from ablate.spec import AblationDefinition, Definition, SearchDefinition
-from ablate.store import Environment, FindingRow, MetricRow, RunRecord, Store, TrialRecord
+from ablate.store import (
+    Environment,
+    FindingRow,
+    MetricColumns,
+    MetricRow,
+    RunRecord,
+    Store,
+    TrialRecord,
+)
 
 CURRENT = "current"
 EARLIER_ATTEMPT = "earlier attempt"
@@ -17,6 +27,33 @@ RUN_AGAIN = "run again later"
 EARLIER_DEFINITION = "earlier definition"
 
 _COUNTS = ("parameters", "epochs", "steps")
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What the current runs recorded of one metric, as arrays of equal length.
+
+    `run` is the place of the run among the current ones; the values are by run and step.
+    """
+
+    run: NDArray[np.intp]
+    step: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def take(self, chosen: NDArray[Any]) -> "Values":
+        """Return the values at places, or those that a mask chooses."""
+        return Values(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+    @cached_property
+    def starts(self) -> NDArray[np.intp]:
+        """Where the values of each run begin that has some."""
+        return np.flatnonzero(np.diff(self.run, prepend=-1))
+
+    @property
+    def ends(self) -> NDArray[np.intp]:
+        """Where the last value of each run is that has some."""
+        return np.append(self.starts[1:], len(self.run))[: len(self.starts)] - 1
 
 
 @dataclass(frozen=True)
@@ -46,21 +83,58 @@ class _Frames:
 
         They are those of validation, and those of training for `training_metrics`.
         """
-        validation = self.metrics["phase"] == "val"
-        trained = self.metrics["name"].isin(self.training_metrics)
-        return self.metrics[validation != trained]
+        read = self._validation != self.metrics["name"].isin(self.training_metrics)
+        return self.metrics if read.all() else self.metrics[read]
 
     @cached_property
     def training_metrics(self) -> tuple[str, ...]:
         """The metrics of the study that its current runs log in training alone."""
-        definition = self.definition
-        declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
-        names = dict.fromkeys([definition.objective.metric, *declared])
-        values = self.metrics[self.metrics["name"].isin(names)]
-        values = values[values["run_id"].isin(self.current["run_id"])]
-        validation = values["phase"] == "val"
-        logged = set(values.loc[~validation, "name"]) - set(values.loc[validation, "name"])
-        return tuple(name for name in names if name in logged)
+        current, validation = self.current["run_id"], self._validation
+
+        def logged(name: str, phase: "pd.Series[bool]") -> bool:
+            runs = self.metrics.loc[phase & (self.metrics["name"] == name), "run_id"]
+            return bool(runs.isin(current).any())
+
+        if validation.all():
+            return ()
+        return tuple(
+            name
+            for name in shown_metrics(self.definition)
+            if logged(name, ~validation) and not logged(name, validation)
+        )
+
+    @cached_property
+    def _validation(self) -> "pd.Series[bool]":
+        return self.metrics["phase"] == "val"
+
+    @cached_property
+    def _values(self) -> dict[str, Values]:
+        return {}
+
+    def values_of(self, metric: str) -> Values:
+        """Return the values of a metric that count as its own, of the current runs."""
+        if metric not in self._values:
+            self._values[metric] = self._arrange(metric)
+        return self._values[metric]
+
+    def _arrange(self, metric: str) -> Values:
+        of_phase = ~self._validation if metric in self.training_metrics else self._validation
+        found = np.flatnonzero(of_phase & (self.metrics["name"] == metric))
+        ids = self.current["run_id"].to_numpy()
+        by_id = np.argsort(ids)
+        run_id = self.metrics["run_id"].to_numpy()[found]
+        place = np.searchsorted(ids, run_id, sorter=by_id)
+        known = place < len(ids)
+        run = by_id[place[known]]
+        known[known] = ids[run] == run_id[known]
+        found, run = found[known], by_id[place[known]]
+        step = self.metrics["step"].to_numpy()[found]
+        same = run[1:] == run[:-1]
+        if not np.where(same, step[1:] >= step[:-1], run[1:] > run[:-1]).all():
+            order = np.lexsort((step, run))
+            found, run, step = found[order], run[order], step[order]
+        epoch, value = (self.metrics[name].to_numpy()[found] for name in ("epoch", "value"))
+        return Values(run, step, epoch, value)
 
 
 @dataclass(frozen=True)
@@ -87,7 +161,7 @@ def load(store: Store, study: str) -> Frames:
     record = store.require_study(study)
     definitions = {made.id: made.definition for made in store.definitions(study)}
     runs = runs_frame(store.runs(study), record.definition, definitions)
-    metrics = metrics_frame(store.metrics(study))
+    metrics = _joined(store.metric_columns(study, shown_metrics(record.definition)))
     environments = store.environments(study)
     if isinstance(record.definition, SearchDefinition):
         trials = tuple(store.trials(study))
@@ -134,6 +208,39 @@ def metrics_frame(rows: Iterable[MetricRow]) -> pd.DataFrame:
     """Arrange metric values as the frame `Frames` describes."""
     frame = pd.DataFrame(list(rows), columns=MetricRow._fields)
     return frame.astype({"run_id": int, "step": int, "epoch": int, "value": float})
+
+
+def _joined(columns: Iterable[MetricColumns]) -> pd.DataFrame:
+    """Arrange columns of metrics as the frame `Frames` describes; the words are categories."""
+    parts = list(columns)
+    lengths = [len(part.value) for part in parts]
+
+    def words(of: list[str]) -> pd.Categorical:
+        known = sorted(set(of))
+        places = {word: place for place, word in enumerate(known)}
+        codes = np.array([places[word] for word in of], dtype=np.int32).repeat(lengths)
+        return pd.Categorical.from_codes(codes, categories=pd.Index(known, dtype=str))
+
+    def joined(name: str, kind: type) -> NDArray[Any]:
+        return np.concatenate([np.empty(0, kind), *(getattr(part, name) for part in parts)])
+
+    return pd.DataFrame(
+        {
+            "run_id": joined("run_id", int),
+            "phase": words([part.phase for part in parts]),
+            "name": words([part.name for part in parts]),
+            "step": joined("step", int),
+            "epoch": joined("epoch", int),
+            "value": joined("value", float),
+        },
+        copy=False,
+    )
+
+
+def shown_metrics(definition: Definition) -> tuple[str, ...]:
+    """Name the metrics that a study is about: that of its objective, and those it declares."""
+    declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
+    return tuple(dict.fromkeys([definition.objective.metric, *declared]))
 
 
 def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: str) -> bool:
@@ -184,11 +291,10 @@ def curves(frames: Frames, metric: str) -> pd.DataFrame:
 
     Columns: arm, seed, trial, run_id, epoch, step, value; ordered by trial, seed and step.
     """
-    values = frames.values_read
-    values = values[values["name"] == metric]
+    values = frames.values_of(metric)
     keys = frames.current[["arm", "seed", "trial", "run_id"]]
-    merged = keys.merge(values[["run_id", "epoch", "step", "value"]], on="run_id")
-    return merged.sort_values(["trial", "seed", "step"], ignore_index=True)
+    found = keys.iloc[values.run].reset_index(drop=True)
+    return found.assign(epoch=values.epoch, step=values.step, value=values.value)
 
 
 def metric_names(frames: Frames) -> list[str]:

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from ablate.analysis.frames import Frames
+from ablate.analysis.frames import Frames, Values, metric_names
 from ablate.spec import Direction, Objective, Status
 
 COLUMNS = [
@@ -36,9 +38,7 @@ def at_best(frames: Frames, metric: str, direction: Direction) -> pd.DataFrame:
     Columns: run_id, epoch, step, name, value. Non-finite values of `metric` are never best,
     the earliest of equal ones is, and a run without a finite value has no row.
     """
-    values = _values(frames, metric)
-    values = values[np.isfinite(values["value"])]
-    return _read_at(frames, _first_best(values, direction))
+    return _read_all(frames, _best(frames.values_of(metric), direction))
 
 
 def at_last(frames: Frames, metric: str) -> pd.DataFrame:
@@ -46,7 +46,7 @@ def at_last(frames: Frames, metric: str) -> pd.DataFrame:
 
     Columns: run_id, epoch, step, name, value; the values may be non-finite.
     """
-    return _read_at(frames, _values(frames, metric).drop_duplicates("run_id", keep="last"))
+    return _read_all(frames, _last(frames.values_of(metric)))
 
 
 def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.DataFrame:
@@ -58,73 +58,126 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
     finite, and the objective's metric was finite to the end; otherwise `why` says what is the
     matter.
     """
-    name = objective.metric
-    last = at_last(frames, name)
-    read = last if objective.at == "last" else at_best(frames, name, objective.direction)
-    points = {(row.run_id, row.name_): row for row in _rows(read)}
-    ends = {row.run_id: row for row in _rows(last) if row.name_ == name}
-    table = []
-    for run in frames.current.itertuples():
-        end = ends.get(run.run_id)
-        for metric in metrics:
-            point = points.get((run.run_id, metric))
-            value = math.nan if point is None else float(point.value)
-            reading, why = _read(run, name, end, metric, point)
-            table.append(
-                {
-                    "run_id": run.run_id,
-                    "arm": run.arm,
-                    "trial": run.trial,
-                    "seed": run.seed,
-                    "metric": metric,
-                    "value": value,
-                    "epoch": None if point is None else point.epoch,
-                    "step": None if point is None else point.step,
-                    "last_epoch": None if end is None else end.epoch,
-                    "reading": reading,
-                    "why": why,
-                }
-            )
-    frame = pd.DataFrame(table, columns=COLUMNS)
-    return frame.astype({"epoch": "Int64", "step": "Int64", "last_epoch": "Int64"})
+    names, runs = list(metrics), frames.current
+    own = frames.values_of(objective.metric)
+    ends = _last(own)
+    points = ends if objective.at == "last" else _best(own, objective.direction)
+    read = [_read_at(frames.values_of(name), points, len(runs)) for name in names]
+    end_of = _per_run(ends, len(runs))
+    # By run, then by metric.
+    places = _interleaved([values.recorded for values in read], bool)
+    value = _interleaved([values.value for values in read], float)
+    frame = runs[["run_id", "arm", "trial", "seed"]].iloc[np.arange(len(runs)).repeat(len(names))]
+    frame = frame.reset_index(drop=True).assign(
+        metric=names * len(runs),
+        value=value,
+        epoch=_whole(_interleaved([values.epoch for values in read], int), places),
+        step=_whole(_interleaved([values.step for values in read], int), places),
+        last_epoch=_whole(*(of.repeat(len(names)) for of in (end_of.epoch, end_of.recorded))),
+    )
+    complete = (runs["status"] == Status.COMPLETE).to_numpy().repeat(len(names))
+    ended = np.isfinite(end_of.value).repeat(len(names))
+    counts = complete & ended & places & np.isfinite(value)
+    readings, reasons = [Reading.COUNTED] * len(frame), [""] * len(frame)
+    facts = [runs[name].tolist() for name in ("status", "reason")]
+    for row in np.flatnonzero(~counts).tolist():
+        place, which = divmod(row, len(names))
+        run = _Run(*(fact[place] for fact in facts), end_of.at(place))
+        readings[row], reasons[row] = _read(
+            run, objective.metric, names[which], read[which].at(place)
+        )
+    return frame.assign(reading=pd.Series(readings, dtype=object), why=reasons)[COLUMNS]
 
 
-def _read(run: Any, objective: str, end: Any, metric: str, point: Any) -> tuple[Reading, str]:
-    """Say whether a value counts, and if not why; `end` and `point` are None if not recorded."""
+class _Run(NamedTuple):
+    """How a run ended, with the last value of the objective's metric if there is one."""
+
+    status: Status
+    reason: str | None
+    end: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Points:
+    """A value of each current run: where it was read, and whether there is one."""
+
+    recorded: NDArray[np.bool_]
+    epoch: NDArray[np.int64]
+    step: NDArray[np.int64]
+    value: NDArray[np.float64]
+
+    def at(self, run: int) -> float | None:
+        """Return the value of a run, None if there is none."""
+        return float(self.value[run]) if self.recorded[run] else None
+
+
+def _read(run: _Run, objective: str, metric: str, point: float | None) -> tuple[Reading, str]:
+    """Say whether a value counts, and if not why; `point` is None if it was not recorded."""
     if run.status != Status.COMPLETE:
         reason = f"{run.status}: {run.reason}" if isinstance(run.reason, str) else str(run.status)
         return Reading(run.status), reason
-    if end is None:
+    if run.end is None:
         return Reading.NO_VALUE, f"no value: {objective} was not recorded"
-    if not math.isfinite(end.value):
-        return Reading.DIVERGED, f"diverged: {objective} was {end.value} at its end"
+    if not math.isfinite(run.end):
+        return Reading.DIVERGED, f"diverged: {objective} was {run.end} at its end"
     if point is None:
         where = f"{metric} was not recorded where {objective} is read"
         return Reading.NO_VALUE, f"no value: {where}"
-    if not math.isfinite(point.value):
-        return Reading.DIVERGED, f"diverged: {metric} was {point.value}"
+    if not math.isfinite(point):
+        return Reading.DIVERGED, f"diverged: {metric} was {point}"
     return Reading.COUNTED, ""
 
 
-def _values(frames: Frames, metric: str) -> pd.DataFrame:
-    values = frames.values_read
-    chosen = values["name"] == metric
-    values = values[chosen & values["run_id"].isin(frames.current["run_id"])]
-    return values.sort_values(["run_id", "step"])
+def _last(values: Values) -> Values:
+    return values.take(values.ends)
 
 
-def _first_best(values: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    ordered = values.sort_values(
-        ["run_id", "value", "step"], ascending=[True, direction.lower_is_better, True]
+def _best(values: Values, direction: Direction) -> Values:
+    """Return the best finite value of each run that has one, the earliest of equal ones."""
+    finite = values.take(np.isfinite(values.value))
+    if not len(finite.run):
+        return finite
+    pick = np.minimum if direction.lower_is_better else np.maximum
+    lengths = finite.ends - finite.starts + 1
+    best = pick.reduceat(finite.value, finite.starts).repeat(lengths)
+    equal = finite.take(finite.value == best)
+    return equal.take(equal.starts)
+
+
+def _read_at(values: Values, points: Values, runs: int) -> _Points:
+    """Read the values of a metric at the steps of `points`, by current run."""
+    at = _per_run(points, runs)
+    return _per_run(
+        values.take(at.recorded[values.run] & (values.step == at.step[values.run])), runs
     )
-    return ordered.drop_duplicates("run_id")
 
 
-def _read_at(frames: Frames, points: pd.DataFrame) -> pd.DataFrame:
-    found = points[["run_id", "step"]].merge(frames.values_read, on=["run_id", "step"])
-    found = found[["run_id", "epoch", "step", "name", "value"]]
-    return found.sort_values(["run_id", "name"], ignore_index=True)
+def _per_run(values: Values, runs: int) -> _Points:
+    """Spread values, one of a run at most, over all current runs."""
+    recorded, value = np.zeros(runs, bool), np.full(runs, np.nan)
+    epoch, step = np.zeros(runs, np.int64), np.zeros(runs, np.int64)
+    recorded[values.run], value[values.run] = True, values.value
+    epoch[values.run], step[values.run] = values.epoch, values.step
+    return _Points(recorded, epoch, step, value)
 
 
-def _rows(frame: pd.DataFrame) -> Iterable[Any]:
-    return frame.rename(columns={"name": "name_"}).itertuples()
+def _interleaved(columns: list[NDArray[Any]], kind: type) -> NDArray[Any]:
+    """Put columns of one row per run into one, by run."""
+    return np.array(columns, dtype=kind).T.ravel()
+
+
+def _whole(values: NDArray[np.int64], known: NDArray[np.bool_]) -> pd.arrays.IntegerArray:
+    return pd.arrays.IntegerArray(values, ~known)
+
+
+def _read_all(frames: Frames, points: Values) -> pd.DataFrame:
+    ids = frames.current["run_id"].to_numpy()
+    found = [pd.DataFrame({"run_id": [], "epoch": [], "step": [], "name": [], "value": []})]
+    for name in metric_names(frames):
+        read = _read_at(frames.values_of(name), points, len(ids))
+        found.append(
+            pd.DataFrame(
+                {"run_id": ids, "epoch": read.epoch, "step": read.step, "value": read.value}
+            ).assign(name=name)[read.recorded]
+        )
+    return pd.concat(found).sort_values(["run_id", "name"], ignore_index=True)

@@ -1,41 +1,105 @@
-"""The trials of a search, and how its best value came down."""
+"""The trials of a search: how they ended, and how its best value came down."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import pandas as pd
 
 from ablate import store
 from ablate.analysis.frames import SearchFrames
+from ablate.analysis.points import at_last
 from ablate.spec import Direction, Status
 from ablate.store import TrialRecord
+
+COLUMNS = [
+    *("number", "state", "value", "last", "seeds", "params", "seconds", "reason"),
+    *("reused_from", "repeats", "replicates"),
+]
+_NUMBERS = ("value", "last", "seconds")
+_OTHERS = ("reused_from", "repeats", "replicates")
 
 
 def trials_table(frames: SearchFrames) -> pd.DataFrame:
     """List the trials of a search by number.
 
-    Columns: number, state, value (NaN if none), seeds (a tuple of those run), params (a dict),
-    seconds (wall time from start to end, NaN while open), reason (why a run of it did not
-    complete, empty if all did).
+    Columns: number, state, value (NaN if none), last (the value, or for a trial without one the
+    mean over its runs of the last value of the objective's metric, NaN if none), seeds (a tuple of
+    those run), params (a dict), seconds (wall time from start to end, NaN while open), reason (why
+    a run of it did not complete, empty if all did), reused_from (the trial that an equal run was
+    taken over from), repeats (the failed trial that it takes the place of) and replicates (the
+    trial at the same point, run again with other seeds), each NA if there is none.
     """
     runs = frames.current
+    seeds = runs.groupby("trial")["seed"].agg(tuple).to_dict()
+    bad = runs[(runs["status"] != Status.COMPLETE) & runs["reason"].notna()]
+    reasons = bad.groupby("trial")["reason"].agg(lambda said: "; ".join(dict.fromkeys(said)))
+    ends = _last_values(frames)
     rows = []
     for trial in frames.trials:
-        trial_runs = runs[runs["trial"] == trial.number]
-        reasons = trial_runs.loc[trial_runs["status"] != Status.COMPLETE, "reason"].dropna()
+        value = math.nan if trial.value is None else trial.value
         rows.append(
             {
                 "number": trial.number,
                 "state": trial.state,
-                "value": math.nan if trial.value is None else trial.value,
-                "seeds": tuple(map(int, trial_runs["seed"])),
+                "value": value,
+                "last": ends.get(trial.number, math.nan) if trial.value is None else value,
+                "seeds": tuple(map(int, seeds.get(trial.number, ()))),
                 "params": trial.params,
                 "seconds": _seconds(trial),
-                "reason": "; ".join(dict.fromkeys(map(str, reasons))),
+                "reason": reasons.get(trial.number, ""),
+                "reused_from": trial.user_attrs.get("reused_from"),
+                "repeats": trial.user_attrs.get("retries"),
+                "replicates": trial.user_attrs.get("replicate_of"),
             }
         )
-    columns = ["number", "state", "value", "seeds", "params", "seconds", "reason"]
-    return pd.DataFrame(rows, columns=columns).astype({"value": float, "seconds": float})
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.astype(dict.fromkeys(_NUMBERS, float) | dict.fromkeys(_OTHERS, "Int64"))
+
+
+def _last_values(frames: SearchFrames) -> dict[int, float]:
+    """Return by trial the mean over its runs of the last value of the objective's metric."""
+    metric = frames.definition.objective.metric
+    ends = at_last(frames, metric)
+    ends = ends[ends["name"] == metric]
+    trials = dict(zip(frames.current["run_id"], frames.current["trial"], strict=True))
+    values: dict[int, list[float]] = {}
+    for run, value in zip(ends["run_id"].tolist(), ends["value"].tolist(), strict=True):
+        values.setdefault(trials[run], []).append(value)
+    return {trial: fmean(found) for trial, found in values.items()}
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """How many trials there are and how they ended; none is left out.
+
+    `states` counts them by state. Of the complete ones `valueless` have no finite value; `reused`
+    trials took over an equal run; of the failed ones `repeated` were tried again as new trials;
+    `replicates` are further trials at a point that was tried before, with other seeds.
+    """
+
+    total: int
+    states: Mapping[Status, int]
+    valueless: int
+    reused: int
+    repeated: int
+    replicates: int
+
+
+def count_trials(trials: pd.DataFrame) -> TrialCounts:
+    """Count the trials of a trials table."""
+    complete = trials[trials["state"] == Status.COMPLETE]
+    return TrialCounts(
+        total=len(trials),
+        states=Counter(trials["state"].tolist()),
+        valueless=int((~np.isfinite(complete["value"])).sum()),
+        reused=int(trials["reused_from"].notna().sum()),
+        repeated=trials["repeats"].nunique(),
+        replicates=int(trials["replicates"].notna().sum()),
+    )
 
 
 def _seconds(trial: TrialRecord) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ablate.analysis import AblationFrames, Conclusions
+from ablate.analysis import AblationFrames, Conclusions, SearchFrames
 from ablate.reports import (
     audit,
     configuration,
@@ -22,6 +22,7 @@ from ablate.reports import (
     training,
     trust,
     tuned,
+    tuning,
     verdicts,
 )
 from ablate.reports.audit import Audit
@@ -34,12 +35,13 @@ def document(
     directories: Mapping[int, str],
     audited: Audit,
     pictures: tuple[Section, ...] = (),
-    told: pd.DataFrame | None = None,
+    *,
+    searches: Mapping[str, SearchFrames],
+    told: pd.DataFrame | None,
 ) -> Document:
-    """Compose the report of an ablation.
+    """Compose the report of an ablation; `directories` are what to show by run id.
 
-    `directories` are what to show by run id, `told` the means by group (`load_groups`), if the
-    study tells of some.
+    `searches` are those that tuned arms, by arm, `told` the means by group, if there are some.
     """
     frames = concluded.frames
     sections = (
@@ -48,6 +50,7 @@ def document(
         *differences.sections(concluded),
         matrix.section(concluded),
         *_by_design(concluded),
+        *tuning.sections(searches),
         *differences.paired_sections(concluded),
         configuration.section(frames),
         *training.sections(concluded),

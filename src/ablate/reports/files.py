@@ -1,7 +1,7 @@
 """Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,17 @@ from ablate.analysis import (
     AblationFrames,
     Conclusions,
     Frames,
+    SearchConclusions,
     SearchFrames,
+    arm_curves,
     confirmed_table,
     curves,
+    importances_table,
     load,
+    load_groups,
     metric_names,
     published_table,
     run_list,
-    trials_table,
     tuned_table,
 )
 from ablate.errors import RequestError
@@ -48,31 +51,54 @@ class ReportFiles:
     figures: tuple[Path, ...]
 
 
-def write_report(
-    store: Store,
-    frames: Frames,
-    audited: Audit,
-    out_dir: Path,
-    artifacts: Path,
-    *,
-    conclusions: Conclusions | None,
-) -> ReportFiles:
+@dataclass(frozen=True)
+class Reported:
+    """All that the report of a study is composed of.
+
+    `audited` is what was found before the runs and in them, `seconds` the time spent on the study,
+    `pictures` those of its runs, `confirmation` the study that confirms a search, `searches` those
+    that tuned the arms of an ablation, by arm, `groups` the means by group (`load_groups`).
+    """
+
+    conclusions: Conclusions | SearchConclusions
+    audited: Audit
+    seconds: float = 0.0
+    pictures: tuple[Section, ...] = ()
+    confirmation: AblationFrames | None = None
+    searches: Mapping[str, SearchFrames] = field(default_factory=dict)
+    groups: pd.DataFrame | None = None
+
+
+def gathered(
+    store: Store, conclusions: Conclusions | SearchConclusions, audited: Audit, artifacts: Path
+) -> Reported:
+    """Read what the store, and the folder that keeps the files of runs, have for a report."""
+    frames = conclusions.frames
+    return Reported(
+        conclusions,
+        audited,
+        seconds=store.active_seconds(frames.name),
+        pictures=pictures.sections(frames, store, artifacts),
+        confirmation=_confirmation(store, frames),
+        searches=_arm_searches(store, frames),
+        groups=load_groups(store, frames),
+    )
+
+
+def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
     """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
 
-    `audited` is what was found before the runs and in them; `artifacts` is the folder that keeps
-    the files of runs, of which pictures are shown; `conclusions` are those of an ablation, None of
-    a search. Equal contents of it and of the store give
-    equal files; each file is replaced as a whole. Raises RequestError if `out_dir` can't be
-    written.
+    Equal contents of the store give equal files; each file is replaced as a whole. Raises
+    RequestError if `out_dir` can't be written.
     """
-    composed = composed_report(store, frames, audited, out_dir, artifacts, conclusions=conclusions)
+    composed = compose(reported, out_dir)
     blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
-        **tables(frames, out_dir, conclusions),
+        **tables(reported, out_dir),
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
@@ -89,49 +115,39 @@ def write_report(
         folder=out_dir,
         markdown=out_dir / "report.md",
         html=out_dir / "report.html",
-        tables=tuple(out_dir / name for name in texts if name.endswith(".csv")),
+        tables=tuple(out_dir / name for name in texts if name.endswith((".csv", ".yaml"))),
         figures=tuple(
             out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
         ),
     )
 
 
-def composed_report(
-    store: Store,
-    frames: Frames,
-    audited: Audit,
-    out_dir: Path,
-    artifacts: Path,
-    *,
-    conclusions: Conclusions | None,
-) -> Document:
-    """Compose the report of a study that will lie in `out_dir`, with what the store has of it."""
-    shown = pictures.sections(frames, store, artifacts)
-    confirmation = _confirmation(store, frames)
-    seconds = store.active_seconds(frames.name)
-    return compose(
-        frames,
-        out_dir,
-        seconds,
-        audited,
-        shown,
-        conclusions=conclusions,
-        confirmation=confirmation,
-    )
-
-
-def report_page(
-    store: Store,
-    frames: Frames,
-    audited: Audit,
-    out_dir: Path,
-    artifacts: Path,
-    *,
-    conclusions: Conclusions | None,
-) -> str:
+def report_page(reported: Reported, out_dir: Path) -> str:
     """Return report.html as `write_report` would write it, and write nothing."""
-    composed = composed_report(store, frames, audited, out_dir, artifacts, conclusions=conclusions)
-    return mask(html.render(composed))
+    return mask(html.render(compose(reported, out_dir)))
+
+
+def compose(reported: Reported, out_dir: Path) -> Document:
+    """Compose the report of a study that will lie in `out_dir`."""
+    conclusions = reported.conclusions
+    shown = _directories(conclusions.frames, out_dir)
+    if isinstance(conclusions, Conclusions):
+        return ablation.document(
+            conclusions,
+            shown,
+            reported.audited,
+            reported.pictures,
+            searches=reported.searches,
+            told=reported.groups,
+        )
+    return search.document(
+        conclusions,
+        shown,
+        reported.seconds,
+        reported.audited,
+        reported.pictures,
+        confirmation=reported.confirmation,
+    )
 
 
 def _confirmation(store: Store, frames: Frames) -> AblationFrames | None:
@@ -145,32 +161,22 @@ def _confirmation(store: Store, frames: Frames) -> AblationFrames | None:
     return found
 
 
-def compose(
-    frames: Frames,
-    out_dir: Path,
-    seconds: float,
-    audited: Audit,
-    shown_pictures: tuple[Section, ...] = (),
-    *,
-    conclusions: Conclusions | None,
-    confirmation: AblationFrames | None = None,
-) -> Document:
-    """Compose the report of a study that will lie in `out_dir`.
-
-    `confirmation` is the study that confirms a search.
-    """
-    shown = _directories(frames, out_dir)
-    if conclusions is not None:
-        return ablation.document(conclusions, shown, audited, shown_pictures)
-    if not isinstance(frames, SearchFrames):
-        raise TypeError("the report of an ablation needs its conclusions")
-    return search.document(
-        frames, shown, seconds, audited, shown_pictures, confirmation=confirmation
-    )
+def _arm_searches(store: Store, frames: Frames) -> dict[str, SearchFrames]:
+    """Read the searches that tuned the arms of an ablation, by arm."""
+    if not isinstance(frames, AblationFrames):
+        return {}
+    found = {
+        arm: load(store, search.study)
+        for arm, search in frames.definition.tuned.items()
+        if search.study is not None and store.study(search.study) is not None
+    }
+    return {arm: made for arm, made in found.items() if isinstance(made, SearchFrames)}
 
 
-def tables(frames: Frames, out_dir: Path, conclusions: Conclusions | None) -> dict[str, str]:
+def tables(reported: Reported, out_dir: Path) -> dict[str, str]:
     """Return the CSV tables of a study by file name, numbers at full precision."""
+    conclusions = reported.conclusions
+    frames = conclusions.frames
     runs = run_list(frames)
     shown = _directories(frames, out_dir)
     runs = runs.assign(directory=[shown[run] for run in runs["run_id"]])
@@ -178,19 +184,24 @@ def tables(frames: Frames, out_dir: Path, conclusions: Conclusions | None) -> di
         "runs.csv": _csv(list(runs.columns), runs.itertuples(index=False, name=None)),
         "curves.csv": _curves_csv(frames),
     }
-    if isinstance(frames, SearchFrames):
-        return {"trials.csv": _trials_csv(frames), **found}
-    if conclusions is None:
-        return found
+    if isinstance(conclusions, SearchConclusions):
+        more = {
+            "importances": importances_table(conclusions),
+            "budget": conclusions.curve,
+        }
+        found |= {f"{name}.csv": _table_csv(rows) for name, rows in more.items()}
+        proposed = {"next_space.yaml": conclusions.next.as_yaml()}
+        return {"trials.csv": _trials_csv(conclusions.trials), **found, **proposed}
     more = {
         "comparisons": conclusions.frame(),
         "confirmed": _confirmed(conclusions.frames),
         "published": published_table(conclusions.frames),
         "tuned": tuned_table(conclusions),
+        "budget": arm_curves(reported.searches),
     }
     for name, rows in more.items():
         if not rows.empty:
-            found[f"{name}.csv"] = _csv(list(rows.columns), rows.itertuples(index=False, name=None))
+            found[f"{name}.csv"] = _table_csv(rows)
     return {"arms.csv": _arms_csv(conclusions.table), **found}
 
 
@@ -233,15 +244,16 @@ def _curves_csv(frames: Frames) -> str:
     return _csv(["metric", *keys], rows, keep_nan={"value"})
 
 
-def _trials_csv(frames: SearchFrames) -> str:
-    trials = trials_table(frames)
+def _table_csv(table: pd.DataFrame) -> str:
+    return _csv(list(table.columns), table.itertuples(index=False, name=None))
+
+
+def _trials_csv(trials: pd.DataFrame) -> str:
     names = list(dict.fromkeys(name for params in trials["params"] for name in params))
-    columns = ["number", "state", "value", "seeds", "seconds", "reason"]
+    columns = [name for name in trials.columns if name != "params"]
     rows = (
         [
-            *(row[name] for name in columns[:3]),
-            " ".join(map(str, row["seeds"])),
-            *(row[name] for name in columns[4:]),
+            *(" ".join(map(str, row[name])) if name == "seeds" else row[name] for name in columns),
             *(row["params"].get(name) for name in names),
         ]
         for row in trials.to_dict("records")

@@ -80,6 +80,12 @@ def _code(name: str) -> str:
     return f"{fence}{pad}{flat.replace('|', chr(92) + '|')}{pad}{fence}"
 
 
+def _verbatim(line: str) -> str:
+    """Write a line as it is, its indentation too, on one line."""
+    indent = len(line) - len(line.lstrip(" "))
+    return " " * indent + " ".join(line.split())
+
+
 class _Writer:
     """Writes blocks; links lead to `anchors`."""
 
@@ -96,7 +102,7 @@ class _Writer:
             case Bullets(items):
                 written = "\n".join(f"- {self._running(item)}" for item in items)
             case Listing(lines):
-                written = "\n".join(f"    {' '.join(line.split())}" for line in lines)
+                written = "\n".join(f"    {_verbatim(line)}" for line in lines)
             case Figure(file, _, caption):
                 written = f"![{inline(caption)}]({file})"
             case Pictures(items):

@@ -35,6 +35,11 @@ def between(low: float, high: float) -> str:
     return NOTHING if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
+def percent(share: float) -> str:
+    """Write a share as whole percent; NaN as a dash."""
+    return NOTHING if math.isnan(share) else f"{100 * share:.0f} %"
+
+
 def signed_between(low: float, high: float) -> str:
     """Write the interval of a difference with signs; one that there is not as a dash."""
     return NOTHING if math.isnan(low) else f"{signed(low)} to {signed(high)}"

@@ -1,45 +1,41 @@
-"""The report of a search."""
+"""The report of a search: its sections in the order in which they are read."""
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from ablate.analysis import (
-    AblationFrames,
-    SearchFrames,
-    best_so_far,
-    best_trial,
-    curves,
-    trials_table,
-)
-from ablate.reports import audit, confirmed, figures, numbers, parts
+from ablate.analysis import AblationFrames, SearchConclusions
+from ablate.reports import audit, confirmed, numbers, parts, search_analysis, search_lead
+from ablate.reports.anchors import trial_link
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import (
     Block,
     Bullets,
     Code,
     Document,
-    Figure,
     Inline,
+    Link,
     Paragraph,
+    Row,
     Section,
     Strong,
-    Table,
+    Value,
     table,
     text,
 )
+from ablate.reports.search_names import short_names
 from ablate.reports.sections import added_sections
-from ablate.spec import Status
+from ablate.spec import Choice, FloatRange, IntRange, Status
 from ablate.spec.secrets import hidden
-from ablate.store import TrialRecord
 
 SHOWN = 100
 """The trials table shows all trials up to this many, else as many of the best."""
-STATES = (Status.COMPLETE, Status.PRUNED, Status.FAILED, Status.RUNNING, Status.WAITING)
 
 
 def document(
-    frames: SearchFrames,
+    concluded: SearchConclusions,
     directories: Mapping[int, str],
     seconds: float,
     audited: Audit,
@@ -52,137 +48,60 @@ def document(
     `seconds` is the time spent on the study by all sessions; `confirmation` is the study that
     confirms its best trials, if there is one.
     """
-    trials = trials_table(frames)
-    best = best_trial(frames)
-    sections = [
-        _best_section(best),
+    frames = concluded.frames
+    sections = (
+        search_lead.verdict_section(concluded, confirmation),
+        search_lead.trust_section(concluded, audited),
+        *search_analysis.sections(concluded),
         *(confirmed.sections(confirmation) if confirmation else ()),
+        search_analysis.next_section(concluded),
+        *search_analysis.budget_sections(concluded),
+        _trials_section(concluded),
+        _configuration_section(concluded),
         *audit.sections(audited),
         *pictures,
-        _history_section(frames, trials),
-        _trials_section(frames, trials, best),
-        parts.profile_section(frames),
-        parts.runs_section(frames, directories),
-        parts.failures_section(frames),
-        parts.environment_section(frames),
         *added_sections(frames),
-        _method_section(frames),
-    ]
-    lead = (_facts(frames, trials, seconds), _summary(frames, trials, best))
-    return Document(f"Search: {frames.name}", lead, tuple(sections))
+    )
+    lead = (_facts(concluded, seconds),)
+    inlines = Document("", lead, sections).inlines()
+    wanted = {part.target for part in inlines if isinstance(part, Link)}
+    reproduction = Section(
+        "Reproduction",
+        (
+            parts.runs_section(frames, directories, wanted),
+            parts.failures_section(frames),
+            parts.environment_section(frames),
+            _method_section(concluded),
+        ),
+    )
+    return Document(f"Search: {frames.name}", lead, (*sections, reproduction))
 
 
-def _facts(frames: SearchFrames, trials: pd.DataFrame, seconds: float) -> Paragraph:
-    definition = frames.definition
+def _facts(concluded: SearchConclusions, seconds: float) -> Paragraph:
+    definition = concluded.frames.definition
     budget, allowed = definition.budget, []
     if budget.trials:
         allowed.append(numbers.plural(budget.trials, "trial"))
     if budget.timeout:
         allowed.append(numbers.duration(budget.timeout))
-    counts = trials["state"].value_counts()
-    states = [f"{counts[state]} {state}" for state in STATES if state in counts]
-    seeds = ", ".join(map(str, definition.seeds))
     return text(
-        f"{numbers.plural(len(trials), 'trial')}{': ' if states else ''}{', '.join(states)}. ",
+        f"{search_lead.counted(concluded.counts)}. ",
         f"Budget: {numbers.listing(allowed)}. ",
         f"Time spent: {numbers.duration(seconds)}. " if seconds else "",
-        f"Seeds of a trial: {seeds}. ",
+        f"Seeds of a trial: {', '.join(map(str, definition.seeds))}. ",
         "Profile ",
         Code(definition.profile),
         ".",
     )
 
 
-def _summary(frames: SearchFrames, trials: pd.DataFrame, best: TrialRecord | None) -> Paragraph:
-    objective = frames.definition.objective
-    head: tuple[Inline, ...] = (Strong(objective.metric), f" ({objective.direction}): ")
-    if best is None:
-        return text(*head, "no trial is complete with a finite value yet.")
-    done = len(best_so_far(trials, objective.direction))
-    return text(
-        *head,
-        f"trial {best.number} has the {objective.direction.superlative} value, "
-        f"{numbers.number(best.value)}, of {numbers.plural(done, 'complete trial')}.",
-    )
-
-
-def _best_section(best: TrialRecord | None) -> Section:
-    if best is None:
-        return Section("Best trial", (text("There is none yet."),))
-    rows: list[tuple[Inline, ...]] = [
-        (Code(name), Code(numbers.plain(hidden(name, value))))
-        for name, value in best.params.items()
-    ]
-    value = text(f"Trial {best.number}: ", Code(repr(best.value)), ", its parameters in full:")
-    return Section("Best trial", (value, table(["parameter", "value"], rows)))
-
-
-def _history_section(frames: SearchFrames, trials: pd.DataFrame) -> Section:
-    objective = frames.definition.objective
-    metric = objective.metric
-    history = best_so_far(trials, objective.direction)
-    if history.empty:
-        return Section("History", (text("No trial is complete with a finite value yet."),))
-    numbered = history["number"].tolist()
-    drawing = figures.draw_history(
-        list(zip(numbered, history["value"].tolist(), strict=True)),
-        [],
-        list(zip(numbered, history["best"].tolist(), strict=True)),
-        ("trial", metric),
-        title=f"History of {metric}",
-        log=objective.direction.lower_is_better,
-    )
-    blocks: list[Block] = [
-        Figure(
-            "history.svg", drawing.svg, f"{metric} of every complete trial, and the best so far."
-        )
-    ]
-    if drawn := _curves_figure(frames, metric):
-        blocks.append(drawn)
-    return Section("History", tuple(blocks))
-
-
-def _curves_figure(frames: SearchFrames, metric: str) -> Figure | None:
-    found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
-    best = best_trial(frames)
-    if found.empty or best is None:
-        return None
-    by_run = {
-        run: list(zip(curve["epoch"].tolist(), curve["value"].tolist(), strict=True))
-        for run, curve in found.groupby("run_id")
-    }
-    chosen = set(found.loc[found["trial"] == best.number, "run_id"])
-    others = tuple(points for run, points in by_run.items() if run not in chosen)
-    mean = found[found["trial"] == best.number].groupby("epoch")["value"].mean()
-    lines = [
-        figures.Curve(
-            f"trial {best.number} (best)",
-            list(zip(mean.index.tolist(), mean.tolist(), strict=True)),
-        )
-    ]
-    drawing = figures.draw_curves(
-        lines,
-        [],
-        ("epoch", metric),
-        title=f"{metric} of the best trial",
-        log=frames.definition.objective.direction.lower_is_better,
-        behind=others,
-    )
-    caption = (
-        f"{metric} on the {parts.data_read(frames, metric)}: "
-        "the best trial (mean over its seeds) before all runs."
-    )
-    return Figure("curves.svg", drawing.svg, " ".join((caption, *drawing.notes)))
-
-
-def _trials_section(
-    frames: SearchFrames, trials: pd.DataFrame, best: TrialRecord | None
-) -> Section:
+def _trials_section(concluded: SearchConclusions) -> Section:
+    trials, best = concluded.trials, concluded.best
     if trials.empty:
         return Section("Trials", (text("There are no trials yet."),))
     shown, blocks = trials, []
     if len(trials) > SHOWN:
-        rising = frames.definition.objective.direction.lower_is_better
+        rising = concluded.frames.definition.objective.direction.lower_is_better
         done = trials[trials["state"] == Status.COMPLETE].sort_values("value", ascending=rising)
         shown = done.head(SHOWN)
         blocks.append(
@@ -199,54 +118,105 @@ def _trials_section(
         for head, name in zip(heads, names, strict=True)
         if all(isinstance(params.get(name, 0), int | float) for params in shown["params"])
     }
-    rows: list[tuple[Inline, ...]] = []
-    for trial in shown.to_dict("records"):
+    records = shown.to_dict("records")
+    has_last = bool((shown["value"].isna() & shown["last"].notna()).any())
+    notes = [_note(row) for row in records]
+    rows: list[Row] = []
+    for trial, note in zip(records, notes, strict=True):
         value = numbers.statistic(trial["value"])
         is_best = best is not None and trial["number"] == best.number
         rows.append(
             (
-                Strong(str(trial["number"])) if is_best else str(trial["number"]),
+                Value(trial_link(trial["number"]), trial["number"]),
                 trial["state"],
-                Strong(value) if is_best else value,
-                numbers.duration(trial["seconds"]),
-                *(
-                    numbers.short(trial["params"][name])
-                    if name in trial["params"]
-                    else numbers.NOTHING
-                    for name in names
-                ),
+                Value(Strong(value) if is_best else value, trial["value"]),
+                *((_last(trial),) if has_last else ()),
+                Value(numbers.duration(trial["seconds"]), trial["seconds"]),
+                *(_setting(name, trial["params"]) for name in names),
+                *((note,) if any(notes) else ()),
             )
         )
-    listed: Table = table(
-        ["trial", "state", "value", "duration", *heads],
-        rows,
-        {"trial", "value", "duration", *numeric},
+    columns = ["trial", "state", "value", *(["last value"] if has_last else []), "duration"]
+    columns += [*heads, *(["remark"] if any(notes) else [])]
+    flush = {"trial", "value", "last value", "duration", *numeric}
+    return Section("Trials", (*blocks, table(columns, rows, flush, "Trials")))
+
+
+def _last(row: Mapping[Any, Any]) -> Value:
+    """Write the last value of a trial that has no other."""
+    last = row["last"] if pd.isna(row["value"]) else math.nan
+    return Value(numbers.statistic(last), last)
+
+
+def _setting(name: str, params: Mapping[str, object]) -> str:
+    if name not in params:
+        return numbers.NOTHING
+    return numbers.short(hidden(name, params[name]))
+
+
+def _note(row: Mapping[Any, Any]) -> str:
+    """Say what a trial has to do with another one."""
+    said = [
+        f"{word} #{row[key]}"
+        for key, word in (
+            ("reused_from", "took over the run of"),
+            ("repeats", "takes the place of"),
+            ("replicates", "the point of"),
+        )
+        if isinstance(row[key], int)
+    ]
+    return "; ".join(said)
+
+
+def _configuration_section(concluded: SearchConclusions) -> Section:
+    """Show the space with the values of the best trial, and what the profile changes."""
+    frames, best = concluded.frames, concluded.best
+    rows: list[Row] = []
+    params = dict(best.params) if best else {}
+    for path, parameter in frames.definition.space.items():
+        value = Code(numbers.plain(hidden(path, params.pop(path)))) if path in params else ""
+        rows.append((Code(path), value or numbers.NOTHING, _range(path, parameter)))
+    rows += [
+        (Code(path), Code(numbers.plain(hidden(path, value))), "not in the space")
+        for path, value in params.items()
+    ]
+    head: tuple[Inline, ...] = ("The space.",)
+    if best is not None:
+        head = (
+            "The values of the best trial, ",
+            trial_link(best.number),
+            ", in full: its value is ",
+        )
+        head = (*head, Code(repr(best.value)), ".")
+    blocks: tuple[Block, ...] = (
+        text(*head),
+        table(["parameter", "best trial", "space"], rows, caption="Parameters"),
     )
-    return Section("Trials", (*blocks, listed))
+    return Section("Configuration", (*blocks, parts.profile_section(frames)))
 
 
-def short_names(names: list[str]) -> list[str]:
-    """Shorten dotted paths to their last keys, as many as tell them apart."""
-    short = []
-    for name in names:
-        keys = name.split(".")
-        for length in range(1, len(keys) + 1):
-            tail = ".".join(keys[-length:])
-            if sum(other == tail or other.endswith("." + tail) for other in names) == 1:
-                break
-        short.append(tail)
-    return short
+def _range(path: str, parameter: FloatRange | IntRange | Choice) -> Inline:
+    """Word the range of a parameter."""
+    if isinstance(parameter, Choice):
+        labels = ", ".join(numbers.plain(hidden(path, label)) for label in parameter.labels)
+        return f"one of {labels}"
+    low, high = parameter.bounds
+    kind = "integer" if isinstance(parameter, IntRange) else "float"
+    step = f", step {numbers.short(parameter.step)}" if parameter.step else ""
+    scale = ", log scale" if parameter.log else ""
+    return f"{kind}, {numbers.short(low)} to {numbers.short(high)}{scale}{step}"
 
 
-def _method_section(frames: SearchFrames) -> Section:
-    definition = frames.definition
-    items: tuple[tuple[Inline, ...], ...] = (
+def _method_section(concluded: SearchConclusions) -> Section:
+    definition = concluded.frames.definition
+    metric = definition.objective.metric
+    items: list[tuple[Inline, ...]] = [
         (
             "The value of a run is the ",
             definition.objective.at,
             " ",
-            Code(definition.objective.metric),
-            f" on the {parts.data_read(frames, definition.objective.metric)}; "
+            Code(metric),
+            f" on the {parts.data_read(concluded.frames, metric)}; "
             "the value of a trial is the mean over its seeds.",
         ),
         (
@@ -257,6 +227,6 @@ def _method_section(frames: SearchFrames) -> Section:
             ".",
         ),
         ("The best trial is the first complete trial with the best finite value.",),
-        ("The best of many trials is a lucky draw too: with fresh seeds expect a worse value.",),
-    )
-    return Section("How it was computed", (Bullets(items),))
+        *((said,) for said in search_analysis.methods(concluded)),
+    ]
+    return Section("How it was computed", (Bullets(tuple(items)),))

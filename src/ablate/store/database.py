@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Table, func, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Table, Text, func, select, type_coerce
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateTable
@@ -46,9 +46,11 @@ from ablate.store.optuna_side import (
     read_trials,
 )
 from ablate.store.queries import (
+    ConfigReader,
     read_environments,
     read_fingerprints,
     read_groups,
+    read_metric_columns,
     read_metrics,
     read_run_config,
     read_state,
@@ -61,6 +63,7 @@ from ablate.store.records import (
     Environment,
     FindingRow,
     GroupRow,
+    MetricColumns,
     MetricRow,
     RunRecord,
     StudyRecord,
@@ -309,19 +312,25 @@ class Store:
             return read_audit(connection, definition_id)
 
     def runs(self, study: str, *, with_config: bool = False) -> list[RunRecord]:
-        """Return the runs of a study by trial, seed and attempt."""
+        """Return the runs of a study by trial, seed and attempt.
+
+        Runs of equal configurations share what these hold: change nothing of it.
+        """
         columns = [
-            self._run_column(name)
-            for name in RunRecord.__dataclass_fields__
-            if with_config or name != "config"
+            self._run_column(name) for name in RunRecord.__dataclass_fields__ if name != "config"
         ]
+        if with_config:
+            columns.append(type_coerce(tables.runs.c.config, Text))
         with self._reading() as connection:
             rows = connection.execute(
                 select(*columns)
                 .where(tables.runs.c.study == study)
                 .order_by(tables.runs.c.trial, tables.runs.c.seed, tables.runs.c.attempt)
             ).all()
-        return [RunRecord(*row) for row in rows]
+        if not with_config:
+            return [RunRecord(*row) for row in rows]
+        configs = ConfigReader()
+        return [RunRecord(*facts, configs.read(config)) for *facts, config in rows]
 
     def _run_column(self, name: str) -> ColumnElement[Any]:
         if name == "cause" and self._version == 1:
@@ -351,6 +360,16 @@ class Store:
             return []
         with self._reading() as connection:
             return read_groups(connection, study, names)
+
+    def metric_columns(
+        self, study: str, trained: Sequence[str] | None = None
+    ) -> list[MetricColumns]:
+        """Return the metric values of a study as columns: one entry per phase and name.
+
+        Of the training phase only the metrics that `trained` names are read, or all if it is None.
+        """
+        with self._reading() as connection:
+            return list(read_metric_columns(connection, study, trained))
 
     def fingerprints(self, study: str) -> dict[int, dict[str, str]]:
         """Return the fingerprints of every run of a study that has some, by run id and name."""

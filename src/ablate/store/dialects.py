@@ -1,10 +1,15 @@
 """What SQLite and PostgreSQL spell alike, but SQLAlchemy only per dialect."""
 
 from collections.abc import Collection
-from typing import Any
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def insert(table: Table, backend: str) -> Any:
@@ -19,3 +24,26 @@ def upsert(table: Table, keys: Collection[str], backend: str) -> Any:
     return statement.on_conflict_do_update(
         index_elements=list(keys), set_={name: statement.excluded[name] for name in values}
     )
+
+
+def read_numbers(
+    connection: Connection, query: Select[Any], fields: "np.dtype[Any]"
+) -> "np.ndarray[Any, np.dtype[Any]]":
+    """Read rows of plain numbers into a structured array, NULL as NaN.
+
+    The driver hands them over itself: SQLAlchemy's rows would take twice the time.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    on_server = connection.dialect.name == "postgresql"
+    dialect = postgresql.psycopg.dialect() if on_server else sqlite.dialect(paramstyle="named")
+    compiled = query.compile(dialect=dialect)
+    driver: Any = connection.dialect.dbapi
+    with closing(connection.connection.cursor()) as cursor:
+        try:
+            cursor.execute(str(compiled), compiled.params)
+            return np.fromiter(cursor, fields)
+        except driver.Error as error:
+            raise DBAPIError.instance(
+                str(compiled), compiled.params, error, driver.Error, dialect=connection.dialect
+            ) from None

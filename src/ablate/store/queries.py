@@ -1,12 +1,19 @@
 """What is read of studies and runs: each function is one question to an open connection."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Double, func, select, type_coerce
 
 from ablate.store import optuna_schema, tables
-from ablate.store.records import Environment, GroupRow, MetricRow
+from ablate.store.dialects import read_numbers
+from ablate.store.plain import from_json
+from ablate.store.records import Environment, GroupRow, MetricColumns, MetricRow
+
+_RUNS_AT_ONCE = 2000
+_SEED = re.compile(r'\{"seed_everything":(-?\d+),(?=")')
+"""How a configuration begins whose first key is its seed, before the other keys."""
 
 
 def read_study_names(connection: Connection) -> list[str]:
@@ -99,6 +106,79 @@ def read_groups(connection: Connection, study: str, names: Sequence[str] | None)
         GroupRow(*row, {group: (mean, count) for group, (mean, count) in means.items()})
         for *row, means in connection.execute(query)
     ]
+
+
+def read_metric_columns(
+    connection: Connection, study: str, trained: Sequence[str] | None
+) -> Iterator[MetricColumns]:
+    """Read the metric values of a study by phase and name, each as columns by run and step.
+
+    Of the training phase only the metrics named by `trained` are read, or all if it is None.
+    """
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    columns, runs = tables.metrics.c, tables.runs
+    fields = np.dtype([("run_id", "i8"), ("step", "i8"), ("epoch", "i8"), ("value", "f8")])
+    ids = connection.execute(
+        select(runs.c.id).where(runs.c.study == study).order_by(runs.c.id)
+    ).scalars()
+    chunks = [list(chunk) for chunk in ids.partitions(_RUNS_AT_ONCE)]
+    kinds = connection.execute(
+        select(columns.phase, columns.name)
+        .distinct()
+        .join(runs, runs.c.id == columns.run_id)
+        .where(runs.c.study == study)
+    ).all()
+    for phase, name in sorted(map(tuple, kinds)):
+        if phase != "val" and trained is not None and name not in trained:
+            continue
+        query = (
+            select(columns.run_id, columns.step, columns.epoch, type_coerce(columns.value, Double))
+            .join(runs, runs.c.id == columns.run_id)
+            .where(runs.c.study == study, columns.phase == phase, columns.name == name)
+        )
+        rows = np.concatenate(
+            [
+                _by_step(
+                    read_numbers(connection, query.where(runs.c.id.between(of[0], of[-1])), fields)
+                )
+                for of in chunks
+            ]
+        )
+        yield MetricColumns(phase, name, *(rows[field].copy() for field in fields.names or ()))
+
+
+def _by_step(rows: Any) -> Any:
+    """Order the values of one metric by run and step, as databases mostly return them."""
+    import numpy as np  # noqa: PLC0415 - slow to import
+
+    run_id, step = rows["run_id"], rows["step"]
+    same = run_id[1:] == run_id[:-1]
+    if np.where(same, step[1:] > step[:-1], run_id[1:] > run_id[:-1]).all():
+        return rows
+    return rows[np.lexsort((step, run_id))]
+
+
+class ConfigReader:
+    """Reads configurations from JSON, those that differ in the seed alone only once.
+
+    They share what they hold: change nothing of it.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[str, dict[str, Any]] = {}
+
+    def read(self, text: str) -> dict[str, Any]:
+        """Read a configuration."""
+        if not (head := _SEED.match(text)):
+            return self._once(text)
+        rest = self._once("{" + text[head.end() :])
+        return {"seed_everything": int(head[1]), **rest}
+
+    def _once(self, text: str) -> dict[str, Any]:
+        if (known := self._read.get(text)) is None:
+            known = self._read[text] = from_json(text)
+        return known
 
 
 def read_fingerprints(connection: Connection, study: str) -> dict[int, dict[str, str]]:

@@ -5,10 +5,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ablate.spec import Cause, Definition, Direction, Status, paths
 from ablate.spec.definition import Kind
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _INEXACT = "inexact_seed_"
 
@@ -22,6 +26,18 @@ class MetricRow(NamedTuple):
     step: int
     epoch: int
     value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricColumns:
+    """All values of one metric in one phase, as columns of equal length, by run and step."""
+
+    phase: str
+    name: str
+    run_id: "NDArray[np.int64]"
+    step: "NDArray[np.int64]"
+    epoch: "NDArray[np.int64]"
+    value: "NDArray[np.float64]"
 
 
 class GroupRow(NamedTuple):

@@ -17,12 +17,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler
 from optuna.storages import BaseStorage, InMemoryStorage
@@ -40,6 +34,7 @@ from ablate.spec import (
     Space,
     derived_seed,
 )
+from ablate.store.distributions import distribution
 
 PrunerFactory = Callable[[], BasePruner]
 _DIRECTIONS = {
@@ -261,15 +256,6 @@ def _named(role: str, actor: BaseSampler | BasePruner) -> Iterator[None]:
         raise RunError(
             f"the {role} {type(actor).__name__} failed: {type(error).__name__}: {said}"
         ) from error
-
-
-def distribution(parameter: FloatRange | IntRange | Choice) -> BaseDistribution:
-    """Return Optuna's distribution of a parameter."""
-    if isinstance(parameter, Choice):
-        return CategoricalDistribution(parameter.labels)
-    if isinstance(parameter, IntRange):
-        return IntDistribution(*parameter.bounds, log=parameter.log, step=parameter.step or 1)
-    return FloatDistribution(*parameter.bounds, log=parameter.log, step=parameter.step)
 
 
 def _suggest(trial: optuna.Trial, path: str, parameter: FloatRange | IntRange | Choice) -> Any:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import as_rows
-from ablate.reports import Audit, ReportFiles, report_page, write_report
+from ablate.reports import Audit, ReportFiles, gathered, report_page, write_report
 from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
@@ -51,12 +51,10 @@ def report(
         audited = audit_of(store, frames)
         concluded = _concluded(frames, audited)
         folder = study_folder(results, study) / "report"
-        files = write_report(
-            store, frames, audited, folder, results / FOLDER, conclusions=concluded
-        )
-    if isinstance(frames, analysis.SearchFrames):
-        return ReportResult(study, files, trials_frame(frames))
-    return ReportResult(study, files, concluded.frame() if concluded else pd.DataFrame())
+        files = write_report(gathered(store, concluded, audited, results / FOLDER), folder)
+    if isinstance(concluded, analysis.SearchConclusions):
+        return ReportResult(study, files, trials_frame(concluded.frames))
+    return ReportResult(study, files, concluded.frame())
 
 
 def page_of(store: Store, study: str, results: Path) -> str:
@@ -67,16 +65,17 @@ def page_of(store: Store, study: str, results: Path) -> str:
     frames = analysis.load(store, study)
     audited = audit_of(store, frames)
     folder = study_folder(results, study) / "report"
-    return report_page(
-        store, frames, audited, folder, results / FOLDER, conclusions=_concluded(frames, audited)
-    )
+    concluded = _concluded(frames, audited)
+    return report_page(gathered(store, concluded, audited, results / FOLDER), folder)
 
 
-def _concluded(frames: analysis.Frames, audited: Audit) -> analysis.Conclusions | None:
-    """Draw the conclusions of an ablation; None for a search."""
+def _concluded(
+    frames: analysis.Frames, audited: Audit
+) -> analysis.Conclusions | analysis.SearchConclusions:
+    """Draw the conclusions of a study."""
     if isinstance(frames, analysis.AblationFrames):
         return analysis.conclude(frames, audited.findings)
-    return None
+    return analysis.conclude_search(frames)
 
 
 def audit_of(store: Store, frames: analysis.Frames) -> Audit:
