@@ -78,7 +78,9 @@ def fill(url: str, name: str, runs: int) -> None:
                     f"results/{name}/{number}-abcdef01",
                 )
                 if seeds == 1:
-                    batch.intermediate[number] = dict(zip(steps, losses[number].tolist()))
+                    batch.intermediate[number] = dict(
+                        zip(steps, losses[number].tolist(), strict=True)
+                    )
                 batch.parameters[key] = 1_000_000 + arm
                 batch.fingerprints[key] = {"train": "a", "val": "b"}
                 lost = number % 997 == 996
@@ -147,9 +149,7 @@ def definition_of(name, arms):
         )
     return AblationDefinition(
         designs=("arms",),
-        arms=tuple(
-            Arm(f"arm-{arm}", {"width": arm}, floor=arm == arms - 1) for arm in range(arms)
-        ),
+        arms=tuple(Arm(f"arm-{arm}", {"width": arm}, floor=arm == arms - 1) for arm in range(arms)),
         reference="arm-0",
         metrics={"val_loss": Direction.MINIMIZE, "val_accuracy": Direction.MAXIMIZE},
         **shared,
@@ -215,7 +215,9 @@ def plain_rows(url: str, name: str, _: Path) -> dict[str, float]:
     from sqlalchemy import create_engine, text
 
     imported, used = time.perf_counter(), time.process_time()
-    query = "SELECT m.* FROM ablate_metrics m JOIN ablate_runs r ON r.id = m.run_id WHERE r.study = :s"
+    query = (
+        "SELECT m.* FROM ablate_metrics m JOIN ablate_runs r ON r.id = m.run_id WHERE r.study = :s"
+    )
     frame = pd.read_sql(text(query), create_engine(url), params={"s": name})
     seconds, busy = time.perf_counter() - imported, time.process_time() - used
     assert len(frame)
@@ -283,7 +285,9 @@ def main() -> None:
             if not file.exists():
                 alone("--fill", url, name, str(runs))
             other = "Optuna's trials_dataframe" if name == "search" else list(WAYS)[1]
-            ways = {way: measured(way, url, name, Path(scratch)) for way in ("ablate report", other)}
+            ways = {
+                way: measured(way, url, name, Path(scratch)) for way in ("ablate report", other)
+            }
             print(f"{name}, {runs:,} runs of {EPOCHS} epochs with 2 metrics")
             for way, found in ways.items():
                 print(f"  {way:<36} {found['seconds']:6.1f} s ({found['busy']:.1f} s of one core) "

@@ -139,5 +139,7 @@ def _read_cells(
 def _with_missing(read: Sequence[Cell], seeds: Sequence[int]) -> tuple[Cell, ...]:
     """Add a cell for every seed that was not run, by seed."""
     missing = set(seeds) - {cell.seed for cell in read}
-    lacking = [Cell(seed, None, math.nan, Reading.NOT_RUN, str(Reading.NOT_RUN)) for seed in missing]
+    lacking = [
+        Cell(seed, None, math.nan, Reading.NOT_RUN, str(Reading.NOT_RUN)) for seed in missing
+    ]
     return tuple(sorted([*read, *lacking], key=lambda cell: cell.seed))

@@ -67,9 +67,7 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
     # By run, then by metric.
     places = _interleaved([values.recorded for values in read], bool)
     value = _interleaved([values.value for values in read], float)
-    frame = runs[["run_id", "arm", "trial", "seed"]].iloc[
-        np.arange(len(runs)).repeat(len(names))
-    ]
+    frame = runs[["run_id", "arm", "trial", "seed"]].iloc[np.arange(len(runs)).repeat(len(names))]
     frame = frame.reset_index(drop=True).assign(
         metric=names * len(runs),
         value=value,
@@ -149,7 +147,9 @@ def _best(values: Values, direction: Direction) -> Values:
 def _read_at(values: Values, points: Values, runs: int) -> _Points:
     """Read the values of a metric at the steps of `points`, by current run."""
     at = _per_run(points, runs)
-    return _per_run(values.take(at.recorded[values.run] & (values.step == at.step[values.run])), runs)
+    return _per_run(
+        values.take(at.recorded[values.run] & (values.step == at.step[values.run])), runs
+    )
 
 
 def _per_run(values: Values, runs: int) -> _Points:

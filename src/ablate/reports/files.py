@@ -13,9 +13,7 @@ from ablate.analysis import (
     SearchFrames,
     compared_arms,
     confirmed_table,
-    curves,
     load,
-    metric_names,
     published_table,
     run_list,
     trials_table,
@@ -31,10 +29,12 @@ from ablate.reports import (
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
-from ablate.reports.cells import line
+from ablate.reports.tables import csv, curves_csv
 from ablate.spec.files import replacing
 from ablate.spec.secrets import mask
 from ablate.store import FindingRow, Store
+
+CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,20 @@ def write_report(
     blocks = [block for section in composed.sections for block in section.blocks]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
+    numbers = tables(frames, out_dir, audited.findings)
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
-        **tables(frames, out_dir, audited.findings),
+        **numbers,
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for name, content in texts.items():
-            _write(out_dir / name, mask(content).encode())
+            _write(out_dir / name, [mask(content).encode()])
+        _write(out_dir / CURVES, (piece.encode() for piece in curves_csv(frames)))
         for picture in photos:
-            _write(out_dir / picture.file, picture.content)
+            _write(out_dir / picture.file, [picture.content])
     except OSError as error:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
@@ -85,7 +87,7 @@ def write_report(
         folder=out_dir,
         markdown=out_dir / "report.md",
         html=out_dir / "report.html",
-        tables=tuple(out_dir / name for name in texts if name.endswith(".csv")),
+        tables=tuple(out_dir / name for name in (*numbers, CURVES)),
         figures=tuple(
             out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
         ),
@@ -125,19 +127,16 @@ def compose(
 
 
 def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -> dict[str, str]:
-    """Return the CSV tables of a study by file name, numbers at full precision."""
+    """Return the CSV tables of a study by file name, numbers at full precision; no curves."""
     runs = run_list(frames)
     shown = _directories(frames, out_dir)
     runs = runs.assign(directory=[shown[run] for run in runs["run_id"]])
-    found = {
-        "runs.csv": _csv(list(runs.columns), runs.itertuples(index=False, name=None)),
-        "curves.csv": _curves_csv(frames),
-    }
+    found = {"runs.csv": csv(list(runs.columns), runs.itertuples(index=False, name=None))}
     if isinstance(frames, SearchFrames):
         return {"trials.csv": _trials_csv(frames), **found}
     for name, compared in _COMPARED.items():
         if not (rows := compared(frames)).empty:
-            found[f"{name}.csv"] = _csv(list(rows.columns), rows.itertuples(index=False, name=None))
+            found[f"{name}.csv"] = csv(list(rows.columns), rows.itertuples(index=False, name=None))
     return {"arms.csv": _arms_csv(frames, findings), **found}
 
 
@@ -159,7 +158,7 @@ def _arms_csv(frames: AblationFrames, findings: Sequence[FindingRow]) -> str:
         )
     columns = [name for name in compared.columns if name != "cells"]
     columns += [*(f"seed_{seed}" for seed in seeds), "trials", "not_counted"]
-    return _csv(columns, ([row.get(name) for name in columns] for row in rows))
+    return csv(columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def _confirmed(frames: AblationFrames) -> pd.DataFrame:
@@ -176,16 +175,6 @@ _COMPARED = {
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 
-def _curves_csv(frames: Frames) -> str:
-    keys = ["trial", "arm", "seed", "run_id", "epoch", "step", "value"]
-    rows = (
-        (metric, *row)
-        for metric in metric_names(frames)
-        for row in curves(frames, metric)[keys].itertuples(index=False, name=None)
-    )
-    return _csv(["metric", *keys], rows, keep_nan={"value"})
-
-
 def _trials_csv(frames: SearchFrames) -> str:
     trials = trials_table(frames)
     names = list(dict.fromkeys(name for params in trials["params"] for name in params))
@@ -199,22 +188,7 @@ def _trials_csv(frames: SearchFrames) -> str:
         ]
         for row in trials.to_dict("records")
     )
-    return _csv([*columns, *names], rows)
-
-
-def _csv(
-    columns: list[str], rows: Iterable[Iterable[Any]], keep_nan: set[str] | None = None
-) -> str:
-    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe in front.
-    """
-    kept = [name in (keep_nan or set()) for name in columns]
-    lines = [line(columns)]
-    for row in rows:
-        cells = zip(row, kept, strict=True)
-        lines.append(line("" if pd.isna(value) and not keep else value for value, keep in cells))
-    return "".join(lines)
+    return csv([*columns, *names], rows)
 
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:
@@ -236,6 +210,6 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as part:
-        part.write_bytes(content)
+def _write(path: Path, content: Iterable[bytes]) -> None:
+    with replacing(path) as part, part.open("wb") as file:
+        file.writelines(content)

@@ -77,9 +77,7 @@ def read_metric_columns(
         if phase != "val" and trained is not None and name not in trained:
             continue
         query = (
-            select(
-                columns.run_id, columns.step, columns.epoch, type_coerce(columns.value, Double)
-            )
+            select(columns.run_id, columns.step, columns.epoch, type_coerce(columns.value, Double))
             .join(runs, runs.c.id == columns.run_id)
             .where(runs.c.study == study, columns.phase == phase, columns.name == name)
         )
