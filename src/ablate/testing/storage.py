@@ -34,6 +34,7 @@ from sqlalchemy.pool import NullPool
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
 from ablate.store import Batch, Environment, MetricRow, RunEnd, RunKey, Store, TrialEnd
+from ablate.store.trial_records import trial_records
 from ablate.store.urls import parse_url
 from ablate.testing import batches, crash
 from ablate.testing.batches import (
@@ -775,6 +776,28 @@ class StorageSuite:
         assert [row.name for row in store.metrics("s")] == ["a", "b"]
         assert [row.name for row in store.metrics("s", ["b", "zzz"])] == ["b"]
         assert {row.run_id for row in store.metrics("t")} == {other[1]}
+
+    def test_trials_are_read_as_optuna_reads_them(self, store: Store, definition: int) -> None:
+        numbers = range(6)
+        batch = Batch("s", trials={0: waiting(state="waiting", note=["ä", None])})
+        for number in numbers[1:]:
+            batch.trials[number] = running(lr=10.0**-number, depth=3, betas=[None, "ä"][number % 2])
+            batch.user_attrs[number] = {"state": "running", "number": number}
+            batch.intermediate[number] = {1: 0.5, 2: math.nan}
+        for number, (state, value) in enumerate(
+            [
+                (TrialState.COMPLETE, 1 / 3),
+                (TrialState.COMPLETE, math.inf),
+                (TrialState.COMPLETE, -math.inf),
+                (TrialState.FAIL, None),
+            ],
+            start=1,
+        ):
+            batch.ended_trials[number] = TrialEnd(state, value)
+        store.write(batch)
+        assert store.trials("s") == list(trial_records(store.past("s")))
+        assert [trial.number for trial in store.trials("s")] == list(numbers)
+        assert store.trials("nope") == store.foreign_trials("nope") == []
 
     def test_columns_of_metrics_hold_what_the_rows_hold(
         self, store: Store, run: tuple[RunKey, int]
