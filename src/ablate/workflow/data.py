@@ -64,6 +64,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         seen = audit_runs(store, frames)
         recorded = store.runs(study, with_config=True)
         trials = store.trials(study)
+        values = analysis.metrics_frame(store.metrics(study))
     found = as_rows(seen)
     if isinstance(frames, analysis.AblationFrames):
         found = [*(frames.audited or ()), *found]
@@ -76,7 +77,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         definition=frames.definition,
         runs=analysis.run_list(frames),
         trials=listed,
-        metrics=keys.merge(frames.metrics, on="run_id"),
+        metrics=keys.merge(values, on="run_id"),
         arms=arms,
         findings=pd.DataFrame(found, columns=list(FindingRow._fields)),
         configs=_configs(recorded, set(frames.current["run_id"])),
