@@ -78,7 +78,9 @@ def fill(url: str, name: str, runs: int) -> None:
                     f"results/{name}/{number}-abcdef01",
                 )
                 if seeds == 1:
-                    batch.intermediate[number] = dict(zip(steps, losses[number].tolist()))
+                    batch.intermediate[number] = dict(
+                        zip(steps, losses[number].tolist(), strict=True)
+                    )
                 batch.parameters[key] = 1_000_000 + arm
                 batch.fingerprints[key] = {"train": "a", "val": "b"}
                 lost = number % 997 == 996

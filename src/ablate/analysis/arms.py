@@ -72,7 +72,10 @@ def arms_table(
     if not metrics:
         return pd.DataFrame(columns=COLUMNS)
     cells_of, epochs_of = _read_cells(scores(frames, metrics, definition.objective))
-    parameters = frames.current.dropna(subset="parameters").groupby("arm")["parameters"].unique()
+    sizes = frames.current.dropna(subset="parameters")
+    parameters: dict[str, set[int]] = {}
+    for arm, size in zip(sizes["arm"].tolist(), sizes["parameters"].tolist(), strict=True):
+        parameters.setdefault(arm, set()).add(size)
     outdated = Counter(frames.runs.loc[frames.runs["standing"] == EARLIER_DEFINITION, "arm"])
     kinds = arm_kinds(frames)
     rows = []
@@ -95,7 +98,7 @@ def arms_table(
                     "n": len(counted),
                     "mean": mean(values) if values else math.nan,
                     "sd": stdev(values) if len(values) > 1 else math.nan,
-                    "parameters": tuple(sorted(map(int, parameters.get(arm, ())))),
+                    "parameters": tuple(sorted(parameters.get(arm, ()))),
                     "best_epochs": tuple(best for best, _ in epochs),
                     "last_epochs": tuple(last for _, last in epochs),
                     "failed": sum(cell.reading is Reading.FAILED for cell in cells),

@@ -1,13 +1,25 @@
 """What the curves of runs say: do their metrics move, hold up, and look possible?"""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from statistics import fmean, median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ablate.audits.codes import finding
 from ablate.audits.differences import listed
 from ablate.audits.findings import Finding
-from ablate.audits.recorded import Curve, RecordedRuns, arms_of, grouped, several, trials_of
+from ablate.audits.recorded import (
+    Curve,
+    MetricCurves,
+    RecordedRuns,
+    arms_of,
+    grouped,
+    several,
+    trials_of,
+)
 from ablate.spec import Direction
 from ablate.store import RunRecord
 
@@ -20,18 +32,24 @@ _ERRORS = 3.0
 
 
 def _curves(
-    recorded: RecordedRuns, runs: Iterable[RunRecord]
+    recorded: RecordedRuns,
+    runs: Iterable[RunRecord],
+    suspect: Callable[[MetricCurves], NDArray[np.bool_]],
 ) -> Iterator[tuple[str, RunRecord, Curve]]:
+    """Yield by metric the curves of runs that are suspect at a first glance at all of them."""
     for metric in recorded.metrics:
+        if (curves := recorded.by_metric.get(metric)) is None:
+            continue
+        chosen = curves.runs(suspect(curves))
         for run in runs:
-            if curve := recorded.curves.get((run.id, metric)):
-                yield metric, run, curve
+            if run.id in chosen:
+                yield metric, run, curves.curve(run.id)
 
 
 def check_finiteness(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find metrics that are no finite number."""
     seen: dict[str, list[tuple[RunRecord, str]]] = {}
-    for metric, run, curve in _curves(recorded, recorded.runs):
+    for metric, run, curve in _curves(recorded, recorded.runs, lambda found: ~found.finite):
         bad = [epoch for epoch, value in curve if not math.isfinite(value)]
         if bad:
             text = f"{len(bad)} of {len(curve)} from epoch {bad[0]}"
@@ -52,7 +70,7 @@ def check_movement(recorded: RecordedRuns) -> Iterator[Finding]:
     for metric in recorded.metrics:
         zero: list[RunRecord] = []
         still: dict[float, list[RunRecord]] = {}
-        for name, run, curve in _curves(recorded, recorded.compared):
+        for name, run, curve in _curves(recorded, recorded.compared, lambda found: found.still):
             values = [value for _, value in curve]
             if name != metric or not run.parameters or len(values) < _FEWEST_EPOCHS:
                 continue
@@ -102,36 +120,28 @@ def _like_floor(recorded: RecordedRuns, metric: str, value: float) -> str:
 
 def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find metrics that fall and stay down, by more than a few examples' change."""
-    for metric, direction in recorded.metrics.items():
-        if direction.lower_is_better:
+    down: dict[str, list[tuple[RunRecord, str]]] = {}
+    for metric, run, curve in _curves(recorded, recorded.compared, _may_be_down):
+        epoch = collapse_epoch(curve)
+        if recorded.metrics[metric].lower_is_better or epoch is None:
             continue
-        of_metric = [
-            (run, curve)
-            for name, run, curve in _curves(recorded, recorded.compared)
-            if name == metric
-        ]
+        finite = [(at, value) for at, value in curve if math.isfinite(value)]
+        peak, last = max(value for _, value in finite), finite[-1][1]
+        after = fmean(value for at, value in finite if at >= epoch)
         examples = recorded.examples.get(metric)
-        down: list[tuple[RunRecord, str]] = []
-        for run, curve in of_metric:
-            epoch = collapse_epoch(curve)
-            if epoch is None:
-                continue
-            finite = [(at, value) for at, value in curve if math.isfinite(value)]
-            peak, last = max(value for _, value in finite), finite[-1][1]
-            after = fmean(value for at, value in finite if at >= epoch)
-            if examples is None or beyond_chance(peak, after, examples):
-                text = f"from {peak:.4g} at epoch {epoch} to {last:.4g} at the end"
-                down.append((run, f"{run.arm} seed {run.seed} {text}"))
-        if down:
-            shown = listed((text for _, text in down), most=4)
-            yield finding(
-                "collapse",
-                arms_of(run for run, _ in down),
-                f"{metric} falls and stays down in {several(len(down), 'run')}: {shown}",
-                trials_of(run for run, _ in down),
-                "look at the loss and the learning rate at this epoch; a best value from before "
-                "says nothing about the trained model",
-            )
+        if examples is None or beyond_chance(peak, after, examples):
+            text = f"from {peak:.4g} at epoch {epoch} to {last:.4g} at the end"
+            down.setdefault(metric, []).append((run, f"{run.arm} seed {run.seed} {text}"))
+    for metric, found in down.items():
+        shown = listed((text for _, text in found), most=4)
+        yield finding(
+            "collapse",
+            arms_of(run for run, _ in found),
+            f"{metric} falls and stays down in {several(len(found), 'run')}: {shown}",
+            trials_of(run for run, _ in found),
+            "look at the loss and the learning rate at this epoch; a best value from before "
+            "says nothing about the trained model",
+        )
 
 
 def beyond_chance(before: float, after: float, examples: int) -> bool:
@@ -164,25 +174,47 @@ def collapse_epoch(curve: Curve) -> int | None:
     return finite[-down][0] if down >= _EPOCHS_DOWN else None
 
 
+def _may_be_down(curves: MetricCurves) -> NDArray[np.bool_]:
+    """Say of which runs the last value lies where one that has collapsed does."""
+    with np.errstate(invalid="ignore"):
+        peaks = np.maximum.reduceat(curves.values, curves.starts)
+        lows = np.minimum.reduceat(curves.values, curves.starts)
+        lines = peaks - np.maximum(_FALL * (peaks - lows), _FALL_OF_PEAK * np.abs(peaks))
+    return ~curves.finite | (curves.values[curves.starts + curves.lengths - 1] < lines)
+
+
 def check_suspicion(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find arms that after one epoch are far better than all others after one."""
     for metric, direction in recorded.metrics.items():
         firsts: dict[str, list[float]] = {}
-        for name, run, curve in _curves(recorded, recorded.compared):
-            if name == metric and run.arm and run.parameters and math.isfinite(curve[0][1]):
-                firsts.setdefault(run.arm, []).append(curve[0][1])
+        if (curves := recorded.by_metric.get(metric)) is None:
+            continue
+        values = curves.firsts
+        for run in recorded.compared:
+            first = values.get(run.id, math.nan)
+            if run.arm and run.parameters and math.isfinite(first):
+                firsts.setdefault(run.arm, []).append(first)
         means = {arm: median(values) for arm, values in firsts.items()}
+        ordered = sorted(means.values())
         for arm, value in means.items():
-            others = [other for name, other in means.items() if name != arm]
-            if others and too_good(value, others, direction):
+            if len(means) > 1 and too_good(
+                value, [typical := _median_without(ordered, value)], direction
+            ):
                 yield finding(
                     "too-good-too-soon",
                     [arm],
-                    f"{metric} is {value:.4g} after the first epoch, and {median(others):.4g} in "
+                    f"{metric} is {value:.4g} after the first epoch, and {typical:.4g} in "
                     "the median of the other arms",
                     f"{metric} at the first epoch",
                     "see that the arm does not see what it is to predict",
                 )
+
+
+def _median_without(ordered: Sequence[float], value: float) -> float:
+    """Return the median of sorted values, two at least, without one of them."""
+    place, half = bisect_left(ordered, value), (len(ordered) - 1) // 2
+    others = [ordered[at if at < place else at + 1] for at in range(max(0, half - 1), half + 1)]
+    return others[-1] if len(ordered) % 2 == 0 else sum(others) / 2
 
 
 def too_good(value: float, others: Sequence[float], direction: Direction) -> bool:

@@ -1,10 +1,15 @@
 """What the runs of an ablation recorded, as the audit reads it."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
 from statistics import fmean
 from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ablate.audits.differences import listed
 from ablate.spec import AblationDefinition, Direction, SearchDefinition, Space, Status
@@ -12,6 +17,103 @@ from ablate.store import Environment, RunRecord, TrialRecord, best_trial
 
 Curve = Sequence[tuple[int, float]]
 """The epochs and values of a metric in one run."""
+
+
+@dataclass(frozen=True, eq=False)
+class MetricCurves:
+    """The curves of one metric, one after the other: run `run_ids[i]` begins at `starts[i]`."""
+
+    run_ids: NDArray[np.int64]
+    starts: NDArray[np.intp]
+    epochs: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, curves: Mapping[int, Curve]) -> "MetricCurves":
+        """Join curves by run; none of them is empty."""
+        lengths = [len(curve) for curve in curves.values()]
+        return cls(
+            np.fromiter(curves, np.int64),
+            np.cumsum([0, *lengths[:-1]]),
+            *(
+                np.array([point[place] for point in chain(*curves.values())], kind)
+                for place, kind in enumerate((np.int64, np.float64))
+            ),
+        )
+
+    @cached_property
+    def lengths(self) -> NDArray[np.intp]:
+        """How many values each run has."""
+        return np.diff(self.starts, append=len(self.values))
+
+    @cached_property
+    def place(self) -> dict[int, int]:
+        """The place of each run."""
+        return {run: place for place, run in enumerate(self.run_ids.tolist())}
+
+    def curve(self, run_id: int) -> Curve:
+        """Return the curve of a run that has one."""
+        place = self.place[run_id]
+        start = self.starts[place]
+        some = slice(start, start + self.lengths[place])
+        return list(zip(self.epochs[some].tolist(), self.values[some].tolist(), strict=True))
+
+    @property
+    def firsts(self) -> dict[int, float]:
+        """The first value of each run."""
+        return dict(zip(self.run_ids.tolist(), self.values[self.starts].tolist(), strict=True))
+
+    @cached_property
+    def finite(self) -> NDArray[np.bool_]:
+        """Whether all values of a run are finite."""
+        return self._all(np.isfinite(self.values))
+
+    @cached_property
+    def still(self) -> NDArray[np.bool_]:
+        """Whether a run has the same value everywhere but at its beginning."""
+        same = np.empty(len(self.values), bool)
+        same[1:] = self.values[1:] == self.values[:-1]
+        same[self.starts] = True
+        second = self.starts[self.lengths > 1] + 1
+        same[second] = True
+        return self._all(same)
+
+    def runs(self, which: NDArray[np.bool_]) -> set[int]:
+        """Return the runs that a mask chooses."""
+        return set(self.run_ids[which].tolist())
+
+    def _all(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.logical_and.reduceat(flags, self.starts)
+
+
+class Curves(Mapping[tuple[int, str], Curve]):
+    """Curves by run and metric, each made when it is asked for."""
+
+    def __init__(self, by_metric: Mapping[str, MetricCurves]) -> None:
+        self.by_metric = {name: curves for name, curves in by_metric.items() if len(curves.values)}
+
+    @classmethod
+    def of(cls, curves: Mapping[tuple[int, str], Curve]) -> "Curves":
+        """Arrange curves by metric."""
+        by_metric: dict[str, dict[int, Curve]] = {}
+        for (run_id, metric), curve in curves.items():
+            if curve:
+                by_metric.setdefault(metric, {})[run_id] = curve
+        return cls({metric: MetricCurves.of(of_run) for metric, of_run in by_metric.items()})
+
+    def __getitem__(self, key: tuple[int, str]) -> Curve:
+        run_id, metric = key
+        if metric not in self.by_metric or run_id not in self.by_metric[metric].place:
+            raise KeyError(key)
+        return self.by_metric[metric].curve(run_id)
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        for metric, curves in self.by_metric.items():
+            for run_id in curves.place:
+                yield run_id, metric
+
+    def __len__(self) -> int:
+        return sum(len(curves.run_ids) for curves in self.by_metric.values())
 
 
 class Result(NamedTuple):
@@ -63,7 +165,13 @@ class RecordedRuns:
         objective = self.definition.objective
         return {**self.definition.metrics, objective.metric: objective.direction}
 
-    @property
+    @cached_property
+    def by_metric(self) -> Mapping[str, MetricCurves]:
+        """The curves by metric."""
+        curves = self.curves if isinstance(self.curves, Curves) else Curves.of(self.curves)
+        return curves.by_metric
+
+    @cached_property
     def compared(self) -> list[RunRecord]:
         """The runs that are no floors."""
         floors = {arm.name for arm in self.definition.floors}

@@ -89,6 +89,8 @@ def check_configs(recorded: RecordedRuns) -> Iterator[Finding]:
         if run.config is not None:
             by_arm.setdefault(run.arm, []).append(run)
     for arm, runs in by_arm.items():
+        if _equal_configs(runs):
+            continue
         leaves = [flat(run.config or {}) for run in runs]
         names = dict.fromkeys(name for values in leaves for name in values)
         differing = [n for n in names if any(v.get(n) != leaves[0].get(n) for v in leaves)]
@@ -100,6 +102,12 @@ def check_configs(recorded: RecordedRuns) -> Iterator[Finding]:
                 listed(differing),
                 "replay the study: only runs of equal configurations are replicates",
             )
+
+
+def _equal_configs(runs: Iterable[RunRecord]) -> bool:
+    """Say whether configurations are the same but for the seed."""
+    first, *others = ({**(run.config or {}), "seed_everything": None} for run in runs)
+    return all(other == first for other in others)
 
 
 def check_code(recorded: RecordedRuns) -> Iterator[Finding]:

@@ -15,11 +15,9 @@ from ablate.analysis import (
     SearchFrames,
     arm_curves,
     confirmed_table,
-    curves,
     importances_table,
     load,
     load_groups,
-    metric_names,
     published_table,
     run_list,
     tuned_table,
@@ -34,10 +32,12 @@ from ablate.reports import (
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
-from ablate.reports.cells import line
+from ablate.reports.tables import csv, curves_csv
 from ablate.spec.files import replacing
 from ablate.spec.secrets import mask
 from ablate.store import Store
+
+CURVES = "curves.csv"
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,22 @@ def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
     blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
+    numbers = tables(reported, out_dir)
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
-        **tables(reported, out_dir),
+        **numbers,
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         for name, content in texts.items():
-            _write(out_dir / name, mask(content).encode())
+            _write(out_dir / name, [mask(content).encode()])
+        _write(
+            out_dir / CURVES, (piece.encode() for piece in curves_csv(reported.conclusions.frames))
+        )
         for picture in photos:
-            _write(out_dir / picture.file, picture.content)
+            _write(out_dir / picture.file, [picture.content])
     except OSError as error:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
@@ -115,7 +119,7 @@ def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
         folder=out_dir,
         markdown=out_dir / "report.md",
         html=out_dir / "report.html",
-        tables=tuple(out_dir / name for name in texts if name.endswith((".csv", ".yaml"))),
+        tables=tuple(out_dir / name for name in (*numbers, CURVES)),
         figures=tuple(
             out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
         ),
@@ -174,16 +178,13 @@ def _arm_searches(store: Store, frames: Frames) -> dict[str, SearchFrames]:
 
 
 def tables(reported: Reported, out_dir: Path) -> dict[str, str]:
-    """Return the CSV tables of a study by file name, numbers at full precision."""
+    """Return the CSV tables of a study by file name, numbers at full precision; no curves."""
     conclusions = reported.conclusions
     frames = conclusions.frames
     runs = run_list(frames)
     shown = _directories(frames, out_dir)
     runs = runs.assign(directory=[shown[run] for run in runs["run_id"]])
-    found = {
-        "runs.csv": _csv(list(runs.columns), runs.itertuples(index=False, name=None)),
-        "curves.csv": _curves_csv(frames),
-    }
+    found = {"runs.csv": _table_csv(runs)}
     if isinstance(conclusions, SearchConclusions):
         more = {
             "importances": importances_table(conclusions),
@@ -222,7 +223,7 @@ def _arms_csv(compared: pd.DataFrame) -> str:
         )
     columns = [name for name in compared.columns if name != "cells"]
     columns += [*(f"seed_{seed}" for seed in seeds), "trials", "not_counted"]
-    return _csv(columns, ([row.get(name) for name in columns] for row in rows))
+    return csv(columns, ([row.get(name) for name in columns] for row in rows))
 
 
 def _confirmed(frames: AblationFrames) -> pd.DataFrame:
@@ -234,18 +235,8 @@ def _confirmed(frames: AblationFrames) -> pd.DataFrame:
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 
-def _curves_csv(frames: Frames) -> str:
-    keys = ["trial", "arm", "seed", "run_id", "epoch", "step", "value"]
-    rows = (
-        (metric, *row)
-        for metric in metric_names(frames)
-        for row in curves(frames, metric)[keys].itertuples(index=False, name=None)
-    )
-    return _csv(["metric", *keys], rows, keep_nan={"value"})
-
-
 def _table_csv(table: pd.DataFrame) -> str:
-    return _csv(list(table.columns), table.itertuples(index=False, name=None))
+    return csv(list(table.columns), table.itertuples(index=False, name=None))
 
 
 def _trials_csv(trials: pd.DataFrame) -> str:
@@ -258,22 +249,7 @@ def _trials_csv(trials: pd.DataFrame) -> str:
         ]
         for row in trials.to_dict("records")
     )
-    return _csv([*columns, *names], rows)
-
-
-def _csv(
-    columns: list[str], rows: Iterable[Iterable[Any]], keep_nan: set[str] | None = None
-) -> str:
-    """Write rows as CSV; a missing value is empty, and so is NaN outside `keep_nan`.
-
-    A text that a spreadsheet would run as a formula gets an apostrophe in front.
-    """
-    kept = [name in (keep_nan or set()) for name in columns]
-    lines = [line(columns)]
-    for row in rows:
-        cells = zip(row, kept, strict=True)
-        lines.append(line("" if pd.isna(value) and not keep else value for value, keep in cells))
-    return "".join(lines)
+    return csv([*columns, *names], rows)
 
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:
@@ -295,6 +271,6 @@ def _standalone(svg: str) -> str:
     )
 
 
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as part:
-        part.write_bytes(content)
+def _write(path: Path, content: Iterable[bytes]) -> None:
+    with replacing(path) as part, part.open("wb") as file:
+        file.writelines(content)

@@ -41,9 +41,7 @@ from ablate.store.optuna_side import (
     is_there,
     make_study,
     open_storage,
-    read_foreign,
     read_past,
-    read_trials,
 )
 from ablate.store.queries import (
     ConfigReader,
@@ -78,6 +76,7 @@ from ablate.store.sessions import (
     sum_seconds,
 )
 from ablate.store.through_optuna import WriterThroughOptuna
+from ablate.store.trial_records import is_ours, read_trial_records, trial_records
 from ablate.store.trial_tables import DirectWriter
 from ablate.store.trial_writer import TrialWriter, warn_of_slow_writes
 from ablate.store.urls import parse_url, show_url, sqlite_path
@@ -386,15 +385,14 @@ class Store:
 
         The list is empty when there is none. The value is that of the first objective.
         """
-        if not self._has_optuna():
-            return []
-        return read_trials(self.optuna, study, self._definition(study))
+        definition = self._definition(study)
+        return [trial for trial in self._trial_records(study) if is_ours(trial, definition)]
 
     def foreign_trials(self, study: str) -> list[int]:
         """Return the numbers of the trials that another program added to a study."""
-        if not self._has_optuna():
-            return []
-        return read_foreign(self.optuna, study, self._definition(study))
+        definition = self._definition(study)
+        found = self._trial_records(study)
+        return [trial.number for trial in found if not is_ours(trial, definition)]
 
     def past(self, study: str) -> list["FrozenTrial"]:
         """Return the trials of the Optuna study of this name by number, as Optuna reads them."""
@@ -413,6 +411,15 @@ class Store:
         return records_of(trial for trial in self.past(study) if trial.number in trials)
 
     # --- inside --------------------------------------------------------------------------
+
+    def _trial_records(self, study: str) -> list[TrialRecord]:
+        """Read all trials of an Optuna study by number; none if there is no such study."""
+        if not self._has_optuna():
+            return []
+        with self._reading() as connection:
+            if read_layout(connection) in KNOWN:
+                return list(read_trial_records(connection, study))
+        return list(trial_records(self.past(study)))
 
     def _definition(self, study: str) -> Definition | None:
         record = self.study(study)

@@ -4,36 +4,22 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablate.errors import StorageError
-from ablate.spec import Definition, Direction, SearchDefinition, Space, Status
+from ablate.spec import Direction
 from ablate.store.engines import connect_options, look_into, tune_sqlite, unreadable
-from ablate.store.records import TrialRecord
 from ablate.store.urls import show_url
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-MARK = "state"
-"""The user attribute that every trial of ablate bears from its beginning, and no other one.
-
-In the first layout a search's trial bore none until its run began.
-"""
 PAUSES = (0.2, 0.5, 1.0)
 """Seconds between tries while another process may be making the same tables."""
-_STATUSES = {
-    "WAITING": Status.WAITING,
-    "RUNNING": Status.RUNNING,
-    "COMPLETE": Status.COMPLETE,
-    "PRUNED": Status.PRUNED,
-    "FAIL": Status.FAILED,
-}
 
 
 def open_storage(url: URL, busy_seconds: float) -> "RDBStorage":
@@ -113,53 +99,6 @@ def read_past(storage: "RDBStorage", study: str) -> list["FrozenTrial"]:
     return sorted(trials, key=lambda trial: trial.number)
 
 
-def read_trials(
-    storage: "RDBStorage", study: str, definition: Definition | None
-) -> list[TrialRecord]:
-    """Return the trials of ablate in an Optuna study by number; none if there is no such study.
-
-    `definition` is what ablate's own tables have of the study.
-    """
-    return [
-        TrialRecord(
-            number=trial.number,
-            state=_STATUSES[trial.state.name],
-            value=trial.values[0] if trial.values else None,
-            params=dict(trial.params),
-            user_attrs=dict(trial.user_attrs),
-            start=_utc(trial.datetime_start),
-            end=_utc(trial.datetime_complete),
-        )
-        for trial in read_past(storage, study)
-        if _is_ours(trial, definition)
-    ]
-
-
-def read_foreign(storage: "RDBStorage", study: str, definition: Definition | None) -> list[int]:
-    """Return the numbers of the trials that another program added to an Optuna study.
-
-    `definition` is what ablate's own tables have of the study.
-    """
-    past = read_past(storage, study)
-    return [trial.number for trial in past if not _is_ours(trial, definition)]
-
-
-def _is_ours(trial: "FrozenTrial", definition: Definition | None) -> bool:
-    """Say whether ablate made a trial: it is marked, or waits for its run at a point of the space.
-
-    What another program has under way in the same study asks for parameters of its own.
-    """
-    if MARK in trial.user_attrs:
-        return True
-    if not isinstance(definition, SearchDefinition) or trial.state.name != "RUNNING":
-        return False
-    space = Space(definition.space)
-    point = trial.params
-    return point.keys() == {path for path in space if space.active(path, point)} and all(
-        space[path].admits(value) for path, value in point.items()
-    )
-
-
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
     """Raise a StorageError for every error of the database, also inside Optuna."""
@@ -199,7 +138,3 @@ def _open(url: URL, busy_seconds: float) -> "RDBStorage":
         storage.engine.dispose()
         tune_sqlite(storage.engine)
     return storage
-
-
-def _utc(local: datetime | None) -> datetime | None:
-    return None if local is None else local.astimezone(UTC)

@@ -34,6 +34,7 @@ from sqlalchemy.pool import NullPool
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status
 from ablate.store import Batch, Environment, GroupRow, MetricRow, RunEnd, RunKey, Store, TrialEnd
+from ablate.store.trial_records import trial_records
 from ablate.store.urls import parse_url
 from ablate.testing import batches, crash
 from ablate.testing.batches import (
@@ -782,6 +783,57 @@ class StorageSuite:
         assert [row.name for row in store.metrics("s")] == ["a", "b"]
         assert [row.name for row in store.metrics("s", ["b", "zzz"])] == ["b"]
         assert {row.run_id for row in store.metrics("t")} == {other[1]}
+
+    def test_trials_are_read_as_optuna_reads_them(self, store: Store, definition: int) -> None:
+        numbers = range(6)
+        batch = Batch("s", trials={0: waiting(state="waiting", note=["ä", None])})
+        for number in numbers[1:]:
+            batch.trials[number] = running(lr=10.0**-number, depth=3, betas=[None, "ä"][number % 2])
+            batch.user_attrs[number] = {"state": "running", "number": number}
+            batch.intermediate[number] = {1: 0.5, 2: math.nan}
+        for number, (state, value) in enumerate(
+            [
+                (TrialState.COMPLETE, 1 / 3),
+                (TrialState.COMPLETE, math.inf),
+                (TrialState.COMPLETE, -math.inf),
+                (TrialState.FAIL, None),
+            ],
+            start=1,
+        ):
+            batch.ended_trials[number] = TrialEnd(state, value)
+        store.write(batch)
+        assert store.trials("s") == list(trial_records(store.past("s")))
+        assert [trial.number for trial in store.trials("s")] == list(numbers)
+        assert store.trials("nope") == store.foreign_trials("nope") == []
+
+    def test_columns_of_metrics_hold_what_the_rows_hold(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
+        start(store, define(store, "t"), study="t")
+        later = start(store, store.require_study("s").definition_id, trial=1)
+        steps = [30, LARGE, 10]
+        values = [math.nan, -math.inf, 1 / 3]
+        known = {
+            (key, phase, name, step): (epoch, value)
+            for key in (later[0], run[0])
+            for phase, name in (("val", "b%"), ("train", "a"), ("train", "b%"), ("val", "a'"))
+            for epoch, (step, value) in enumerate(zip(steps, values, strict=True))
+        }
+        store.write(Batch("s", metrics=known))
+        store.write(Batch("t", metrics={(KEY, "val", "b%", 0): (0, 1.0)}))
+        columns = store.metric_columns("s")
+        read = [
+            MetricRow(int(run_id), part.phase, part.name, int(step), int(epoch), float(value))
+            for part in columns
+            for run_id, step, epoch, value in zip(
+                part.run_id, part.step, part.epoch, part.value, strict=True
+            )
+        ]
+        expected = sorted(store.metrics("s"), key=lambda row: (row[1:3], row[0], row[3]))
+        assert repr(read) == repr(expected)
+        shown = [(part.phase, part.name) for part in store.metric_columns("s", ["a", "c"])]
+        assert shown == [("train", "a"), ("val", "a'"), ("val", "b%")]
+        assert store.metric_columns("nope") == []
 
     def test_fingerprints_are_kept_by_run_and_name(
         self, store: Store, run: tuple[RunKey, int]

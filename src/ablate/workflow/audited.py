@@ -8,7 +8,7 @@ from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import Finding, allow, blocking, ordered
-from ablate.audits.recorded import RecordedRuns, Result
+from ablate.audits.recorded import Curves, MetricCurves, RecordedRuns, Result
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study
@@ -138,14 +138,16 @@ def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
     )
 
 
-def _curves(frames: analysis.Frames) -> dict[tuple[int, str], list[tuple[int, float]]]:
-    """Return the curves by run and metric, as epochs with their values."""
-    curves: dict[tuple[int, str], list[tuple[int, float]]] = {}
-    values = frames.values_read.sort_values(["run_id", "step"])
-    columns = (values[name].tolist() for name in ("run_id", "name", "epoch", "value"))
-    for run_id, metric, epoch, value in zip(*columns, strict=True):
-        curves.setdefault((run_id, metric), []).append((epoch, value))
-    return curves
+def _curves(frames: analysis.Frames) -> Curves:
+    """Return the curves of all metrics by run and metric."""
+    ids = frames.current["run_id"].to_numpy()
+    found = {name: frames.values_of(name) for name in analysis.metric_names(frames)}
+    return Curves(
+        {
+            name: MetricCurves(ids[of.run[of.starts]], of.starts, of.epoch, of.value)
+            for name, of in found.items()
+        }
+    )
 
 
 def _refusal(study: str, errors: Sequence[Finding]) -> str:

@@ -67,6 +67,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         seen = audit_runs(store, frames)
         recorded = store.runs(study, with_config=True)
         trials = store.trials(study)
+        values = analysis.metrics_frame(store.metrics(study))
     found = as_rows(seen)
     if isinstance(frames, analysis.AblationFrames):
         found = [*(frames.audited or ()), *found]
@@ -80,7 +81,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         definition=frames.definition,
         runs=analysis.run_list(frames),
         trials=listed,
-        metrics=keys.merge(frames.metrics, on="run_id"),
+        metrics=keys.merge(values, on="run_id"),
         arms=arms,
         comparisons=comparisons,
         findings=pd.DataFrame(found, columns=list(FindingRow._fields)),
