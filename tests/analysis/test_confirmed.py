@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 
-from ablate.analysis import confirmed_table, contenders, interval
+from ablate.analysis import confirmed_table, contenders
+from ablate.analysis.statistics import interval
 from ablate.reports.confirmed import verdicts
 from ablate.spec import Confirmed, Direction, Objective, Provenance
 from tests.analysis.frames_of import definition, frames, run

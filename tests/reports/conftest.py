@@ -9,7 +9,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from ablate.analysis import AblationFrames, load
+from ablate.analysis import AblationFrames, conclude, load
 from ablate.reports import Audit, write_report
 from ablate.spec import (
     Budget,
@@ -70,7 +70,10 @@ def report(store, study, out, found=(), artifacts=None):
     frames = load(store, study)
     before = frames.audited if isinstance(frames, AblationFrames) else None
     audited = Audit(before is not None, (*(before or ()), *found))
-    return write_report(store, frames, audited, out, artifacts or out / "no artifacts")
+    concluded = conclude(frames, audited.findings) if isinstance(frames, AblationFrames) else None
+    return write_report(
+        store, frames, audited, out, artifacts or out / "no artifacts", conclusions=concluded
+    )
 
 
 @pytest.fixture

@@ -116,8 +116,10 @@ def matrix(
 
 def build(store: Store, name: str, folder: Path) -> ReportFiles:
     """Write the report of a study of the project, not audited."""
+    frames = analysis.load(store, name)
+    concluded = analysis.conclude(frames) if isinstance(frames, analysis.AblationFrames) else None
     return write_report(
-        store, analysis.load(store, name), Audit(False), folder, Path("results", FOLDER)
+        store, frames, Audit(False), folder, Path("results", FOLDER), conclusions=concluded
     )
 
 

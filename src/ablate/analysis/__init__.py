@@ -1,7 +1,10 @@
 """What the stored runs say: pure functions from frames to tables."""
 
 from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
-from ablate.analysis.confirmed import confirmed_table, contenders, interval
+from ablate.analysis.comparators import Comparator, comparators
+from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
+from ablate.analysis.confirmed import confirmed_table, contenders
+from ablate.analysis.estimates import Estimate
 from ablate.analysis.frames import (
     AblationFrames,
     Frames,
@@ -15,21 +18,28 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
-from ablate.analysis.noise import compared_arms, noise_floor, replicates_of, with_effects
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
+from ablate.analysis.remarks import Remark, RemarkKind
 from ablate.analysis.search import best_so_far, best_trial, trials_table
+from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
 from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
 
 __all__ = [
     "AblationFrames",
     "Cell",
+    "Comparator",
     "Comparison",
+    "Conclusions",
+    "Description",
+    "Estimate",
     "Frames",
     "Method",
     "Reading",
     "Relation",
+    "Remark",
+    "RemarkKind",
     "SearchFrames",
     "Verdict",
     "arm_kinds",
@@ -38,25 +48,24 @@ __all__ = [
     "at_last",
     "best_so_far",
     "best_trial",
-    "compared_arms",
+    "comparators",
+    "conclude",
     "confirmed_table",
     "contenders",
     "curves",
-    "interval",
+    "describe",
     "leaders",
     "load",
     "load_ablation",
     "load_search",
     "metric_names",
     "metrics_frame",
-    "noise_floor",
+    "primary_metric",
     "published_table",
-    "replicates_of",
     "run_list",
     "runs_frame",
     "scores",
     "trials_table",
     "tuned_arms",
     "tuned_table",
-    "with_effects",
 ]

@@ -1,31 +1,20 @@
 """How the best trials of a search do with fresh seeds."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import fmean, stdev
 from typing import Any
 
 import pandas as pd
 
 from ablate.analysis.frames import AblationFrames
-from ablate.analysis.noise import CONFIDENCE
 from ablate.analysis.points import Reading, scores
+from ablate.analysis.statistics import interval
 
 COLUMNS = [
     *("trial", "arm", "found", "found_seeds", "runs", "n", "mean", "sd", "low", "high"),
     *("luck", "rank_found", "rank"),
 ]
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return Student's 95 % confidence interval of a mean; NaN for fewer than two values."""
-    if len(values) < 2:
-        return math.nan, math.nan
-    from scipy.stats import t  # noqa: PLC0415 - slow to import
-
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
-    half = quantile * stdev(values) / math.sqrt(len(values))
-    return fmean(values) - half, fmean(values) + half
 
 
 def confirmed_table(frames: AblationFrames) -> pd.DataFrame:

@@ -1,73 +1,72 @@
 """Arms as declared beside the same arms with their own best hyper-parameters."""
 
 import math
-from collections.abc import Mapping
-from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
-from ablate.analysis.arms import arms_table, tuned_arms
-from ablate.analysis.frames import AblationFrames
-from ablate.analysis.noise import noise_floor
+from ablate.analysis.conclusions import Conclusions
+from ablate.analysis.verdicts import Comparison, Relation
 from ablate.spec import Status
 
 COLUMNS = [
     *("arm", "metric", "direction", "inherited", "inherited_n", "tuned", "tuned_n"),
-    *("gain", "noise_floor", "study", "trial", "trials", "complete"),
+    *("gain", "low", "high", "n", "p_holm", "verdict", "reason"),
+    *("study", "trial", "trials", "complete"),
 ]
 
 
-def tuned_table(frames: AblationFrames) -> pd.DataFrame:
+def tuned_table(conclusions: Conclusions) -> pd.DataFrame:
     """Return one row per arm and metric of a study that tunes its arms, in declared order.
 
     Columns: arm, metric, direction, inherited and tuned (means over the runs that count, NaN
     without any), with their n, gain (how much better the tuned mean is, over the seeds that
-    count for both; negative if it is worse), noise_floor (what chance alone makes of a gain),
-    study and trial (where the values come from, None if nothing was tuned), trials (spent) and
-    complete (of these).
+    count for both; negative if it is worse), its interval low and high, n, p_holm, verdict and
+    reason (of the comparison of the two), study and trial (where the values come from, None if
+    nothing was tuned), trials (spent) and complete (of these).
     """
-    searches = frames.definition.tuned
-    metrics = frames.definition.metrics if searches else {}
-    found = arms_table(frames, metrics)
-    rows = {(row["arm"], row["metric"]): row for row in found.to_dict("records")}
-    names = {inherited: name for name, inherited in tuned_arms(frames).items()}
-    compared = []
-    for arm, search in searches.items():
-        for metric, direction in metrics.items():
-            before, after = rows[arm, metric], rows.get((names.get(arm), metric))
-            gain, noise = _gain(before, after)
-            compared.append(
+    definition = conclusions.frames.definition
+    compared = {
+        (row.metric, row.comparator): row
+        for row in conclusions.comparisons
+        if row.relation is Relation.TUNED
+    }
+    rows = []
+    for arm, search in definition.tuned.items():
+        for metric, direction in definition.metrics.items():
+            inherited = conclusions.estimates[metric, arm]
+            tuned = conclusions.estimates.get((metric, search.arm or ""))
+            rows.append(
                 {
                     "arm": arm,
                     "metric": metric,
                     "direction": direction,
-                    "inherited": before["mean"],
-                    "inherited_n": before["n"],
-                    "tuned": after["mean"] if after else math.nan,
-                    "tuned_n": after["n"] if after else 0,
-                    "gain": gain,
-                    "noise_floor": noise,
+                    "inherited": inherited.mean,
+                    "inherited_n": inherited.n,
+                    "tuned": tuned.mean if tuned else math.nan,
+                    "tuned_n": tuned.n if tuned else 0,
+                    **_gain(compared.get((metric, arm))),
                     "study": search.study,
                     "trial": search.trial,
                     "trials": sum(search.counts.values()),
                     "complete": search.counts.get(Status.COMPLETE, 0),
                 }
             )
-    return pd.DataFrame(compared, columns=COLUMNS).astype({"trial": "Int64"})
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"trial": "Int64"})
 
 
-def _gain(before: Mapping[Any, Any], after: Mapping[Any, Any] | None) -> tuple[float, float]:
-    """Return the gain of tuning and its noise floor."""
-    inherited, tuned = _values(before), _values(after) if after else {}
-    shared = inherited.keys() & tuned.keys()
-    if not shared:
-        return math.nan, math.nan
-    gain = fmean(tuned[seed] for seed in shared) - fmean(inherited[seed] for seed in shared)
-    return before["direction"].gain(gain, over=0.0), noise_floor(
-        [*inherited.values()], [*tuned.values()], len(shared)
-    )
-
-
-def _values(row: Mapping[Any, Any]) -> dict[int, float]:
-    return {cell.seed: cell.value for cell in row["cells"] if cell.counted}
+def _gain(row: Comparison | None) -> dict[str, Any]:
+    """Return the comparison of a tuned arm with its own inherited one, as gains."""
+    if row is None:
+        nothing = dict.fromkeys(("gain", "low", "high", "p_holm"), math.nan)
+        return {**nothing, "n": 0, "verdict": "", "reason": ""}
+    ends = sorted(row.direction.gain(end, over=0.0) for end in (row.low, row.high))
+    return {
+        "gain": row.direction.gain(row.difference, over=0.0),
+        "low": ends[0],
+        "high": ends[1],
+        "n": row.n,
+        "p_holm": row.p_holm,
+        "verdict": row.verdict,
+        "reason": row.reason,
+    }

@@ -107,7 +107,6 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, curves.check_collapse, _codes("collapse")),
     Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
     Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
-    Check(RUNS, runs.check_noise, _codes("below-noise-floor")),
     Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
     Check(TRIALS, trials.check_branches, _codes("thin-branch")),
     Check(TRIALS, trials.check_ties, _codes("tied-trials")),

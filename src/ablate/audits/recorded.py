@@ -17,8 +17,8 @@ Curve = Sequence[tuple[int, float]]
 class Result(NamedTuple):
     """What an arm reached on a metric.
 
-    `values` are those that count, of `runs` that the design has. `effect` is the difference to
-    the reference and `noise` what chance alone makes of it; both are NaN where not known.
+    `values` are those that count, of `runs` that the design has. `behind` says by how little an
+    arm is better than the best trivial predictor, if it is not surely better.
     """
 
     metric: str
@@ -27,8 +27,7 @@ class Result(NamedTuple):
     kind: str
     runs: int
     values: tuple[float, ...]
-    effect: float
-    noise: float
+    behind: str
 
     @property
     def n(self) -> int:

@@ -21,7 +21,6 @@ from ablate.store import Environment, RunRecord
 _FIRST = "first "
 """How the names of fingerprints begin that are of a run's first batches."""
 _ORDER = "first training batch"
-_SAME = 1e-6
 
 
 # --- which runs there are ----------------------------------------------------------------
@@ -257,47 +256,17 @@ def _budget(run: RunRecord) -> str:
 
 
 def check_floors(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find arms of which some seed is no better than the best floor."""
-    for metric, direction in recorded.metrics.items():
-        rows = [row for row in recorded.results if row.metric == metric and row.n]
-        floors = [row for row in rows if row.kind == "floor"]
-        if not floors:
-            continue
-        best = max(floors, key=lambda row: direction.gain(row.mean, over=0.0))
-        behind = {
-            row.arm: f"{row.arm} in {worse} of {several(row.n, 'seed')}"
-            for row in rows
-            if row.kind == "arm"
-            and (
-                worse := sum(direction.gain(value, over=best.mean) <= _SAME for value in row.values)
-            )
-        }
+    """Find arms that are not surely better than the best trivial predictor."""
+    for metric in recorded.metrics:
+        behind = {row.arm: row.behind for row in recorded.results if row.metric == metric}
+        behind = {arm: said for arm, said in behind.items() if said}
         if behind:
+            text = "; ".join(f"{arm}: {said}" for arm, said in behind.items())
             yield finding(
                 "ties-the-floor",
-                [*behind, best.arm],
-                f"{metric} is no better than that of the trivial predictor {best.arm} "
-                f"({best.mean:.4g}): {', '.join(behind.values())}",
+                behind,
+                f"{metric}: {text}",
                 metric,
                 "claim nothing for such an arm on this metric, or choose one that a trivial "
                 "predictor does not reach",
-            )
-
-
-def check_noise(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find effects within the noise."""
-    for metric in recorded.metrics:
-        lost = [
-            row
-            for row in recorded.results
-            if row.metric == metric and row.kind == "arm" and abs(row.effect) <= row.noise
-        ]
-        if lost:
-            text = ", ".join(f"{row.arm} {row.effect:+.4g} (noise {row.noise:.4g})" for row in lost)
-            yield finding(
-                "below-noise-floor",
-                [row.arm for row in lost],
-                f"on {metric} these can't be told from the reference: {text}",
-                metric,
-                "report no effect, or add seeds until the noise is smaller than what you look for",
             )

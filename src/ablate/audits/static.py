@@ -106,7 +106,7 @@ def check_equal_configs(configs: AblationConfigs) -> Iterator[Finding]:
                 "they resolve to the same configuration: replicates, which differ by nothing "
                 "but chance",
                 "arms",
-                "read their difference as the noise floor, or drop one of them",
+                "read their difference as chance, or drop one of them",
             )
 
 

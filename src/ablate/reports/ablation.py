@@ -2,18 +2,17 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import pandas as pd
 
 from ablate.analysis import (
     AblationFrames,
     Cell,
-    compared_arms,
+    Conclusions,
+    Relation,
     confirmed_table,
     curves,
     leaders,
-    replicates_of,
 )
 from ablate.reports import audit, confirmed, figures, numbers, parts, published, tuned
 from ablate.reports.audit import Audit
@@ -42,18 +41,18 @@ GROUPS = {"arm": "", "undeclared": "No longer declared", "floor": "Floor: trivia
 
 
 def document(
-    frames: AblationFrames,
+    conclusions: Conclusions,
     directories: Mapping[int, str],
     audited: Audit,
     pictures: tuple[Section, ...] = (),
 ) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id."""
-    compared = compared_arms(frames, audited.findings)
+    frames, compared = conclusions.frames, conclusions.table
     metrics = frames.definition.metrics
     sections = [
         *confirmed.sections(frames),
-        *(_metric_section(frames, compared, metric) for metric in metrics),
-        *tuned.sections(frames),
+        *(_metric_section(conclusions, metric) for metric in metrics),
+        *tuned.sections(conclusions),
         *published.sections(frames),
         *audit.sections(audited),
         *pictures,
@@ -63,7 +62,7 @@ def document(
         parts.failures_section(frames),
         parts.environment_section(frames),
         *added_sections(frames),
-        _method_section(frames, replicates_of(frames.definition.reference or "", audited.findings)),
+        _method_section(conclusions),
     ]
     lead: list[Block] = [_facts(frames), *(_summary(compared, metric) for metric in metrics)]
     if audited.made or not confirmed_table(frames).size:  # trials are no arms to be audited
@@ -169,10 +168,13 @@ def _not_counted(compared: pd.DataFrame) -> Bullets | None:
     return Bullets(tuple(items)) if items else None
 
 
-def _metric_section(frames: AblationFrames, compared: pd.DataFrame, metric: str) -> Section:
+def _metric_section(conclusions: Conclusions, metric: str) -> Section:
+    frames, compared = conclusions.frames, conclusions.table
     rows = compared[compared["metric"] == metric]
     best = leaders(compared, metric, ARMS)["arm"].tolist()
     blocks: list[Block] = [_arms(rows, best, frames.definition)]
+    if beside := _comparisons(conclusions, metric):
+        blocks.append(beside)
     figure = _curves_figure(frames, rows, metric)
     if figure is not None:
         blocks.append(figure)
@@ -180,11 +182,9 @@ def _metric_section(frames: AblationFrames, compared: pd.DataFrame, metric: str)
 
 
 def _arms(rows: pd.DataFrame, best: list[str], definition: AblationDefinition) -> Table:
-    effects = definition.reference is not None
     made = {arm.name: arm.design for arm in definition.trained} if definition.components else {}
     seeds = sorted({cell.seed for cells in rows["cells"] for cell in cells})
     names: tuple[str, ...] = ("n", "mean", "sd")
-    names = (*names, "effect", "noise floor") if effects else names
     names = (*names, *(f"seed {seed}" for seed in seeds))
     names = (*names, "best epoch", "last epoch", "parameters")
     labels = [Column("arm"), Column("design")] if made else [Column("arm")]
@@ -206,7 +206,6 @@ def _arms(rows: pd.DataFrame, best: list[str], definition: AblationDefinition) -
                     f"{row['n']} of {row['runs']}",
                     Strong(mean) if row["arm"] in best else mean,
                     numbers.statistic(row["sd"]),
-                    *(_effect(row) if effects else ()),
                     *(_cell(by_seed.get(seed)) for seed in seeds),
                     numbers.span(row["best_epochs"]),
                     numbers.span(row["last_epochs"]),
@@ -217,11 +216,23 @@ def _arms(rows: pd.DataFrame, best: list[str], definition: AblationDefinition) -
     return Table(tuple(heads), tuple(groups))
 
 
-def _effect(row: Mapping[Any, Any]) -> tuple[Inline, Inline]:
-    """Write an effect, standing out if it is beyond the noise floor, and the floor."""
-    effect, floor = row["effect"], row["noise_floor"]
-    shown = ("+" if effect > 0 else "") + numbers.statistic(effect)
-    return Strong(shown) if abs(effect) > floor else shown, numbers.statistic(floor)
+def _comparisons(conclusions: Conclusions, metric: str) -> Table | None:
+    """Set every arm beside its comparators, with verdict and reason."""
+    rows: list[tuple[Inline, ...]] = [
+        (
+            Code(row.arm),
+            Code(row.comparator),
+            str(row.n),
+            ("+" if row.difference > 0 else "") + numbers.statistic(row.difference),
+            numbers.between(row.low, row.high),
+            str(row.verdict),
+            row.reason,
+        )
+        for row in conclusions.comparisons
+        if row.metric == metric and row.relation is not Relation.FLOOR
+    ]
+    heads = ["arm", "compared with", "n", "difference", "95 % interval", "verdict", "reason"]
+    return table(heads, rows, set(heads[2:5])) if rows else None
 
 
 def _cell(cell: Cell | None) -> str:
@@ -325,7 +336,8 @@ def _changes_table(groups: Mapping[str, Mapping[str, Changes]]) -> Table:
     return table(["name", "role", "path", "value"], rows)
 
 
-def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
+def _method_section(conclusions: Conclusions) -> Section:
+    frames = conclusions.frames
     definition = frames.definition
     objective = definition.objective
     name, best = Code(objective.metric), objective.at == "best"
@@ -349,8 +361,7 @@ def _method_section(frames: AblationFrames, same: Iterable[str]) -> Section:
         ("Epochs count from 0, as in the logs of Lightning.",),
         ("For each arm and seed the newest run under the current definition of the arm is read.",),
         ("Mean and standard deviation (sd, with n-1) are taken over the values that count.",),
-        *_noise_item(frames, same),
-        ("No statistical test was made: a highest mean alone does not say that an arm is better.",),
+        *_comparison_items(conclusions),
     )
     return Section("How it was computed", (Bullets(items),))
 
@@ -367,20 +378,20 @@ def _training_item(frames: AblationFrames) -> tuple[tuple[Inline, ...], ...]:
     return ((*listed, ": read on the training data, as nothing logs this in validation."),)
 
 
-def _noise_item(frames: AblationFrames, same: Iterable[str]) -> tuple[tuple[Inline, ...], ...]:
-    """Say what an effect and the noise floor are, if there is a reference."""
-    reference = frames.definition.reference
-    if not reference:
+def _comparison_items(conclusions: Conclusions) -> tuple[tuple[Inline, ...], ...]:
+    """Say how arms are compared, if some are."""
+    rows = [row for row in conclusions.comparisons if row.relation is not Relation.FLOOR]
+    if not rows:
         return ()
-    others = sorted(set(same) - {reference})
-    arms: list[Inline] = [Code(reference)]
-    for name in others:
-        arms += [", ", Code(name)]
-    said: tuple[Inline, ...] = (
-        "The effect of an arm is its mean less that of the reference, over the seeds that count "
-        "for both. The noise floor is how far apart the two lie by chance alone in 95 of 100 "
-        "cases (Welch), by the spread of the arm's own runs and of those of ",
-        *arms,
-        "; only an effect beyond it stands out.",
+    family = sum(row.primary and math.isfinite(row.p_holm) for row in rows)
+    return (
+        (
+            "A difference is the mean of the arm less that of the arm it is compared with, by seed "
+            "over the seeds that count for both, with Student's 95 % interval.",
+        ),
+        (
+            f"p-values of {conclusions.primary} are corrected after Holm for "
+            f"{numbers.plural(family, 'comparison')}; an arm is better or worse if p is at most "
+            "0.05 and the interval does not include 0.",
+        ),
     )
-    return (said,)

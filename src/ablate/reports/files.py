@@ -1,6 +1,6 @@
 """Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import pandas as pd
 
 from ablate.analysis import (
     AblationFrames,
+    Conclusions,
     Frames,
     SearchFrames,
-    compared_arms,
     confirmed_table,
     curves,
     load,
@@ -34,7 +34,7 @@ from ablate.reports.blocks import Document, Figure, Pictures, Section
 from ablate.reports.cells import line
 from ablate.spec.files import replacing
 from ablate.spec.secrets import mask
-from ablate.store import FindingRow, Store
+from ablate.store import Store
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,41 @@ class ReportFiles:
 
 
 def write_report(
-    store: Store, frames: Frames, audited: Audit, out_dir: Path, artifacts: Path
+    store: Store,
+    frames: Frames,
+    audited: Audit,
+    out_dir: Path,
+    artifacts: Path,
+    *,
+    conclusions: Conclusions | None,
 ) -> ReportFiles:
     """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
 
     `audited` is what was found before the runs and in them; `artifacts` is the folder that keeps
-    the files of runs, of which pictures are shown. Equal contents of it and of the store give
+    the files of runs, of which pictures are shown; `conclusions` are those of an ablation, None of
+    a search. Equal contents of it and of the store give
     equal files; each file is replaced as a whole. Raises RequestError if `out_dir` can't be
     written.
     """
     shown = pictures.sections(frames, store, artifacts)
     confirmation = _confirmation(store, frames)
     seconds = store.active_seconds(frames.name)
-    composed = compose(frames, out_dir, seconds, audited, shown, confirmation=confirmation)
+    composed = compose(
+        frames,
+        out_dir,
+        seconds,
+        audited,
+        shown,
+        conclusions=conclusions,
+        confirmation=confirmation,
+    )
     blocks = [block for section in composed.sections for block in section.blocks]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
-        **tables(frames, out_dir, audited.findings),
+        **tables(frames, out_dir, conclusions),
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
@@ -110,6 +125,7 @@ def compose(
     audited: Audit,
     shown_pictures: tuple[Section, ...] = (),
     *,
+    conclusions: Conclusions | None,
     confirmation: AblationFrames | None = None,
 ) -> Document:
     """Compose the report of a study that will lie in `out_dir`.
@@ -117,14 +133,16 @@ def compose(
     `confirmation` is the study that confirms a search.
     """
     shown = _directories(frames, out_dir)
-    if isinstance(frames, SearchFrames):
-        return search.document(
-            frames, shown, seconds, audited, shown_pictures, confirmation=confirmation
-        )
-    return ablation.document(frames, shown, audited, shown_pictures)
+    if conclusions is not None:
+        return ablation.document(conclusions, shown, audited, shown_pictures)
+    if not isinstance(frames, SearchFrames):
+        raise TypeError("the report of an ablation needs its conclusions")
+    return search.document(
+        frames, shown, seconds, audited, shown_pictures, confirmation=confirmation
+    )
 
 
-def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -> dict[str, str]:
+def tables(frames: Frames, out_dir: Path, conclusions: Conclusions | None) -> dict[str, str]:
     """Return the CSV tables of a study by file name, numbers at full precision."""
     runs = run_list(frames)
     shown = _directories(frames, out_dir)
@@ -135,14 +153,21 @@ def tables(frames: Frames, out_dir: Path, findings: Sequence[FindingRow] = ()) -
     }
     if isinstance(frames, SearchFrames):
         return {"trials.csv": _trials_csv(frames), **found}
-    for name, compared in _COMPARED.items():
-        if not (rows := compared(frames)).empty:
+    if conclusions is None:
+        return found
+    more = {
+        "comparisons": conclusions.frame(),
+        "confirmed": _confirmed(conclusions.frames),
+        "published": published_table(conclusions.frames),
+        "tuned": tuned_table(conclusions),
+    }
+    for name, rows in more.items():
+        if not rows.empty:
             found[f"{name}.csv"] = _csv(list(rows.columns), rows.itertuples(index=False, name=None))
-    return {"arms.csv": _arms_csv(frames, findings), **found}
+    return {"arms.csv": _arms_csv(conclusions.table), **found}
 
 
-def _arms_csv(frames: AblationFrames, findings: Sequence[FindingRow]) -> str:
-    compared = compared_arms(frames, findings)
+def _arms_csv(compared: pd.DataFrame) -> str:
     seeds = sorted({cell.seed for cells in compared["cells"] for cell in cells})
     rows: list[dict[str, Any]] = []
     for row in compared.to_dict("records"):
@@ -168,11 +193,6 @@ def _confirmed(frames: AblationFrames) -> pd.DataFrame:
     return found.assign(found_seeds=[" ".join(map(str, seeds)) for seeds in found["found_seeds"]])
 
 
-_COMPARED = {
-    "confirmed": _confirmed,
-    "published": published_table,
-    "tuned": tuned_table,
-}
 _LISTS = ("parameters", "best_epochs", "last_epochs")
 
 

@@ -30,6 +30,11 @@ def statistic(value: float) -> str:
     return NOTHING if math.isnan(value) else number(value)
 
 
+def between(low: float, high: float) -> str:
+    """Write an interval as `low to high`; one that there is not as a dash."""
+    return NOTHING if math.isnan(low) else f"{number(low)} to {number(high)}"
+
+
 def count(value: int | None) -> str:
     """Write a whole number with its thousands apart; None as a dash."""
     return NOTHING if value is None else f"{value:,}"

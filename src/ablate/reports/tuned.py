@@ -5,16 +5,17 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from ablate.analysis import AblationFrames, tuned_table
+from ablate.analysis import AblationFrames, Conclusions, tuned_table
 from ablate.reports import numbers
-from ablate.reports.blocks import Block, Bullets, Code, Inline, Section, Strong, Table, table, text
+from ablate.reports.blocks import Block, Bullets, Code, Inline, Section, Table, table, text
 from ablate.spec import Tuning
 from ablate.spec.secrets import hidden
 
 
-def sections(frames: AblationFrames) -> tuple[Section, ...]:
+def sections(conclusions: Conclusions) -> tuple[Section, ...]:
     """Set inherited and tuned arms side by side, if the study tunes them."""
-    compared, tune = tuned_table(frames), frames.definition.tune
+    frames = conclusions.frames
+    compared, tune = tuned_table(conclusions), frames.definition.tune
     if compared.empty or tune is None:
         return ()
     rows: list[tuple[Inline, ...]] = [
@@ -25,21 +26,23 @@ def sections(frames: AblationFrames) -> tuple[Section, ...]:
             str(row["inherited_n"]),
             numbers.statistic(row["tuned"]),
             str(row["tuned_n"]),
-            _signed(row["gain"], row["noise_floor"]),
-            numbers.statistic(row["noise_floor"]),
+            _signed(row["gain"]),
+            numbers.between(row["low"], row["high"]),
+            row["verdict"] or numbers.NOTHING,
             str(row["trials"]),
         )
         for row in compared.to_dict("records")
     ]
-    heads = ["arm", "metric", "inherited", "n", "tuned", "n", "gain", "noise floor", "trials spent"]
+    means = ["arm", "metric", "inherited", "n", "tuned", "n"]
+    heads = [*means, "gain", "95 % interval", "verdict", "trials spent"]
     blocks: list[Block] = [
         text(
             "Inherited: the arm as it is declared. Tuned: the arm with the best values of a search "
-            f"of its own, {_budget(tune)}. A gain above 0 is an improvement; it stands out if it "
-            "is beyond what chance alone makes of two such means in 95 of 100 cases. Tuned arms "
-            "are compared with the tuned reference, inherited ones with the inherited reference."
+            f"of its own, {_budget(tune)}. A gain above 0 is an improvement; the verdict is that "
+            "of the tuned arm beside the inherited one. Tuned arms are compared with tuned ones, "
+            "inherited arms with inherited ones."
         ),
-        table(heads, rows, set(heads[2:])),
+        table(heads, rows, {*heads[2:]} - {"verdict"}),
         text("What the searches found:"),
         _values_table(frames),
     ]
@@ -98,7 +101,6 @@ def _remarks(
     return remarks
 
 
-def _signed(gain: float, noise: float) -> Inline:
+def _signed(gain: float) -> str:
     shown = numbers.statistic(gain)
-    shown = f"+{shown}" if gain > 0 and math.isfinite(gain) else shown
-    return Strong(shown) if abs(gain) > noise else shown
+    return f"+{shown}" if gain > 0 and math.isfinite(gain) else shown

@@ -108,6 +108,7 @@ class AblationDefinition(_Definition):
     reference: str | None = None
     provenance: Provenance = Provenance()
     metrics: Mapping[str, Direction]
+    margin: Mapping[str, float] = {}
     published: Published | None = None
     tune: Tuning | None = None
     tuned: Mapping[str, Tuned] = {}

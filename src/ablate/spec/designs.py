@@ -14,6 +14,8 @@ from ablate.spec import paths
 from ablate.spec.fields import Changes, Components
 
 BASE, FULL = "base", "full"
+ROLES = frozenset({BASE, FULL})
+"""What the `design` of an arm says that has none of the components, or all of several."""
 DECLARED, TUNED = "declared", "tuned"
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _LARGEST_FACTORIAL = 6

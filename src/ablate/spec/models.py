@@ -13,7 +13,17 @@ from ablate.errors import nearest, quoted
 from ablate.spec import designs, entries
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
-from ablate.spec.fields import Changes, Components, Config, Duration, Figures, Names, Seed, Seeds
+from ablate.spec.fields import (
+    Changes,
+    Components,
+    Config,
+    Duration,
+    Figures,
+    Margin,
+    Names,
+    Seed,
+    Seeds,
+)
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict
@@ -32,7 +42,8 @@ class Objective(Strict):
     direction: Direction = Direction.MINIMIZE
     """Whether its lower or its higher value is the better one."""
     at: Literal["best", "last"] = "best"
-    """Whether it is read at its best epoch or at the last one."""
+    """Whether it is read at its best epoch or at the last one. An ablation that does not say reads
+    the last one: the best of many epochs is better by luck alone."""
 
 
 class ClassConfig(Strict):
@@ -251,7 +262,11 @@ class Ablation(_Written):
     metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
     """Metric -> `minimize` or `maximize`: what the report shows."""
     objective: Objective | None = None
-    """The metric that decides; by default the best value of the first of `metrics`."""
+    """The metric that decides; by default the first of `metrics`. It is read at the last epoch
+    unless `at` is `best`."""
+    margin: Mapping[str, Margin] = {}
+    """Metric -> the largest difference that is as good as none: arms whose difference surely lies
+    within it are equivalent."""
     published: Published | None = None
     """Figures published elsewhere."""
     allow: Mapping[str, Names] = {}
@@ -267,6 +282,12 @@ class Ablation(_Written):
             raise ValueError("design: a path needs to: the config that it leads to")
         if self.order and not self.to:
             raise ValueError("order: components come in the order they are written in")
+        for metric in self.margin:
+            if metric not in self.metrics:
+                raise ValueError(
+                    f"margin: {quoted(metric)} is none of the metrics: "
+                    f"{nearest(metric, self.metrics)}"
+                )
         if not self.to:
             self.checked_arms(self.components)
         return self
@@ -282,11 +303,13 @@ class Ablation(_Written):
 
     @property
     def decides(self) -> Objective:
-        """The objective; by default the best value of the first declared metric."""
-        if self.objective is not None:
-            return self.objective
-        metric, direction = next(iter(self.metrics.items()))
-        return Objective(metric=metric, direction=direction)
+        """The objective; by default the first declared metric, read at the last epoch."""
+        if self.objective is None:
+            metric, direction = next(iter(self.metrics.items()))
+            return Objective(metric=metric, direction=direction, at="last")
+        if "at" not in self.objective.model_fields_set:
+            return self.objective.model_copy(update={"at": "last"})
+        return self.objective
 
     def checked_arms(self, components: Components) -> tuple[Arm, ...]:
         """Return the arms over some components, floors last; raise ValueError if they don't hold.

@@ -349,6 +349,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             reference=spec.reference,
             provenance=spec.provenance,
             metrics=spec.metrics,
+            margin=spec.margin,
             published=spec.published,
             tune=_tuning(study, spec, seeds, profile.budget if profile else None),
         ),

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from ablate import analysis
+from ablate.analysis import Relation, Verdict
 from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
@@ -105,8 +106,12 @@ def _origins(study: Study, storage: str) -> dict[str, Config]:
 def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
     definition = frames.definition
     current = set(frames.current["run_id"].tolist())
-    reference, found = definition.reference, frames.audited or ()
-    same = analysis.replicates_of(reference, found) if reference else frozenset[str]()
+    concluded = analysis.conclude(frames, frames.audited or ())
+    beside_floor = {
+        (row.metric, row.arm): row.reason
+        for row in concluded.comparisons
+        if row.relation is Relation.FLOOR and row.verdict is Verdict.FLOOR_NOT_BEATEN
+    }
     return RecordedRuns(
         definition=definition,
         runs=[run for run in store.runs(frames.name, with_config=True) if run.id in current],
@@ -121,10 +126,9 @@ def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
                 kind=row["kind"],
                 runs=row["runs"],
                 values=tuple(cell.value for cell in row["cells"] if cell.counted),
-                effect=row["effect"],
-                noise=row["noise_floor"],
+                behind=beside_floor.get((row["metric"], row["arm"]), ""),
             )
-            for row in analysis.with_effects(analysis.arms_table(frames), same).to_dict("records")
+            for row in concluded.table.to_dict("records")
         ],
     )
 

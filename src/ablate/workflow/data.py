@@ -28,8 +28,10 @@ class StudyData(Result):
       and a column per parameter; of an ablation arm, seed and reason.
     - `metrics`: one row per recorded value: run_id, trial, arm, seed, phase, name, step, epoch,
       value.
-    - `arms`: of an ablation the table of `ablate.analysis.arms_table` with effect and noise_floor,
-      one row per metric and arm; empty for a search.
+    - `arms`: of an ablation the table of `ablate.analysis.arms_table`, one row per metric and arm;
+      empty for a search.
+    - `comparisons`: of an ablation one row per metric, arm and the arm that it is compared with,
+      with difference, interval, p and verdict (`ablate.analysis.Comparison`); empty for a search.
     - `findings`: what the audit found before the runs and in them: code, severity, arms, what,
       where, advice, allowed, stage.
     - `configs`: one row per current run, a column per leaf of its resolved configuration, named
@@ -42,6 +44,7 @@ class StudyData(Result):
     trials: pd.DataFrame = field(repr=False)
     metrics: pd.DataFrame = field(repr=False)
     arms: pd.DataFrame = field(repr=False)
+    comparisons: pd.DataFrame = field(repr=False)
     findings: pd.DataFrame = field(repr=False)
     configs: pd.DataFrame = field(repr=False)
 
@@ -67,9 +70,10 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
     found = as_rows(seen)
     if isinstance(frames, analysis.AblationFrames):
         found = [*(frames.audited or ()), *found]
-        arms, listed = analysis.compared_arms(frames, found), _trials(trials)
+        concluded = analysis.conclude(frames, found)
+        arms, comparisons, listed = concluded.table, concluded.frame(), _trials(trials)
     else:
-        arms, listed = pd.DataFrame(), trials_frame(frames)
+        arms, comparisons, listed = pd.DataFrame(), pd.DataFrame(), trials_frame(frames)
     keys = frames.runs[["run_id", "trial", "arm", "seed"]]
     return StudyData(
         study=study,
@@ -78,6 +82,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         trials=listed,
         metrics=keys.merge(frames.metrics, on="run_id"),
         arms=arms,
+        comparisons=comparisons,
         findings=pd.DataFrame(found, columns=list(FindingRow._fields)),
         configs=_configs(recorded, set(frames.current["run_id"])),
     )

@@ -26,7 +26,7 @@ class ReportResult(Result):
     table: pd.DataFrame = field(repr=False)
 
     def frame(self) -> pd.DataFrame:
-        """Return the arms (see `ablate.analysis.arms_table`), or the trials of a search."""
+        """Return a row per comparison of arms with its verdict, or the trials of a search."""
         return self.table.copy()
 
     def summary(self) -> str:
@@ -49,13 +49,16 @@ def report(
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
+        concluded = None
+        if isinstance(frames, analysis.AblationFrames):
+            concluded = analysis.conclude(frames, audited.findings)
+        folder = study_folder(results, study) / "report"
         files = write_report(
-            store, frames, audited, study_folder(results, study) / "report", results / FOLDER
+            store, frames, audited, folder, results / FOLDER, conclusions=concluded
         )
     if isinstance(frames, analysis.SearchFrames):
         return ReportResult(study, files, trials_frame(frames))
-    table = analysis.compared_arms(frames, audited.findings).drop(columns="cells")
-    return ReportResult(study, files, table)
+    return ReportResult(study, files, concluded.frame() if concluded else pd.DataFrame())
 
 
 def audit_of(store: Store, frames: analysis.Frames) -> Audit:

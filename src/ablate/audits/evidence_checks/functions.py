@@ -26,7 +26,7 @@ def check_functions(arms: Mapping[str, Evidence], declared: Declared) -> Iterato
                 "same-function",
                 [name, *twins],
                 "given the same weights they compute the same losses and metrics, step by step: "
-                "one is a replicate of the other and measures the noise floor",
+                "one is a replicate of the other, and their difference is chance",
                 "model",
             )
 

@@ -1,0 +1,98 @@
+"""What the audit has against comparing two arms."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.store import FindingRow
+
+BETWEEN_ARMS = frozenset(
+    {
+        *("undeclared-difference", "confounded", "same-function", "mixed-code"),
+        *("unequal-stopping", "unequal-epochs", "unequal-precision", "unequal-data"),
+        *("unequal-validation", "unequal-validation-examples", "unequal-train-examples"),
+        *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
+        *("other-examples", "other-training-data", "mixed-environments"),
+    }
+)
+"""Codes of findings that set the arms they name apart; any other is of each arm by itself."""
+TOUCHES_COMPARABILITY = frozenset(
+    {
+        *("confounded", "tuned-for-one-arm", "same-function", "seed-has-no-effect"),
+        *("unequal-initial-scale", "unequal-dropout", "unequal-train-examples", "unequal-lengths"),
+        *("unequal-data", "unequal-validation", "unequal-validation-examples"),
+        *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
+        *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
+    }
+)
+"""Codes of warnings by which an arm may be better or worse for another reason than its own."""
+BREAKS_PAIRS = frozenset({"unpaired-order", "other-training-data"})
+"""Codes of findings by which equal seeds of the arms they name pair nothing."""
+
+
+@dataclass(frozen=True)
+class Doubts:
+    """Findings as they bear on arms: `own` by arm, `between` as codes with the arms set apart."""
+
+    own: Mapping[str, tuple[str, ...]]
+    between: tuple[tuple[str, frozenset[str]], ...]
+    allowed: frozenset[str]
+
+    def of_pair(self, arm: str, other: str) -> tuple[tuple[str, ...], str]:
+        """Return the codes against comparing two arms, and whose they are, empty if the arm's."""
+        if codes := (*self.own.get(arm, ()), *self.between_them(arm, other)):
+            return codes, ""
+        return self.own.get(other, ()), other
+
+    def between_them(self, arm: str, other: str) -> tuple[str, ...]:
+        """Return the codes that set two arms apart."""
+        return tuple(dict.fromkeys(code for code, arms in self.between if {arm, other} <= arms))
+
+    def named(self, codes: Sequence[str]) -> str:
+        """Join codes, the allowed ones marked so."""
+        return ", ".join(f"{c} (allowed)" if c in self.allowed else c for c in codes)
+
+
+def errors(findings: Iterable[FindingRow], arms: Sequence[str]) -> Doubts:
+    """Return the errors, allowed or not: what they touch is never called better or worse."""
+    return _doubts([row for row in findings if row.severity == "error"], arms)
+
+
+def warnings(findings: Iterable[FindingRow], arms: Sequence[str], metrics: Iterable[str]) -> Doubts:
+    """Return the warnings that touch comparability and are not allowed.
+
+    Runs that lack nothing but values of one of the `metrics` are no missing runs.
+    """
+    metrics = {*metrics}
+    rows = [
+        row
+        for row in findings
+        if row.severity == "warning"
+        and not row.allowed
+        and row.code in TOUCHES_COMPARABILITY
+        and not (row.code == "missing-runs" and row.where in metrics)
+    ]
+    return _doubts(rows, arms)
+
+
+def unpaired_because(findings: Iterable[FindingRow], arm: str, other: str) -> str:
+    """Return the code of a finding that breaks the pairs of two arms, empty if none does."""
+    for row in findings:
+        if row.code in BREAKS_PAIRS and {arm, other} <= {*row.arms}:
+            return row.code
+    return ""
+
+
+def _doubts(rows: Sequence[FindingRow], arms: Sequence[str]) -> Doubts:
+    own: dict[str, dict[str, None]] = {}
+    between = []
+    for row in rows:
+        if row.code in BETWEEN_ARMS and len(row.arms) > 1:
+            between.append((row.code, frozenset(row.arms)))
+        else:
+            for arm in row.arms or arms:
+                own.setdefault(arm, {})[row.code] = None
+    return Doubts(
+        own={arm: tuple(codes) for arm, codes in own.items()},
+        between=tuple(between),
+        allowed=frozenset(row.code for row in rows if row.allowed),
+    )
