@@ -22,6 +22,7 @@ from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.remarks import Remark, RemarkKind
 from ablate.analysis.search import best_so_far, best_trial, trials_table
+from ablate.analysis.sides import Side, findings_of, runs_of_arm, runs_of_trial, side_by_side
 from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
 from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
@@ -41,6 +42,7 @@ __all__ = [
     "Remark",
     "RemarkKind",
     "SearchFrames",
+    "Side",
     "Verdict",
     "arm_kinds",
     "arms_table",
@@ -54,6 +56,7 @@ __all__ = [
     "contenders",
     "curves",
     "describe",
+    "findings_of",
     "leaders",
     "load",
     "load_ablation",
@@ -64,7 +67,10 @@ __all__ = [
     "published_table",
     "run_list",
     "runs_frame",
+    "runs_of_arm",
+    "runs_of_trial",
     "scores",
+    "side_by_side",
     "trials_table",
     "tuned_arms",
     "tuned_table",

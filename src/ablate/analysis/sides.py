@@ -114,7 +114,9 @@ def _refuse_shared(sides: Sequence[Side]) -> None:
     for side in sides:
         for run in side.runs["run_id"].tolist():
             if (owner := owners.setdefault(run, side.name)) != side.name:
-                raise RequestError(f"{owner} and {side.name} are the same runs: name two that differ")
+                raise RequestError(
+                    f"{owner} and {side.name} are the same runs: name two that differ"
+                )
 
 
 def _metrics(sides: Sequence[Side]) -> dict[str, Direction]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.analysis import AblationFrames, Comparison, Conclusions, Frames, SearchFrames, Side
+from ablate.audits.codes import as_rows
 from ablate.errors import RequestError, quoted
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_base
@@ -72,12 +73,18 @@ class CompareResult(Result):
         if self.comparisons:
             return self._table.copy()
         names = [side.name for side in self.sides]
-        return pd.DataFrame([(row.path, *row.values) for row in self.differences], columns=["path", *names])
+        return pd.DataFrame(
+            [(row.path, *row.values) for row in self.differences], columns=["path", *names]
+        )
 
     def summary(self) -> str:
         """Say how much differs, and the verdict on each comparison of the primary metric."""
         count = len(self.differences)
-        keys = "1 key of the configurations differs" if count == 1 else f"{count} keys of the configurations differ"
+        keys = (
+            "1 key of the configurations differs"
+            if count == 1
+            else f"{count} keys of the configurations differ"
+        )
         verdicts = [
             f"{row.metric}: {row.arm} beside {row.comparator}: {row.verdict} ({row.reason})"
             for row in self.comparisons
@@ -150,7 +157,9 @@ class _Studies:
         findings: list[FindingRow] = []
         for side in sides:
             findings += analysis.findings_of(side, audit_of(self._store, side.frames).findings)
-        return analysis.conclude(frames, [*findings, *audit_sides(self._store, frames)])
+        studies = dict.fromkeys(side.frames.name for side in sides)
+        together = as_rows(audit_sides(self._store, frames, studies))
+        return analysis.conclude(frames, [*findings, *together])
 
     def _read(self, study: str) -> Frames:
         if study not in self._frames:
