@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ablate.spec import Ablation, Search
     from ablate.workflow import (
         audit,
+        compare,
         confirm,
         freeze,
         load,
@@ -28,6 +29,7 @@ __all__ = [
     "Search",
     "__version__",
     "audit",
+    "compare",
     "confirm",
     "freeze",
     "load",

@@ -52,6 +52,12 @@ def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def best_of(study: str) -> int:
+    best = next(made.best for made in ablate.status().studies if made.study == study)
+    assert best is not None
+    return best.number
+
+
 def command(*words: str) -> Any:
     """Run a command of the same name and read its JSON."""
     done = subprocess.run(
@@ -98,6 +104,53 @@ def test_a_report_from_python_holds_the_checks_of_the_runs(here: Path) -> None:
     again = Path("again/arms/report")
     assert {path.name: path.read_bytes() for path in again.iterdir()} == written
     assert set(result.frame()["arm"]) == {"narrow", "wide"}
+
+
+def test_things_are_set_side_by_side_as_the_command_does(here: Path) -> None:
+    result = ablate.compare("arms/wide", "arms/narrow", "quest")
+    assert [(side.kind, side.stands_for) for side in result.sides] == [
+        ("arm", "arms/wide"), ("arm", "arms/narrow"), ("study", f"quest/{best_of('quest')}")
+    ]  # fmt: skip
+    changed = {row.path: row.values for row in result.differences}
+    assert changed["model.init_args.width"][:2] == (16, 2)
+    rows = result.frame()
+    assert rows["comparator"].unique().tolist() == ["arms/wide"]
+    assert rows.loc[rows["arm"] == "arms/narrow", "n"].unique().tolist() == [3]
+    quest = rows[rows["arm"].str.startswith("quest")]
+    assert set(quest["verdict"]) == {"cannot tell"}
+    printed = command("compare", "arms/wide", "arms/narrow", "quest")
+    differences = [row["difference"] for row in printed["comparisons"]]
+    assert differences == [None if pd.isna(found) else found for found in rows["difference"]]
+    reported = command("report", "arms", "--results", "rows")["comparisons"]
+    wide = [row["difference"] for row in reported if row["arm"] == "narrow"]
+    assert wide[0] == pytest.approx(rows.loc[rows["arm"] == "arms/narrow", "difference"].iloc[0])
+
+
+def test_two_ablations_are_compared_arm_by_arm(here: Path) -> None:
+    storage = "sqlite:///twice.db"
+    for name, epochs in (("short", 1), ("longer", 2)):
+        study = an_ablation(name=name, seeds=[1], floor={})
+        ablate.replay(
+            study, storage=storage, workers=1, quiet=True, set={"trainer.max_epochs": epochs}
+        )
+    result = ablate.compare("short", "longer", storage=storage)
+    assert {(row.comparator, row.arm) for row in result.comparisons} == {
+        ("short/wide", "longer/wide"), ("short/narrow", "longer/narrow")
+    }  # fmt: skip
+    assert [row.path for row in result.differences] == ["trainer.max_epochs"]
+    assert {row.reason for row in result.comparisons} == {"only 1 seed counts"}
+
+
+def test_config_files_are_compared_with_all_their_defaults(here: Path, tmp_path: Path) -> None:
+    for name, width in (("a", 3), ("b", 5)):
+        config = {**CONFIG, "model": {"class_path": "toy.Toy", "init_args": {"width": width}}}
+        (here / f"{name}.yaml").write_text(json.dumps(config))
+    result = ablate.compare("a.yaml", "b.yaml", workers=1, quiet=True)
+    assert {row.path: row.values for row in result.differences} == {"model.init_args.width": (3, 5)}
+    mixed = ablate.compare("a.yaml", "quest/0", workers=1, quiet=True)
+    assert "trainer.max_epochs" not in {row.path for row in mixed.differences}
+    assert "model.init_args.width" in {row.path for row in mixed.differences}
+    assert mixed.frame().columns.tolist() == ["path", "a.yaml", "quest/0"]
 
 
 def test_a_verified_trial_matches(here: Path) -> None:
@@ -195,6 +248,13 @@ def test_a_failed_run_has_its_cause_beside_its_reason(here: Path) -> None:
         (lambda: ablate.replay(an_ablation(), allow=["fw-seeds"]), NotFoundError, "few-seeds"),
         (lambda: ablate.load("nowhere"), NotFoundError, "there is no study 'nowhere'"),
         (lambda: ablate.status(storage="sqlite:///none.db"), RequestError, "does not exist"),
+        (lambda: ablate.compare("arms"), RequestError, "'arms' alone can't be compared"),
+        (lambda: ablate.compare("arms", "arms"), RequestError, "'arms' is named twice"),
+        (lambda: ablate.compare("arms", "nowhere"), NotFoundError, "no study 'nowhere'"),
+        (lambda: ablate.compare("arms/wdie", "quest"), RequestError, "did you mean 'wide'"),
+        (lambda: ablate.compare("quest/best", "arms"), RequestError, "quest/NUMBER"),
+        (lambda: ablate.compare("arms", "arms/wide"), RequestError, "are the same runs"),
+        (lambda: ablate.compare("no.yaml", "arms"), NotFoundError, "no.yaml"),
     ],
 )
 def test_a_wrong_request_raises_the_error_of_the_command(

@@ -34,6 +34,7 @@ from ablate.analysis.search import (
     trials_table,
 )
 from ablate.analysis.searched import SearchConclusions, conclude_search, importances_table
+from ablate.analysis.sides import Side, findings_of, runs_of_arm, runs_of_trial, side_by_side
 from ablate.analysis.statistics import Description, describe
 from ablate.analysis.tuned import tuned_table
 from ablate.analysis.tuning_curve import (
@@ -68,6 +69,7 @@ __all__ = [
     "Rivals",
     "SearchConclusions",
     "SearchFrames",
+    "Side",
     "Tendency",
     "TrialCounts",
     "Verdict",
@@ -89,6 +91,7 @@ __all__ = [
     "drawn_values",
     "expected_best",
     "find_lead",
+    "findings_of",
     "good_trials",
     "importances",
     "importances_table",
@@ -105,7 +108,10 @@ __all__ = [
     "rivals",
     "run_list",
     "runs_frame",
+    "runs_of_arm",
+    "runs_of_trial",
     "scores",
+    "side_by_side",
     "tendencies",
     "trials_table",
     "tuned_arms",

@@ -7,6 +7,7 @@ import typer
 
 from ablate import __version__
 from ablate.cli.audit import audit
+from ablate.cli.compare import compare
 from ablate.cli.confirm import confirm
 from ablate.cli.dashboard import dashboard
 from ablate.cli.freeze import freeze
@@ -44,7 +45,7 @@ def _root(
     """Every run is a trial, every difference is declared, every claim is computed."""
 
 
-COMMANDS = (search, audit, replay, confirm, status, report, freeze, dashboard)
+COMMANDS = (search, audit, replay, confirm, status, report, compare, freeze, dashboard)
 
 for _command in COMMANDS:
     app.command()(_command)

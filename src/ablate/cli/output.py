@@ -3,12 +3,15 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from ablate.spec.commands import write_command
 from ablate.workflow.defaults import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _WIDE = 1000
 
@@ -46,6 +49,19 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         table.add_row(*(Text(cell) for cell in row))
     # A column cut short says less than a line that the terminal wraps.
     Console(width=_WIDE).print(table)
+
+
+def rows(frame: "DataFrame") -> list[dict[str, Any]]:
+    """Return the rows of a frame as plain data; what is missing is None."""
+    missing = frame.isna().to_numpy()
+    records = frame.astype(object).to_dict("records")
+    return [
+        {
+            str(name): None if empty else value
+            for (name, value), empty in zip(record.items(), line, strict=True)
+        }
+        for record, line in zip(records, missing, strict=True)
+    ]
 
 
 def number(value: float | None) -> str:

@@ -24,6 +24,12 @@ def report(
     if as_json:
         files = result.files
         written = [files.markdown, files.html, *files.tables, *files.figures]
-        output.print_json({"study": study, "files": [str(path) for path in written]})
+        output.print_json(
+            {
+                "study": study,
+                "files": [str(path) for path in written],
+                "comparisons": output.rows(result.comparisons()),
+            }
+        )
         return
     typer.echo(result.summary())

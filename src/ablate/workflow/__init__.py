@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ablate.workflow.audits import AuditResult, audit
+    from ablate.workflow.comparisons import CompareResult, compare
     from ablate.workflow.confirmations import ConfirmResult, confirm
     from ablate.workflow.dashboards import dashboard
     from ablate.workflow.data import StudyData, load
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AuditResult",
+    "CompareResult",
     "ConfirmResult",
     "EpisodesResult",
     "FreezeResult",
@@ -54,6 +56,7 @@ __all__ = [
     "StudyStatus",
     "VerifyResult",
     "audit",
+    "compare",
     "compare_episodes",
     "confirm",
     "dashboard",
@@ -69,6 +72,7 @@ __all__ = [
 
 _NAMES = {
     "audits": ("AuditResult", "audit"),
+    "comparisons": ("CompareResult", "compare"),
     "confirmations": ("ConfirmResult", "confirm"),
     "dashboards": ("dashboard",),
     "data": ("StudyData", "load"),

@@ -1,6 +1,7 @@
 """Audits around a study: before its arms run, and of its runs before they are compared."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from ablate import analysis
 from ablate.analysis import Relation, RemarkKind, Verdict
@@ -13,7 +14,7 @@ from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study
 from ablate.spec.commands import write_command
-from ablate.store import FindingRow, Store
+from ablate.store import FindingRow, RunRecord, Store
 from ablate.study import Request
 from ablate.study.recorded import recorded_trial
 from ablate.study.setup import stored_study
@@ -85,7 +86,15 @@ def audit_runs(store: Store, frames: analysis.Frames) -> list[Finding]:
     """Check what a study has run, before it is compared."""
     if isinstance(frames, analysis.SearchFrames):
         return ordered(check_trials(frames.definition, frames.trials))
-    return ordered(check_runs(_recorded(store, frames)))
+    return ordered(check_runs(_recorded(store, frames, [frames.name])))
+
+
+def audit_sides(
+    store: Store, frames: analysis.AblationFrames, studies: Iterable[str]
+) -> list[Finding]:
+    """Check runs of some studies that are put side by side; no seed is missing from any side."""
+    found = check_runs(_recorded(store, frames, studies))
+    return ordered(item for item in found if item.code != "missing-runs")
 
 
 def _origins(study: Study, storage: str) -> dict[str, Config]:
@@ -103,9 +112,18 @@ def _origins(study: Study, storage: str) -> dict[str, Config]:
             return {}
 
 
-def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
+def _recorded(
+    store: Store, frames: analysis.AblationFrames, studies: Iterable[str]
+) -> RecordedRuns:
     definition = frames.definition
-    current = set(frames.current["run_id"].tolist())
+    current = frames.current
+    arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
+    prints: dict[int, Mapping[str, str]] = {}
+    runs: list[RunRecord] = []
+    for study in studies:
+        prints |= store.fingerprints(study)
+        found = store.runs(study, with_config=True)
+        runs += [replace(run, arm=arms[run.id]) for run in found if run.id in arms]
     concluded = analysis.conclude(frames, frames.audited or ())
     beside_floor = {
         (row.metric, row.arm): row.reason
@@ -114,9 +132,9 @@ def _recorded(store: Store, frames: analysis.AblationFrames) -> RecordedRuns:
     }
     return RecordedRuns(
         definition=definition,
-        runs=[run for run in store.runs(frames.name, with_config=True) if run.id in current],
+        runs=runs,
         curves=_curves(frames),
-        fingerprints=store.fingerprints(frames.name),
+        fingerprints=prints,
         environments=frames.environments,
         examples={
             remark.metric: int(remark.value)

@@ -29,6 +29,10 @@ class ReportResult(Result):
         """Return a row per comparison of arms with its verdict, or the trials of a search."""
         return self.table.copy()
 
+    def comparisons(self) -> pd.DataFrame:
+        """Return a row per comparison of arms with its verdict; none of a search."""
+        return self.table.copy() if "verdict" in self.table else pd.DataFrame()
+
     def summary(self) -> str:
         """Say where the report is."""
         return (

@@ -1,0 +1,271 @@
+"""Compare configurations, runs, arms or studies side by side."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate import analysis
+from ablate.analysis import AblationFrames, Comparison, Conclusions, Frames, SearchFrames, Side
+from ablate.audits.codes import as_rows
+from ablate.errors import RequestError, quoted
+from ablate.run import Launcher
+from ablate.run.resolving import resolve_base
+from ablate.spec import Ablation, Config, Direction, paths, written_in_python
+from ablate.spec.secrets import hidden
+from ablate.store import FindingRow, Store
+from ablate.study.recorded import trial_named
+from ablate.workflow.audited import audit_sides
+from ablate.workflow.defaults import storage_url
+from ablate.workflow.reports import audit_of
+from ablate.workflow.request import requested
+from ablate.workflow.result import Result
+
+_CONFIGS = {".yaml", ".yml"}
+
+
+class Kind(StrEnum):
+    """What is compared."""
+
+    CONFIG = "config"
+    TRIAL = "trial"
+    ARM = "arm"
+    STUDY = "study"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the things that are compared: its name as it was given, and what it stands for."""
+
+    name: str
+    kind: Kind
+    stands_for: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A leaf of the resolved configurations that is not the same in all; a secret is starred."""
+
+    path: str
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class CompareResult(Result):
+    """Things side by side; the first is what the others are compared with.
+
+    `comparisons` and `means` (by metric and arm, over the seeds that count) are empty for
+    configurations, which have no values.
+    """
+
+    sides: tuple[Compared, ...]
+    differences: tuple[Difference, ...]
+    comparisons: tuple[Comparison, ...]
+    means: Mapping[tuple[str, str], float] = field(repr=False)
+    _table: pd.DataFrame = field(repr=False)
+
+    def frame(self) -> pd.DataFrame:
+        """Return a row per comparison, or without one a row per difference of configurations."""
+        if self.comparisons:
+            return self._table.copy()
+        names = [side.name for side in self.sides]
+        return pd.DataFrame(
+            [(row.path, *row.values) for row in self.differences], columns=["path", *names]
+        )
+
+    def summary(self) -> str:
+        """Say how much differs, and the verdict on each comparison of the primary metric."""
+        count = len(self.differences)
+        keys = (
+            "1 key of the configurations differs"
+            if count == 1
+            else f"{count} keys of the configurations differ"
+        )
+        verdicts = [
+            f"{row.metric}: {row.arm} beside {row.comparator}: {row.verdict} ({row.reason})"
+            for row in self.comparisons
+            if row.primary
+        ]
+        return "\n".join([keys, *verdicts])
+
+
+def compare(
+    first: str | Path,
+    *others: str | Path,
+    storage: str | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    launcher: Callable[[int], Launcher] | None = None,
+) -> CompareResult:
+    """Set configurations, recorded trials, arms or studies beside the first one; write nothing.
+
+    Each is the path of a config file, `STUDY/NUMBER`, `STUDY/ARM` or `STUDY`. A search stands for
+    its best trial. Ablations beside each other are compared arm by arm; beside anything else an
+    ablation stands for its reference. Values are read as the first one's study reads its own, and
+    audited side by side. Raises RequestError if there is nothing to compare, and NotFoundError for
+    an unknown study.
+    """
+    names = _checked([str(name) for name in (first, *others)])
+    groups: list[dict[str, Side]] = []
+    concluded: list[Conclusions] = []
+    files = [name for name in names if _is_file(name)]
+    recorded = [name for name in names if name not in files]
+    with ExitStack() as stack:
+        if recorded:
+            store = stack.enter_context(Store.open(storage_url(storage), create=False))
+            studies = _Studies(store)
+            groups = studies.groups(recorded)
+            concluded = [studies.conclude([*group.values()]) for group in groups if len(group) > 1]
+    resolved = _resolve(files, storage, workers, launcher, quiet=quiet) if files else {}
+    shown = groups[0] if groups else {}
+    return CompareResult(
+        sides=tuple(_described(name, shown.get(name), arms=len(groups)) for name in names),
+        differences=tuple(
+            _differences([resolved[n] if n in resolved else shown[n].config for n in names])
+        ),
+        comparisons=tuple(row for made in concluded for row in made.comparisons),
+        means={key: row.mean for made in concluded for key, row in made.estimates.items()},
+        _table=pd.concat([made.frame() for made in concluded], ignore_index=True)
+        if concluded
+        else pd.DataFrame(),
+    )
+
+
+class _Studies:
+    """The studies of a storage, each read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._frames: dict[str, Frames] = {}
+
+    def groups(self, names: Sequence[str]) -> list[dict[str, Side]]:
+        """Return what is to be compared with each other, by the name that stands for it."""
+        known = set(self._store.study_names())
+        whole = {name: self._read(name) for name in names if name in known}
+        ablations = {n: made for n, made in whole.items() if isinstance(made, AblationFrames)}
+        if len(ablations) == len(names) > 1:
+            return self._arm_by_arm(ablations)
+        return [{name: self._side(name, whole.get(name)) for name in names}]
+
+    def conclude(self, sides: Sequence[Side]) -> Conclusions:
+        """Compare sides, with what the audits of their studies and of all together find."""
+        frames = analysis.side_by_side(sides)
+        findings: list[FindingRow] = []
+        for side in sides:
+            findings += analysis.findings_of(side, audit_of(self._store, side.frames).findings)
+        studies = dict.fromkeys(side.frames.name for side in sides)
+        together = as_rows(audit_sides(self._store, frames, studies))
+        return analysis.conclude(frames, [*findings, *together])
+
+    def _read(self, study: str) -> Frames:
+        if study not in self._frames:
+            self._frames[study] = analysis.load(self._store, study)
+        return self._frames[study]
+
+    def _arm_by_arm(self, studies: Mapping[str, AblationFrames]) -> list[dict[str, Side]]:
+        first = next(iter(studies.values()))
+        names = [arm.name for arm in first.definition.trained]
+        common = [
+            arm
+            for arm in sorted(names, key=lambda name: name != first.definition.reference)
+            if all((frames.current["arm"] == arm).any() for frames in studies.values())
+        ]
+        if not common:
+            raise RequestError(f"{' and '.join(studies)} have no arm in common that has run")
+        return [
+            {study: self._arm(frames, arm) for study, frames in studies.items()} for arm in common
+        ]
+
+    def _side(self, name: str, study: Frames | None) -> Side:
+        if isinstance(study, SearchFrames):
+            best = analysis.best_trial(study)
+            if best is None:
+                raise RequestError(f"{name} has no complete trial yet, so it has no best one")
+            return self._trial(study, best.number)
+        if study is not None:
+            reference = study.definition.reference
+            if reference is None:
+                raise RequestError(f"{name} declares no reference: name an arm of it, {name}/ARM")
+            return self._arm(study, reference)
+        if (trial := trial_named(name)) is not None:
+            return self._trial(self._read(trial[0]), trial[1])
+        owner, _, arm = name.partition("/")
+        frames = self._read(owner)
+        if not arm or not isinstance(frames, AblationFrames):
+            raise RequestError(f"{quoted(name)}: a search has trials, no arms: {owner}/NUMBER")
+        return self._arm(frames, arm)
+
+    def _trial(self, frames: Frames, number: int) -> Side:
+        runs = analysis.runs_of_trial(frames, number)
+        arm = runs["arm"].iloc[0]
+        return self._made(f"{frames.name}/{number}", frames, runs, arm)
+
+    def _arm(self, frames: AblationFrames, arm: str) -> Side:
+        return self._made(f"{frames.name}/{arm}", frames, analysis.runs_of_arm(frames, arm), arm)
+
+    def _made(self, name: str, frames: Frames, runs: pd.DataFrame, arm: str | None) -> Side:
+        config = self._store.run_config(int(runs["run_id"].iloc[0]))
+        return Side(name, frames, runs, config, arm)
+
+
+def _checked(names: list[str]) -> list[str]:
+    if len(names) == 1:
+        raise RequestError(f"{quoted(names[0])} alone can't be compared: name at least two")
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise RequestError(f"{quoted(repeated)} is named twice: name what it is compared with")
+    return names
+
+
+def _is_file(name: str) -> bool:
+    return Path(name).suffix in _CONFIGS
+
+
+def _resolve(
+    files: Sequence[str],
+    storage: str | None,
+    workers: int | None,
+    launcher: Callable[[int], Launcher] | None,
+    *,
+    quiet: bool,
+) -> dict[str, Config]:
+    """Fill in every default of config files."""
+    resolved: dict[str, Config] = {}
+    for name in files:
+        # What a config resolves to does not depend on what is compared.
+        spec = Ablation(
+            name="compare",
+            config=(str(Path(name).absolute()),),
+            arms={"config": {}},
+            metrics={"loss": Direction.MINIMIZE},
+        )
+        study = written_in_python(spec)
+        with (
+            requested(storage=storage, workers=workers, quiet=quiet, launcher=launcher) as request,
+            request.launched(study.import_folders()) as launched,
+        ):
+            resolved[name] = resolve_base(request.prepare(study, launched), launched)
+    return resolved
+
+
+def _described(name: str, side: Side | None, *, arms: int) -> Compared:
+    if side is None:
+        return Compared(name, Kind.CONFIG, name)
+    if trial_named(name) is not None:
+        return Compared(name, Kind.TRIAL, side.name)
+    if name != side.frames.name:
+        return Compared(name, Kind.ARM, side.name)
+    stands_for = side.name if arms == 1 else f"{arms} arms"
+    return Compared(name, Kind.STUDY, stands_for)
+
+
+def _differences(configs: Sequence[Config]) -> Iterator[Difference]:
+    """Yield the leaves that are not the same in all configs, sorted by path."""
+    leaves = [paths.flatten(dict(config)) for config in configs]
+    for path in sorted(set().union(*leaves)):
+        values = [made.get(path) for made in leaves]
+        if any(value != values[0] for value in values):
+            yield Difference(path, tuple(hidden(path, value) for value in values))

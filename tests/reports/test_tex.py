@@ -1,0 +1,60 @@
+"""Tables for papers: what stands in them, and that nothing in them is read as a command."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.analysis import conclude
+from ablate.reports import tex
+from tests.analysis.frames_of import definition, frames, run
+
+NAME = "50%_of $x^2$ & {more}"
+
+
+def tables():
+    arms = {"b": (0.0, 0.1, 0.2), NAME: (10.5, 10.7, 10.8), "zero": (1e-9, 1e-9, 1e-9)}
+    runs, curves = [], {}
+    for arm, values in arms.items():
+        for seed, value in enumerate(values, start=1):
+            runs.append(run(len(runs) + 1, arm=arm, seed=seed))
+            curves[len(runs), "loss"] = [value]
+            curves[len(runs), "acc"] = [-value]
+    declared = definition(seeds=(1, 2, 3), arms={"b": {}, NAME: {"x": 1}})
+    return tex.tables(conclude(frames(runs, curves, declared)))
+
+
+def rows(table):
+    return [line.removesuffix(r" \\").split(" & ") for line in table.splitlines() if "&" in line]
+
+
+def test_a_row_has_a_cell_for_every_column():
+    for table in tables().values():
+        cells = [re.split(r"(?<!\\) & ", line) for line in table.splitlines() if " & " in line]
+        (format_,) = re.findall(r"\\begin\{tabular\}\{(.*)\}", table)
+        assert {len(row) for row in cells} == {len(format_.split())}
+        for rule in ("toprule", "midrule", "bottomrule"):
+            assert f"\\{rule}" in table
+
+
+def test_the_arms_stand_with_their_means_half_intervals_and_n():
+    (row,) = [row for row in rows(tables()["arms.tex"]) if row[0] == "b"]
+    mean, half, n = row[4:]
+    assert (mean, n) == ("0.1000", "3")
+    assert half.startswith("0.2484")
+
+
+def test_columns_of_numbers_have_room_for_every_number():
+    arms = tables()["arms.tex"]
+    assert "S[table-format=-2.4e-2]" in arms  # 10.67 and -1.000e-09
+    assert "S[table-format=-2.2]" in tables()["comparisons.tex"]
+
+
+def test_names_are_written_as_they_are():
+    assert r"50\%\_of \$x\textasciicircum{}2\$ \& \{more\}" in tables()["arms.tex"]
+
+
+@given(st.text())
+def test_no_text_holds_a_command_of_its_own(words):
+    plain = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}", "", tex.text(words))
+    assert not re.search(r"(?<!\\)[&%$#_{}~^]|\\(?![&%$#_{}])|\n", plain)
