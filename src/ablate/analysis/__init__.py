@@ -4,6 +4,7 @@ from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arm
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
 from ablate.analysis.confirmed import confirmed_table, contenders
+from ablate.analysis.effects import Effect, effects_frame, effects_of
 from ablate.analysis.estimates import Estimate
 from ablate.analysis.frames import (
     AblationFrames,
@@ -18,6 +19,14 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.groups import (
+    OverGroups,
+    group_differences,
+    groups_frame,
+    load_groups,
+    over_groups,
+)
+from ablate.analysis.hierarchical import Hierarchical
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
 from ablate.analysis.remarks import Remark, RemarkKind
@@ -33,9 +42,12 @@ __all__ = [
     "Comparison",
     "Conclusions",
     "Description",
+    "Effect",
     "Estimate",
     "Frames",
+    "Hierarchical",
     "Method",
+    "OverGroups",
     "Reading",
     "Relation",
     "Remark",
@@ -54,12 +66,18 @@ __all__ = [
     "contenders",
     "curves",
     "describe",
+    "effects_frame",
+    "effects_of",
+    "group_differences",
+    "groups_frame",
     "leaders",
     "load",
     "load_ablation",
+    "load_groups",
     "load_search",
     "metric_names",
     "metrics_frame",
+    "over_groups",
     "primary_metric",
     "published_table",
     "run_list",
