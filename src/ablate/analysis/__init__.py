@@ -4,6 +4,7 @@ from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arm
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
 from ablate.analysis.confirmed import confirmed_table, contenders
+from ablate.analysis.effects import Effect, effects_frame, effects_of
 from ablate.analysis.estimates import Estimate
 from ablate.analysis.frames import (
     AblationFrames,
@@ -19,6 +20,14 @@ from ablate.analysis.frames import (
     runs_frame,
 )
 from ablate.analysis.good_trials import Tendency, good_trials, tendencies
+from ablate.analysis.groups import (
+    OverGroups,
+    group_differences,
+    groups_frame,
+    load_groups,
+    over_groups,
+)
+from ablate.analysis.hierarchical import Hierarchical
 from ablate.analysis.importance import Importance, Importances, importances
 from ablate.analysis.lead import Lead, find_lead
 from ablate.analysis.next_space import Change, NextSpace, Proposal, next_space
@@ -54,13 +63,16 @@ __all__ = [
     "Comparison",
     "Conclusions",
     "Description",
+    "Effect",
     "Estimate",
     "Frames",
+    "Hierarchical",
     "Importance",
     "Importances",
     "Lead",
     "Method",
     "NextSpace",
+    "OverGroups",
     "Proposal",
     "Reading",
     "Relation",
@@ -89,20 +101,26 @@ __all__ = [
     "curves",
     "describe",
     "drawn_values",
+    "effects_frame",
+    "effects_of",
     "expected_best",
     "find_lead",
     "findings_of",
     "good_trials",
+    "group_differences",
+    "groups_frame",
     "importances",
     "importances_table",
     "leaders",
     "leaders_by_budget",
     "load",
     "load_ablation",
+    "load_groups",
     "load_search",
     "metric_names",
     "metrics_frame",
     "next_space",
+    "over_groups",
     "primary_metric",
     "published_table",
     "rivals",
