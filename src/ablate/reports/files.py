@@ -21,9 +21,11 @@ from ablate.analysis import (
     trials_table,
     tuned_table,
 )
+from ablate.analysis.groups import load_groups
 from ablate.errors import RequestError
 from ablate.reports import (
     ablation,
+    groups,
     html,
     markdown,
     pictures,
@@ -61,13 +63,13 @@ def write_report(
 
     `audited` is what was found before the runs and in them; `artifacts` is the folder that keeps
     the files of runs, of which pictures are shown; `conclusions` are those of an ablation, None of
-    a search. Equal contents of it and of the store give
-    equal files; each file is replaced as a whole. Raises RequestError if `out_dir` can't be
-    written.
+    a search. Equal contents of it and of the store give equal files; each file is replaced as a
+    whole. Raises RequestError if `out_dir` can't be written.
     """
     shown = pictures.sections(frames, store, artifacts)
     confirmation = _confirmation(store, frames)
     seconds = store.active_seconds(frames.name)
+    told = load_groups(store, frames)
     composed = compose(
         frames,
         out_dir,
@@ -76,6 +78,7 @@ def write_report(
         shown,
         conclusions=conclusions,
         confirmation=confirmation,
+        told=told,
     )
     blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
@@ -84,6 +87,7 @@ def write_report(
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
         **tables(frames, out_dir, conclusions),
+        **({groups.FILE: _csv(list(told.columns), told.to_numpy().tolist())} if len(told) else {}),
         **{figure.file: _standalone(figure.svg) for figure in drawings},
     }
     try:
@@ -127,14 +131,15 @@ def compose(
     *,
     conclusions: Conclusions | None,
     confirmation: AblationFrames | None = None,
+    told: pd.DataFrame | None = None,
 ) -> Document:
     """Compose the report of a study that will lie in `out_dir`.
 
-    `confirmation` is the study that confirms a search.
+    `confirmation` is the study that confirms a search, `told` are the means by group.
     """
     shown = _directories(frames, out_dir)
     if conclusions is not None:
-        return ablation.document(conclusions, shown, audited, shown_pictures)
+        return ablation.document(conclusions, shown, audited, shown_pictures, told)
     if not isinstance(frames, SearchFrames):
         raise TypeError("the report of an ablation needs its conclusions")
     return search.document(
