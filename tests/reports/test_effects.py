@@ -26,7 +26,7 @@ def test_every_effect_is_a_row_with_its_verdict():
     for term in ("a", "b", "c", "a:b", "a:c", "b:c"):
         assert f"| `{term}` |" in page
     (row,) = [line for line in page.splitlines() if line.startswith("| `a` |")]
-    assert "| worse |" in row
+    assert "| ▼ worse |" in row
     (row,) = [line for line in page.splitlines() if line.startswith("| `b:c` |")]
     assert "lower with c than without" in row
     assert "can't tell" not in page

@@ -25,6 +25,7 @@ from ablate.analysis import (
 from ablate.errors import RequestError
 from ablate.reports import (
     ablation,
+    groups,
     html,
     markdown,
     pictures,
@@ -66,7 +67,7 @@ class Reported:
     pictures: tuple[Section, ...] = ()
     confirmation: AblationFrames | None = None
     searches: Mapping[str, SearchFrames] = field(default_factory=dict)
-    groups: pd.DataFrame | None = None
+    groups: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def gathered(
@@ -200,9 +201,9 @@ def tables(reported: Reported, out_dir: Path) -> dict[str, str]:
         "tuned": tuned_table(conclusions),
         "budget": arm_curves(reported.searches),
     }
-    for name, rows in more.items():
-        if not rows.empty:
-            found[f"{name}.csv"] = _table_csv(rows)
+    found |= {f"{name}.csv": _table_csv(rows) for name, rows in more.items() if not rows.empty}
+    if not reported.groups.empty:
+        found[groups.FILE] = _table_csv(reported.groups)
     return {"arms.csv": _arms_csv(conclusions.table), **found}
 
 
