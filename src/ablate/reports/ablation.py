@@ -384,14 +384,15 @@ def _comparison_items(conclusions: Conclusions) -> tuple[tuple[Inline, ...], ...
     if not rows:
         return ()
     family = sum(row.primary and math.isfinite(row.p_holm) for row in rows)
+    corrected: tuple[Inline, ...] = (
+        f"p-values of {conclusions.primary} are corrected after Holm for "
+        f"{numbers.plural(family, 'comparison')}; an arm is better or worse if p is at most "
+        "0.05 and the interval does not include 0.",
+    )
     return (
         (
             "A difference is the mean of the arm less that of the arm it is compared with, by seed "
             "over the seeds that count for both, with Student's 95 % interval.",
         ),
-        (
-            f"p-values of {conclusions.primary} are corrected after Holm for "
-            f"{numbers.plural(family, 'comparison')}; an arm is better or worse if p is at most "
-            "0.05 and the interval does not include 0.",
-        ),
+        *((corrected,) if family else ()),
     )
