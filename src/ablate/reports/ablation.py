@@ -37,7 +37,7 @@ def document(
     pictures: tuple[Section, ...] = (),
     *,
     searches: Mapping[str, SearchFrames],
-    told: pd.DataFrame | None,
+    told: pd.DataFrame,
 ) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id.
 
@@ -86,9 +86,9 @@ def _by_design(concluded: Conclusions) -> tuple[Section, ...]:
     )
 
 
-def _by_group(concluded: Conclusions, told: pd.DataFrame | None) -> tuple[Section, ...]:
+def _by_group(concluded: Conclusions, told: pd.DataFrame) -> tuple[Section, ...]:
     """Show the values by task, category or episode, where a study records them."""
-    if told is None or told.empty:
+    if told.empty:
         return episodes.sections(concluded)
     return (
         *groups.sections(concluded.frames, concluded.comparisons, told),
