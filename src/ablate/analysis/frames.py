@@ -161,7 +161,7 @@ def load(store: Store, study: str) -> Frames:
     record = store.require_study(study)
     definitions = {made.id: made.definition for made in store.definitions(study)}
     runs = runs_frame(store.runs(study), record.definition, definitions)
-    metrics = _joined(store.metric_columns(study, shown_metrics(record.definition)))
+    metrics = _joined(store.metric_columns(study, _trained_metrics(record.definition)))
     environments = store.environments(study)
     if isinstance(record.definition, SearchDefinition):
         trials = tuple(store.trials(study))
@@ -215,7 +215,7 @@ def _joined(columns: Iterable[MetricColumns]) -> pd.DataFrame:
     parts = list(columns)
     lengths = [len(part.value) for part in parts]
 
-    def words(of: list[str]) -> pd.Categorical:
+    def words(of: list[str]) -> "pd.Categorical[str]":
         known = sorted(set(of))
         places = {word: place for place, word in enumerate(known)}
         codes = np.array([places[word] for word in of], dtype=np.int32).repeat(lengths)
@@ -241,6 +241,12 @@ def shown_metrics(definition: Definition) -> tuple[str, ...]:
     """Name the metrics that a study is about: that of its objective, and those it declares."""
     declared = definition.metrics if isinstance(definition, AblationDefinition) else {}
     return tuple(dict.fromkeys([definition.objective.metric, *declared]))
+
+
+def _trained_metrics(definition: Definition) -> tuple[str, ...]:
+    """Name the metrics whose values in training are read."""
+    told = definition.episodes if isinstance(definition, AblationDefinition) else None
+    return (*shown_metrics(definition), *(told.names().values() if told else ()))
 
 
 def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ablate.analysis import statistics
 from ablate.analysis.arms import arm_kinds
@@ -147,8 +148,8 @@ def group_differences(
             examples = counts[arm].loc[values[arm].columns]
             table = _compared(values[arm], other, examples, shares=shares, paired=paired)
             table = table.assign(
-                grouping=grouping,
-                metric=metric,
+                grouping=str(grouping),
+                metric=str(metric),
                 arm=arm,
                 comparator=row.comparator if row and other is not None else "",
                 gain=sign * table["difference"],
@@ -225,7 +226,9 @@ def _compared(
         theirs = other.reindex(columns=arm.columns).to_numpy(dtype=float)
     one, two = _moments(mine), _moments(theirs)
     difference = one.mean - two.mean
-    examples = counts.to_numpy(dtype=float) if shares else np.zeros(len(counts))
+    examples: NDArray[np.float64] = np.zeros(len(counts))
+    if shares:
+        examples = np.asarray(counts, dtype=np.float64)
     spread, error, freedom = _errors(mine, theirs, paired=paired)
     half = _half_widths(spread, error, freedom, examples)
     low, high = difference - half, difference + half

@@ -73,16 +73,17 @@ def scores(frames: Frames, metrics: Iterable[str], objective: Objective) -> pd.D
         value=value,
         epoch=_whole(_interleaved([values.epoch for values in read], int), places),
         step=_whole(_interleaved([values.step for values in read], int), places),
-        last_epoch=_whole(*(of.repeat(len(names)) for of in (end_of.epoch, end_of.recorded))),
+        last_epoch=_whole(end_of.epoch.repeat(len(names)), end_of.recorded.repeat(len(names))),
     )
     complete = (runs["status"] == Status.COMPLETE).to_numpy().repeat(len(names))
     ended = np.isfinite(end_of.value).repeat(len(names))
     counts = complete & ended & places & np.isfinite(value)
     readings, reasons = [Reading.COUNTED] * len(frame), [""] * len(frame)
-    facts = [runs[name].tolist() for name in ("status", "reason")]
+    facts = [*zip(runs["status"].tolist(), runs["reason"].tolist(), strict=True)]
     for row in np.flatnonzero(~counts).tolist():
         place, which = divmod(row, len(names))
-        run = _Run(*(fact[place] for fact in facts), end_of.at(place))
+        status, reason = facts[place]
+        run = _Run(status, reason, end_of.at(place))
         readings[row], reasons[row] = _read(
             run, objective.metric, names[which], read[which].at(place)
         )

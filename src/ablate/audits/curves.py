@@ -180,7 +180,8 @@ def _may_be_down(curves: MetricCurves) -> NDArray[np.bool_]:
         peaks = np.maximum.reduceat(curves.values, curves.starts)
         lows = np.minimum.reduceat(curves.values, curves.starts)
         lines = peaks - np.maximum(_FALL * (peaks - lows), _FALL_OF_PEAK * np.abs(peaks))
-    return ~curves.finite | (curves.values[curves.starts + curves.lengths - 1] < lines)
+    down: NDArray[np.bool_] = curves.values[curves.starts + curves.lengths - 1] < lines
+    return ~curves.finite | down
 
 
 def check_suspicion(recorded: RecordedRuns) -> Iterator[Finding]:

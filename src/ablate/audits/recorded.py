@@ -35,10 +35,8 @@ class MetricCurves:
         return cls(
             np.fromiter(curves, np.int64),
             np.cumsum([0, *lengths[:-1]]),
-            *(
-                np.array([point[place] for point in chain(*curves.values())], kind)
-                for place, kind in enumerate((np.int64, np.float64))
-            ),
+            np.array([epoch for epoch, _ in chain(*curves.values())], np.int64),
+            np.array([value for _, value in chain(*curves.values())], np.float64),
         )
 
     @cached_property

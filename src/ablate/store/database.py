@@ -3,6 +3,7 @@
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -273,7 +274,8 @@ class Store:
     def state(self, study: str) -> tuple[Any, ...]:
         """Return what is another tuple when anything was recorded of a study, at little cost."""
         with self._reading() as connection:
-            return read_state(connection, study, optuna=self._has_optuna(), complete=self._complete)
+            audited = tables.audits.name in self._names
+            return read_state(connection, study, optuna=self._has_optuna(), audited=audited)
 
     def study_names(self) -> list[str]:
         """Return the names of all studies, sorted."""
@@ -329,7 +331,7 @@ class Store:
         if not with_config:
             return [RunRecord(*row) for row in rows]
         configs = ConfigReader()
-        return [RunRecord(*facts, configs.read(config)) for *facts, config in rows]
+        return [replace(RunRecord(*row), config=configs.read(row.config)) for row in rows]
 
     def _run_column(self, name: str) -> ColumnElement[Any]:
         if name == "cause" and self._version == 1:

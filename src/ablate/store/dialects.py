@@ -36,14 +36,19 @@ def read_numbers(
     import numpy as np  # noqa: PLC0415 - slow to import
 
     on_server = connection.dialect.name == "postgresql"
-    dialect = postgresql.psycopg.dialect() if on_server else sqlite.dialect(paramstyle="named")
-    compiled = query.compile(dialect=dialect)
+    compiled = query.compile(
+        dialect=postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+        if on_server
+        else sqlite.dialect(paramstyle="named")
+    )
     driver: Any = connection.dialect.dbapi
     with closing(connection.connection.cursor()) as cursor:
         try:
             cursor.execute(str(compiled), compiled.params)
-            return np.fromiter(cursor, fields)
+            rows: Any = cursor
+            numbers: np.ndarray[Any, np.dtype[Any]] = np.fromiter(rows, fields)
         except driver.Error as error:
             raise DBAPIError.instance(
                 str(compiled), compiled.params, error, driver.Error, dialect=connection.dialect
             ) from None
+    return numbers

@@ -22,7 +22,7 @@ def read_study_names(connection: Connection) -> list[str]:
 
 
 def read_state(
-    connection: Connection, study: str, *, optuna: bool, complete: bool
+    connection: Connection, study: str, *, optuna: bool, audited: bool
 ) -> tuple[Any, ...]:
     """Read what is another tuple when anything was recorded of a study.
 
@@ -37,7 +37,7 @@ def read_state(
         ),
         select(func.count(), func.max(sessions.c.seen_at)).where(sessions.c.study == study),
     ]
-    if complete:
+    if audited:
         asked.append(
             select(func.max(audits.c.id))
             .join(tables.definitions, tables.definitions.c.id == audits.c.definition_id)
@@ -103,8 +103,8 @@ def read_groups(connection: Connection, study: str, names: Sequence[str] | None)
     if names is not None:
         query = query.where(columns.name.in_(names))
     return [
-        GroupRow(*row, {group: (mean, count) for group, (mean, count) in means.items()})
-        for *row, means in connection.execute(query)
+        GroupRow(*row[:-1], {group: (mean, count) for group, (mean, count) in row.means.items()})
+        for row in connection.execute(query)
     ]
 
 

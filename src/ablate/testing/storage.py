@@ -804,7 +804,8 @@ class StorageSuite:
         store.write(batch)
         assert store.trials("s") == list(trial_records(store.past("s")))
         assert [trial.number for trial in store.trials("s")] == list(numbers)
-        assert store.trials("nope") == store.foreign_trials("nope") == []
+        assert store.trials("nope") == []
+        assert store.foreign_trials("nope") == []
 
     def test_columns_of_metrics_hold_what_the_rows_hold(
         self, store: Store, run: tuple[RunKey, int]
@@ -872,8 +873,9 @@ class StorageSuite:
     ) -> None:
         other = start(store, define(store, "t"), study="t")
         for study, (key, _) in (("s", run), ("t", other)):
-            groups = {(key, "task", name, 0): (0, {"a": (1.0, 1)}) for name in "nm"}
-            store.write(Batch(study, groups=groups))
+            batch = Batch(study)
+            batch.groups |= {(key, "task", name, 0): (0, {"a": (1.0, 1)}) for name in "nm"}
+            store.write(batch)
         assert [row.name for row in store.groups("s")] == ["m", "n"]
         assert [row.name for row in store.groups("s", ["n", "zzz"])] == ["n"]
         assert {row.run_id for row in store.groups("t")} == {other[1]}
