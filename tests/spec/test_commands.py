@@ -1,5 +1,6 @@
 """What ablate prints for copying comes through a shell as it was meant."""
 
+import shlex
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ def typed(command, folder):
     """Type a command into a shell; return the words that the program `ablate` is started with."""
     program = folder / "bin" / "ablate"
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!{sys.executable}\nimport sys\nprint(ascii(sys.argv[1:]))\n")
+    script = "import sys; print(ascii(sys.argv[1:]))"
+    # An interpreter whose path has a space can't stand behind #!.
+    program.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c '{script}' \"$@\"\n")
     program.chmod(0o755)
     path = {"PATH": f"{program.parent}:/usr/bin:/bin"}
     done = subprocess.run(
