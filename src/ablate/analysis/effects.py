@@ -271,9 +271,8 @@ def _within(
     """Say that a main effect is within the margin of its metric; None if it is not known to be."""
     if margin is None or tested.n < FEWEST_SEEDS or len(term) > 1 or aliases:
         return None
-    if -margin <= tested.low and tested.high <= margin:
-        return f"the 95 % interval lies within ±{margin:g}"
-    return None
+    within = -margin <= tested.low and tested.high <= margin
+    return f"the 95 % interval lies within ±{margin:g}" if within else None
 
 
 def _not_shown(tested: Tested) -> str | None:

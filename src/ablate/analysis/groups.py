@@ -132,12 +132,13 @@ def group_differences(
     stands by itself: nothing is corrected for the number of groups.
     """
     tables = []
-    for (grouping, metric), rows in groups.groupby(["grouping", "metric"], sort=False):
+    for names, rows in groups.groupby(["grouping", "metric"], sort=False):
+        grouping, metric = map(str, names)
         values = _wide(rows)
         counts = rows.groupby(["arm", "group"])["examples"].min()
         shares = _are_shares(rows)
-        compared = decisive(comparisons, str(metric))
-        direction = frames.definition.metrics.get(str(metric))
+        compared = decisive(comparisons, metric)
+        direction = frames.definition.metrics.get(metric)
         sign = math.nan if direction is None else direction.gain(1.0, over=0.0)
         for arm in arm_kinds(frames):
             if arm not in values:
@@ -226,9 +227,7 @@ def _compared(
         theirs = other.reindex(columns=arm.columns).to_numpy(dtype=float)
     one, two = _moments(mine), _moments(theirs)
     difference = one.mean - two.mean
-    examples: NDArray[np.float64] = np.zeros(len(counts))
-    if shares:
-        examples = np.asarray(counts, dtype=np.float64)
+    examples = np.asarray(counts if shares else np.zeros(len(counts)), dtype=float)
     spread, error, freedom = _errors(mine, theirs, paired=paired)
     half = _half_widths(spread, error, freedom, examples)
     low, high = difference - half, difference + half

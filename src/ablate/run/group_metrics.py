@@ -84,8 +84,8 @@ def ask(module: LightningModule, step: int, epoch: int) -> tuple[GroupMeans, ...
     hook = getattr(module, HOOK, None)
     if not callable(hook):
         return ()
-    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-    state = RandomState.capture(cuda=cuda)
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    state = RandomState.capture(cuda=started)
     try:
         answer = hook()
     finally:
