@@ -10,7 +10,6 @@ from ablate.reports.blocks import Block, Bullets, Code, Folded, Inline, Section,
 from ablate.reports.figures import Contrast, Pairing, draw_forest, draw_slopes
 from ablate.reports.parts import drawn
 
-
 MOST_SEEDS = 30
 """A figure shows single seeds up to so many."""
 
