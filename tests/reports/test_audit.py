@@ -77,5 +77,5 @@ def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search)
 def test_a_study_without_a_reference_has_no_comparisons(store, tmp_path, ablation):
     store.define(ablation, an_ablation(reference=None))
     page = report(store, tmp_path, ablation)
-    assert "no arm is compared with another." in page
+    assert "No arm is compared with another." in page
     assert "## Differences" not in page

@@ -81,8 +81,7 @@ def runs_section(
         return Section("Runs", (text("There are no runs yet."),))
     blocks: list[Block] = [
         text(
-            "Of each arm and seed the run counts whose standing is current. A command repeats "
-            "the run and compares the two."
+            "The current run of each cell counts. A command repeats the run and compares the two."
         )
     ]
     shown = _listed(runs, wanted)
