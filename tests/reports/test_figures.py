@@ -7,6 +7,7 @@ import warnings
 import xml.etree.ElementTree as ET
 from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -502,6 +503,37 @@ def test_lines_stand_out_from_both_papers_and_from_each_other():
     assert len({style_of(index) for index in range(HIGHLIGHTED)}) == HIGHLIGHTED
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.005)
+
+
+WITHOUT_CONES = {  # G. M. Machado et al. 2009, table 1, severity 1.0
+    "none": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    "red": (
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ),
+    "green": (
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.011820, 0.042940, 0.968881),
+    ),
+}
+
+
+def lab(colour, seen):
+    """Return the CIELAB coordinates of a colour as an eye without some cones sees it."""
+    parts = np.array([int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = to_xyz @ np.clip(np.array(seen) @ linear, 0, 1) / (0.9505, 1, 1.089)
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("cones", WITHOUT_CONES)
+def test_colours_stay_apart_for_eyes_without_red_or_green_cones(cones):
+    seen = [lab(colour, WITHOUT_CONES[cones]) for colour in (*PALETTE, GREY)]
+    assert min(np.linalg.norm(one - other) for one, other in combinations(seen, 2)) >= 14
 
 
 def test_labels_are_written_in_the_colour_of_the_text(drawings):

@@ -30,8 +30,8 @@ BAND_FROM = 10
 BAND = (0.1, 0.9)
 DIVERGED = 20.0
 """A line so many interquartile ranges from the others' middle half does not set the scale."""
-MOST_POINTS = 200
-MOST_BEHIND = 60
+MOST_POINTS, THIN_POINTS = 200, 100
+MOST_BEHIND, MOST_GREY = 60, 100
 LONGEST = 170.0
 
 Band: TypeAlias = Sequence[tuple[float, float, float]]
@@ -101,7 +101,7 @@ def draw_curves(
         )
     for points in back:
         canvas.line(_thin(panel, points), GREY, 0.7, alpha=0.45, within=box)
-    for curve in grey:
+    for curve in every(grey, MOST_GREY):
         canvas.line(
             _thin(panel, curve.points), GREY, 0.9, within=box, stairs=stairs, title=curve.label
         )
@@ -109,7 +109,7 @@ def draw_curves(
         _around(canvas, panel, curve, style_of(index)[0], stairs=stairs)
     for index, curve in enumerate(bright):
         ink, style = style_of(index)
-        line = _thin(panel, curve.points)
+        line = panel.at(thinned(curve.points, MOST_POINTS))
         canvas.line(line, ink, 2.0, style, within=box, stairs=stairs, title=curve.label)
     for level in flat:
         if y.holds(level.value):
@@ -212,7 +212,7 @@ def _tag(label: str, value: float, y: Scale, style: tuple[str, Dashes]) -> _Tag:
 
 
 def _thin(panel: Panel, points: Points) -> list[tuple[float, float]]:
-    return panel.at(thinned(points, MOST_POINTS))
+    return panel.at(thinned(points, THIN_POINTS))
 
 
 def _around(canvas: Canvas, panel: Panel, curve: Curve, ink: str, *, stairs: bool) -> None:
@@ -261,6 +261,8 @@ def _notes(
     if grey:
         total = len(bright) + len(grey)
         notes.append(f"{len(bright)} of {total} arms stand out, the others are grey.")
+    if len(grey) > MOST_GREY:
+        notes.append(f"{len(every(grey, MOST_GREY))} of {len(grey)} grey arms are drawn.")
     if any(curve.band and curve.seeds for curve in bright):
         notes.append("Bands hold the middle 80 % of the seeds.")
     if outside := [_said(level) for level in levels if not y.holds(level.value)]:

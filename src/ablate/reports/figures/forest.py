@@ -13,7 +13,7 @@ from ablate.reports.figures.verdicts import ink_of, words
 from ablate.reports.numbers import NOTHING, number, plural
 
 MOST_ROWS = 60
-LONGEST, LONGEST_WORDS = 170.0, 130.0
+LONGEST, LONGEST_WORDS = 190.0, 130.0
 ROW, TALL_ROW = 19.0, 28.0
 REACH = 5.0
 """A row may reach this many times as far from zero as the upper quartile of all rows."""
@@ -163,7 +163,7 @@ def _middle(canvas: Canvas, panel: Panel, row: Contrast, y: float, ink: str) -> 
     canvas.dots([(edge, y)], ink, 7, ">" if right else "<", titles=[_said(row)])
     canvas.text(
         edge - 7 if right else edge + 7,
-        y + 6,
+        y + 7.5,
         number(row.difference),
         box.width,
         "right" if right else "left",

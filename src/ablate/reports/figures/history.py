@@ -18,7 +18,7 @@ from ablate.reports.figures.palette import GREY, PALETTE
 from ablate.reports.figures.scales import every, fenced, plottable, scale_of, thinned
 from ablate.reports.numbers import number, plural
 
-MOST_DOTS = 600
+MOST_DOTS, MOST_OFF = 600, 100
 
 
 def draw_history(
@@ -65,7 +65,7 @@ def draw_history(
         titles = [f"{names[0]} {n:g}: {word} {number(v)}" for n, v in drawn]
         canvas.dots(panel.at(drawn), ink, 4.5, hollow=hollow, titles=titles)
     for above in (True, False):
-        part = [(n, v) for n, v in off if (v > y.high) == above]
+        part = every([(n, v) for n, v in off if (v > y.high) == above], MOST_OFF)
         canvas.dots(
             [(panel.across(n), box.top if above else box.bottom) for n, _ in part],
             GREY,
@@ -74,13 +74,14 @@ def draw_history(
             titles=[f"{names[0]} {n:g}: {number(v)}, off the scale" for n, v in part],
         )
     numbered = sorted(n for n in failed if plottable(n))
+    marked = every(numbered, MOST_OFF)
     canvas.dots(
-        [(panel.across(n), box.bottom) for n in numbered],
+        [(panel.across(n), box.bottom) for n in marked],
         PALETTE[1],
         5,
         "x",
         hollow=True,
-        titles=[f"{names[0]} {n:g}: failed" for n in numbered],
+        titles=[f"{names[0]} {n:g}: failed" for n in marked],
     )
     line = steps + ([(max(n for n, _ in (*done, *cut)), steps[-1][1])] if steps else [])
     canvas.line(panel.at(thinned(line, MOST_DOTS)), PALETTE[1], 2.0, stairs=True)
@@ -88,10 +89,14 @@ def draw_history(
     notes = []
     if off:
         notes.append(f"Triangles: {plural(len(off), 'value')} off the scale.")
-    for points, word in ((done, "complete"), (cut, "pruned")):
-        if len(points) > MOST_DOTS:
-            amount = len(every(points, MOST_DOTS))
-            notes.append(f"{amount} of {len(points)} {word} trials are drawn.")
+    for amount, word, most in (
+        (len(done), "complete", MOST_DOTS),
+        (len(cut), "pruned", MOST_DOTS),
+        (len(numbered), "failed", MOST_OFF),
+    ):
+        if amount > most:
+            drawn_of = len(every(range(amount), most))
+            notes.append(f"{drawn_of} of {amount} {word} trials are drawn.")
     said = f"{plural(len(done), 'complete trial')}, {len(cut)} pruned, {len(numbered)} failed."
     said += f" Best so far at the end: {number(steps[-1][1])}." if steps else ""
     return canvas.drawing("history", title, f"{names[1]} by {names[0]}. {said}", notes)
@@ -99,7 +104,7 @@ def draw_history(
 
 def _legend(canvas: Canvas, done: bool, cut: bool, failed: bool, best: bool) -> None:
     """Name the marks in the upper right corner, above the panel."""
-    y, x = canvas.height - 28, WIDTH - EDGE
+    y, x = canvas.height - 11, WIDTH - EDGE
     for shown, word, mark in (
         (failed, "failed", "x"),
         (cut, "pruned, at its last value", "hollow"),

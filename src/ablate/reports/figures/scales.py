@@ -16,7 +16,7 @@ LARGEST, SMALLEST = 1e300, 1e-300
 
 def plottable(value: float | None) -> bool:
     """Say whether a value has a place on an axis: finite, and not beyond 1e300."""
-    return value is not None and math.isfinite(value) and abs(value) <= LARGEST
+    return value is not None and abs(value) <= LARGEST  # neither is NaN, nor infinity
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ def scale_of(
         return Scale(0.0, 1.0, (), ())
     low, high = min(found), max(found)
     if log and low > 0 and high / low > log_from:
-        factor = (high / low) ** pad
-        return _log_scale(low / factor, high * factor, ticks)
+        room = pad * (math.log10(high) - math.log10(low))
+        ends = math.log10(low) - room, math.log10(high) + room
+        return _log_scale(10 ** max(ends[0], -305.0), 10 ** min(ends[1], 305.0), ticks)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         room = max(0.5, 1e-8 * abs(low)) if whole else 0.05 * abs(low) or 0.5
         low, high = low - room, high + room
