@@ -141,7 +141,7 @@ def test_a_permutation_p_of_equal_groups_is_scipys(size, seed):
     assert found == pytest.approx(expected.pvalue, abs=1e-12)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@pytest.mark.parametrize("ps", [[0.01, 0.02, 0.02, 0.9], [0.3, 0.001, 0.04, 0.04, 0.2]])
 def test_holms_correction_is_statsmodels(ps):
     from statsmodels.stats.multitest import multipletests
 
