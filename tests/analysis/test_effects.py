@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import Cell, Reading, arms_table
+from ablate.analysis import Cell, Reading, arms_table, conclude
 from ablate.analysis.effects import effects_frame, effects_of
 from ablate.analysis.verdicts import Method, Verdict
 from ablate.spec import Direction, designs
@@ -272,6 +272,14 @@ def test_an_objection_to_one_arm_is_one_to_every_effect():
     assert barred["a",].reason == "audit error sees-the-future of b"
     doubted = effects(made, value, range(1, 9), doubted={"full": ("confounded",)})
     assert {effect.verdict for effect in doubted.values()} == {Verdict.CANNOT_TELL}
+
+
+def test_the_conclusions_of_a_study_hold_its_effects():
+    made = study("ab", "factorial")
+    runs = [run(1 + n, arm=arm.name) for n, arm in enumerate(made.trained)]
+    built = frames(runs, {(one.id, "loss"): [2.0 * one.id] for one in runs}, made)
+    assert [effect.name for effect in conclude(built).effects] == ["a", "b", "a:b"]
+    assert conclude(frames([], {})).effects == ()
 
 
 def test_only_arms_of_the_design_enter():

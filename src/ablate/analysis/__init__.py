@@ -4,6 +4,7 @@ from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arm
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
 from ablate.analysis.confirmed import confirmed_table, contenders
+from ablate.analysis.effects import Effect, effects_frame, effects_of
 from ablate.analysis.estimates import Estimate
 from ablate.analysis.frames import (
     AblationFrames,
@@ -18,6 +19,14 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.groups import (
+    OverGroups,
+    group_differences,
+    groups_frame,
+    load_groups,
+    over_groups,
+)
+from ablate.analysis.hierarchical import Hierarchical
 from ablate.analysis.lead import Lead, find_lead
 from ablate.analysis.points import Reading, at_best, at_last, scores
 from ablate.analysis.published import published_table
@@ -34,10 +43,13 @@ __all__ = [
     "Comparison",
     "Conclusions",
     "Description",
+    "Effect",
     "Estimate",
     "Frames",
+    "Hierarchical",
     "Lead",
     "Method",
+    "OverGroups",
     "Reading",
     "Relation",
     "Remark",
@@ -56,13 +68,19 @@ __all__ = [
     "contenders",
     "curves",
     "describe",
+    "effects_frame",
+    "effects_of",
     "find_lead",
+    "group_differences",
+    "groups_frame",
     "leaders",
     "load",
     "load_ablation",
+    "load_groups",
     "load_search",
     "metric_names",
     "metrics_frame",
+    "over_groups",
     "primary_metric",
     "published_table",
     "run_list",

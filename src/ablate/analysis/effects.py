@@ -103,7 +103,7 @@ def effects_of(
         return ()
     objections = _objections(layout, disqualified or {}, doubted or {})
     by_metric = {
-        metric: {term: _by_seed(layout, term, rows) for term in layout.columns}
+        str(metric): {term: _by_seed(layout, term, rows) for term in layout.columns}
         for metric, rows in table[table["arm"].isin(layout.arms)].groupby("metric", sort=False)
     }
     families: dict[tuple[bool, bool], list[tuple[str, Term]]] = {}
@@ -269,10 +269,10 @@ def _within(
     term: Term, aliases: tuple[str, ...], margin: float | None, tested: Tested
 ) -> str | None:
     """Say that a main effect is within the margin of its metric; None if it is not known to be."""
-    known = margin is not None and tested.n >= FEWEST_SEEDS and len(term) == 1 and not aliases
-    if known and -margin <= tested.low and tested.high <= margin:
-        return f"the 95 % interval lies within ±{margin:g}"
-    return None
+    if margin is None or tested.n < FEWEST_SEEDS or len(term) > 1 or aliases:
+        return None
+    within = -margin <= tested.low and tested.high <= margin
+    return f"the 95 % interval lies within ±{margin:g}" if within else None
 
 
 def _not_shown(tested: Tested) -> str | None:

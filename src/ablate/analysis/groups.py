@@ -131,12 +131,13 @@ def group_differences(
     stands by itself: nothing is corrected for the number of groups.
     """
     tables = []
-    for (grouping, metric), rows in groups.groupby(["grouping", "metric"], sort=False):
+    for names, rows in groups.groupby(["grouping", "metric"], sort=False):
+        grouping, metric = map(str, names)
         values = _wide(rows)
         counts = rows.groupby(["arm", "group"])["examples"].min()
         shares = _are_shares(rows)
-        compared = decisive(comparisons, str(metric))
-        direction = frames.definition.metrics.get(str(metric))
+        compared = decisive(comparisons, metric)
+        direction = frames.definition.metrics.get(metric)
         sign = math.nan if direction is None else direction.gain(1.0, over=0.0)
         for arm in arm_kinds(frames):
             if arm not in values:
@@ -225,7 +226,7 @@ def _compared(
         theirs = other.reindex(columns=arm.columns).to_numpy(dtype=float)
     one, two = _moments(mine), _moments(theirs)
     difference = one.mean - two.mean
-    examples = counts.to_numpy(dtype=float) if shares else np.zeros(len(counts))
+    examples = np.asarray(counts if shares else np.zeros(len(counts)), dtype=float)
     spread, error, freedom = _errors(mine, theirs, paired=paired)
     half = _half_widths(spread, error, freedom, examples)
     low, high = difference - half, difference + half

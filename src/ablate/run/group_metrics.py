@@ -84,7 +84,8 @@ def ask(module: LightningModule, step: int, epoch: int) -> tuple[GroupMeans, ...
     hook = getattr(module, HOOK, None)
     if not callable(hook):
         return ()
-    state = RandomState.capture(cuda=torch.cuda.is_initialized())
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    state = RandomState.capture(cuda=started)
     try:
         answer = hook()
     finally:

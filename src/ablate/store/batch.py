@@ -71,7 +71,7 @@ class Batch:
     system_attrs: dict[int, dict[str, Any]] = field(default_factory=dict)
     intermediate: dict[int, dict[int, float]] = field(default_factory=dict)
     metrics: dict[tuple[RunKey, str, str, int], tuple[int, float]] = field(default_factory=dict)
-    groups: dict[tuple[RunKey, str, str, int], tuple[int, Mapping[str, tuple[float, int]]]] = field(
+    groups: dict[tuple[RunKey, str, str, int], tuple[int, dict[str, tuple[float, int]]]] = field(
         default_factory=dict
     )
     fingerprints: dict[RunKey, dict[str, str]] = field(default_factory=dict)

@@ -64,8 +64,8 @@ def read_groups(connection: Connection, study: str, names: Sequence[str] | None)
     if names is not None:
         query = query.where(columns.name.in_(names))
     return [
-        GroupRow(*row, {group: (mean, count) for group, (mean, count) in means.items()})
-        for *row, means in connection.execute(query)
+        GroupRow(*row[:-1], {group: (mean, count) for group, (mean, count) in row.means.items()})
+        for row in connection.execute(query)
     ]
 
 

@@ -209,7 +209,7 @@ class Coordinator:
             outcome = self._fatal
         for trial in self._trials.values():
             if isinstance(trial.state, Running):
-                self._close_run(trial, trial.state, RunEnd(outcome, None, None), {})
+                self._close_run(trial, trial.state, RunEnd(outcome, None, None))
         self._trials.clear()
         return True
 

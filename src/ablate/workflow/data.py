@@ -28,6 +28,9 @@ class StudyData(Result):
       and a column per parameter; of an ablation arm, seed and reason.
     - `metrics`: one row per recorded value: run_id, trial, arm, seed, phase, name, step, epoch,
       value.
+    - `groups`: one row per group of the validation examples of every run that counts, where the
+      objective is read: arm, trial, seed, run_id, grouping, metric, group, value, examples, epoch,
+      step; empty if no module tells of groups.
     - `arms`: of an ablation the table of `ablate.analysis.arms_table`, one row per metric and arm;
       empty for a search.
     - `comparisons`: of an ablation one row per metric, arm and the arm that it is compared with,
@@ -43,6 +46,7 @@ class StudyData(Result):
     runs: pd.DataFrame = field(repr=False)
     trials: pd.DataFrame = field(repr=False)
     metrics: pd.DataFrame = field(repr=False)
+    groups: pd.DataFrame = field(repr=False)
     arms: pd.DataFrame = field(repr=False)
     comparisons: pd.DataFrame = field(repr=False)
     findings: pd.DataFrame = field(repr=False)
@@ -64,6 +68,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
     """Read a stored study as frames; raise NotFoundError with near names if there is none."""
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
+        groups = analysis.load_groups(store, frames)
         seen = audit_runs(store, frames)
         recorded = store.runs(study, with_config=True)
         trials = store.trials(study)
@@ -81,6 +86,7 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         runs=analysis.run_list(frames),
         trials=listed,
         metrics=keys.merge(frames.metrics, on="run_id"),
+        groups=groups,
         arms=arms,
         comparisons=comparisons,
         findings=pd.DataFrame(found, columns=list(FindingRow._fields)),
