@@ -1,6 +1,6 @@
 """What the stored runs say: pure functions from frames to tables."""
 
-from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
+from ablate.analysis.arms import Cell, arm_kinds, arms_table, tuned_arms
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
 from ablate.analysis.confirmed import confirmed_table, contenders
@@ -73,7 +73,6 @@ __all__ = [
     "find_lead",
     "group_differences",
     "groups_frame",
-    "leaders",
     "load",
     "load_ablation",
     "load_groups",
