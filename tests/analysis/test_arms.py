@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import Reading, arm_kinds, arms_table, leaders
+from ablate.analysis import Reading, arm_kinds, arms_table
 from ablate.spec import Direction, Status
 from tests.analysis.frames_of import METRICS, definition, frames, run
 
@@ -113,14 +113,3 @@ def test_no_value_enters_or_leaves_a_mean_unseen(lasts):
         assert min(counted) <= found["mean"] <= max(counted) or math.isclose(
             found["mean"], counted[0]
         )
-
-
-def test_the_leaders_have_the_best_mean_of_their_kind():
-    runs = [run(1, arm="a"), run(2, arm="b"), run(3, arm="zero"), run(4, arm="a", seed=2)]
-    losses = {(1, "loss"): [2.0], (2, "loss"): [3.0], (3, "loss"): [1.0], (4, "loss"): [4.0]}
-    accuracies = {(i, "acc"): [value] for i, value in ((1, 0.3), (2, 0.9), (3, 0.1), (4, 0.5))}
-    table = compared(runs, {**losses, **accuracies})
-    assert leaders(table, "loss", ("arm",))["arm"].tolist() == ["b", "a"]
-    assert leaders(table, "loss", ("floor",))["arm"].tolist() == ["zero"]
-    assert leaders(table, "acc", ("arm",))["arm"].tolist() == ["b"]
-    assert leaders(compared([], {}), "acc", ("arm",)).empty

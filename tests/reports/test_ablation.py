@@ -242,3 +242,11 @@ def test_floors_are_marked_in_the_plot_of_differences():
     (figure, *_) = part(study({"full": 0.0, "one": 1.0}), "Differences")
     assert all(floor in figure.svg for floor in FLOORS)
     assert 'role="img"' in figure.svg
+
+
+def test_very_many_seeds_are_not_drawn_one_by_one():
+    concluded = study({"full": 0.0, "one": 1.0}, range(31))
+    (figure, *_) = part(concluded, "Differences")
+    assert "dots are seeds" not in figure.caption
+    (said,) = part(concluded, "Paired seeds")
+    assert "".join(said.parts).startswith("More than 30 seeds are too many lines")

@@ -49,7 +49,7 @@ def test_findings_are_listed_the_worst_first_and_allowed_ones_marked(
     listed = page.partition("*Findings by code*")[2].partition("<details>")[0]
     rows = [line.split(" | ")[1:3] for line in listed.splitlines() if "finding-" in line]
     assert rows == [["**error (allowed)**", "1"], ["warning", "1"], ["warning", "1"]]
-    assert "max_epochs is 3 in late, 6 in champion. At trainer.max\\_epochs." in page
+    assert "max_epochs is 3 in late, 6 in champion. At trainer.max_epochs." in page
     assert "it fell. At trials [3](#trial-3). Advice: look." in page
 
 
@@ -77,5 +77,5 @@ def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search)
 def test_a_study_without_a_reference_has_no_comparisons(store, tmp_path, ablation):
     store.define(ablation, an_ablation(reference=None))
     page = report(store, tmp_path, ablation)
-    assert "no arm is compared with another." in page
+    assert "No arm is compared with another." in page
     assert "## Differences" not in page

@@ -1,6 +1,6 @@
 """What the stored runs say: pure functions from frames to tables."""
 
-from ablate.analysis.arms import Cell, arm_kinds, arms_table, leaders, tuned_arms
+from ablate.analysis.arms import Cell, arm_kinds, arms_table, tuned_arms
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
 from ablate.analysis.confirmed import confirmed_table, contenders
@@ -111,7 +111,6 @@ __all__ = [
     "groups_frame",
     "importances",
     "importances_table",
-    "leaders",
     "leaders_by_budget",
     "load",
     "load_ablation",

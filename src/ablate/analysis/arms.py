@@ -110,15 +110,6 @@ def arms_table(
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def leaders(table: pd.DataFrame, metric: str, kinds: tuple[str, ...]) -> pd.DataFrame:
-    """Return the rows of an arms table, among `kinds`, whose mean of `metric` is best."""
-    rows = table[(table["metric"] == metric) & table["kind"].isin(kinds) & (table["n"] > 0)]
-    if rows.empty:
-        return rows
-    best: pd.DataFrame = rows[rows["mean"] == rows["direction"].iloc[0].best(rows["mean"])]
-    return best
-
-
 def _read_cells(
     table: pd.DataFrame,
 ) -> tuple[dict[tuple[str, str], list[Cell]], dict[tuple[str, Cell], tuple[int, int]]]:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ablate.analysis import statistics
 from ablate.analysis.arms import arm_kinds

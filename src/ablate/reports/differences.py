@@ -5,10 +5,13 @@ from collections.abc import Sequence
 
 from ablate.analysis import Comparison, Conclusions, Relation
 from ablate.reports import numbers
-from ablate.reports.anchors import arm_link, code_link
-from ablate.reports.blocks import Block, Bullets, Folded, Inline, Section, text
+from ablate.reports.anchors import arm_link, arm_links, code_link
+from ablate.reports.blocks import Block, Bullets, Code, Folded, Inline, Section, text
 from ablate.reports.figures import Contrast, Pairing, draw_forest, draw_slopes
 from ablate.reports.parts import drawn
+
+MOST_SEEDS = 30
+"""A figure shows single seeds up to so many."""
 
 
 def sections(concluded: Conclusions) -> tuple[Section, ...]:
@@ -45,7 +48,7 @@ def _forest(concluded: Conclusions, metric: str, rows: Sequence[Comparison]) -> 
             difference=row.difference,
             low=row.low,
             high=row.high,
-            seeds=tuple((f"seed {seed}", gap) for seed, gap in row.differences),
+            seeds=tuple((f"seed {seed}", gap) for seed, gap in _drawn_seeds(row)),
             against="" if alone else row.comparator,
             verdict=row.verdict,
         )
@@ -61,8 +64,12 @@ def _forest(concluded: Conclusions, metric: str, rows: Sequence[Comparison]) -> 
         margin=definition.margin.get(metric),
     )
     caption = f"{axis[0].upper()}{axis[1:]} with its 95 % interval, better to the right"
-    dots = "; dots are seeds." if any(row.differences for row in rows) else "."
+    dots = "; dots are seeds." if any(map(_drawn_seeds, rows)) else "."
     return drawn("differences", metric, drawing, caption + dots)
+
+
+def _drawn_seeds(row: Comparison) -> tuple[tuple[int, float], ...]:
+    return row.differences if len(row.differences) <= MOST_SEEDS else ()
 
 
 def _floors(concluded: Conclusions, metric: str, comparator: str | None) -> list[Contrast]:
@@ -96,7 +103,7 @@ def paired_sections(concluded: Conclusions) -> tuple[Section, ...]:
     if not rows:
         return ()
     blocks: list[Block] = []
-    paired = [row for row in rows if row.paired and row.n > 1]
+    paired = [row for row in rows if len(_drawn_seeds(row)) > 1]
     if paired:
         drawing = draw_slopes(
             [_pairing(concluded, row) for row in paired],
@@ -106,6 +113,9 @@ def paired_sections(concluded: Conclusions) -> tuple[Section, ...]:
         )
         caption = f"{metric} of every seed, from the comparator (left) to the arm (right)."
         blocks.append(drawn("seeds", metric, drawing, caption))
+    if many := [row.arm for row in rows if row.paired and row.n > MOST_SEEDS]:
+        said = f"More than {MOST_SEEDS} seeds are too many lines; their values are in "
+        blocks.append(text(said, Code("arms.csv"), ": ", *arm_links(many), "."))
     blocks += _unpaired([row for row in rows if not row.paired])
     if not blocks:
         blocks.append(text("No arm has two seeds in common with its comparator yet."))

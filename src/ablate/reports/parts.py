@@ -80,10 +80,7 @@ def runs_section(
     if runs.empty:
         return Section("Runs", (text("There are no runs yet."),))
     blocks: list[Block] = [
-        text(
-            "Of each arm and seed the run counts whose standing is current. A command repeats "
-            "the run and compares the two."
-        )
+        text("The current run of each cell counts. A command repeats the run and compares the two.")
     ]
     shown = _listed(runs, wanted)
     if len(shown) < len(runs):

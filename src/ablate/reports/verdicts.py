@@ -56,7 +56,7 @@ def summary(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
         verdict for (name, _), (verdict, _) in concluded.verdicts.items() if name == metric
     )
     if not counts:
-        return ("no arm is compared with another.",)
+        return ("No arm is compared with another.",)
     parts: list[Inline] = [f"{numbers.plural(counts.total(), 'arm')} beside "]
     parts.append("its comparator: " if counts.total() == 1 else "their comparators: ")
     for verdict in Verdict:
@@ -70,8 +70,8 @@ def _head(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     where = "last" if definition.objective.at == "last" else "best"
     return (
         Strong(metric),
-        f" ({definition.metrics[metric]}), the primary metric, read at the {where} epoch on the "
-        f"{data_read(concluded.frames, metric)}: ",
+        f" ({definition.metrics[metric]}), the primary metric, is read at the {where} epoch on the "
+        f"{data_read(concluded.frames, metric)}. ",
         *summary(concluded, metric),
     )
 
