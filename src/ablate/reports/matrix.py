@@ -162,9 +162,9 @@ def _not_counted(concluded: Conclusions) -> list[Block]:
             ("Arm ", arm_link(arm), f", {noun} ", *shown[1:], f", {verb} not counted: {why}.")
         )
     outdated = concluded.table.drop_duplicates("arm").set_index("arm")["outdated"]
-    for arm, amount in outdated[outdated > 0].items():
+    for name, amount in outdated[outdated > 0].items():
         said = (
             f": {numbers.plural(int(amount), 'run')} made under an earlier definition not counted."
         )
-        items.append(("Arm ", arm_link(str(arm)), said))
+        items.append(("Arm ", arm_link(str(name)), said))
     return [Bullets(tuple(items))] if items else []
