@@ -70,7 +70,7 @@ def test_only_the_audit_of_the_current_definition_counts(store, tmp_path, ablati
 
 
 def test_a_search_shows_findings_only_if_there_are_some(store, tmp_path, search):
-    assert "Audit" not in report(store, tmp_path, search)
+    assert "## Audit" not in report(store, tmp_path, search)
     assert "## Audit" in report(store, tmp_path, search, (AFTER,))
 
 

@@ -128,7 +128,7 @@ def test_figures_and_their_numbers_are_all_there(report):
         *("contour.svg", "budget.svg"),
     ]
     assert set(tables) == {
-        *("trials.csv", "runs.csv", "curves.csv", "importances.csv", "budget.csv"),
+        *("trials.csv", "runs.csv", "importances.csv", "budget.csv"),
         "next_space.yaml",
     }
     head, first, *_ = tables["importances.csv"].splitlines()

@@ -4,6 +4,8 @@ import math
 from functools import cache
 from random import Random
 
+import pandas as pd
+
 from ablate.analysis import conclude
 from ablate.reports import Audit, ablation
 from ablate.spec import Direction, Objective
@@ -112,4 +114,7 @@ def study(shifts, seeds=SEEDS, findings=(), *, metrics=FEW, **changes):
 def document(concluded, *, made=True, pictures=()):
     """Compose the report of the imagined study."""
     directories = {run_id: f"{run_id}-abc" for run_id in concluded.frames.runs["run_id"]}
-    return ablation.document(concluded, directories, Audit(made, concluded.findings), pictures)
+    audited = Audit(made, concluded.findings)
+    return ablation.document(
+        concluded, directories, audited, pictures, searches={}, told=pd.DataFrame()
+    )
