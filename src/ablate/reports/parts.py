@@ -80,9 +80,7 @@ def runs_section(
     if runs.empty:
         return Section("Runs", (text("There are no runs yet."),))
     blocks: list[Block] = [
-        text(
-            "The current run of each cell counts. A command repeats the run and compares the two."
-        )
+        text("The current run of each cell counts. A command repeats the run and compares the two.")
     ]
     shown = _listed(runs, wanted)
     if len(shown) < len(runs):
