@@ -45,7 +45,7 @@ def test_a_clean_ablation_has_neither_errors_nor_warnings(project: Project) -> N
     first, *probed = told
     assert first == "probing the behaviour of 3 arms"
     assert [line.split(":")[0] for line in probed] == [f"probed {n} of 3" for n in (1, 2, 3)]
-    assert {row.stage for row in as_rows(found)} == {"static", "probe"}
+    assert {row.stage for row in as_rows(found)} <= {"static", "probe"}
 
 
 def test_without_probes_nothing_is_built(project: Project) -> None:

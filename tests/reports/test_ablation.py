@@ -250,3 +250,9 @@ def test_very_many_seeds_are_not_drawn_one_by_one():
     assert "dots are seeds" not in figure.caption
     (said,) = part(concluded, "Paired seeds")
     assert "".join(said.parts).startswith("More than 30 seeds are too many lines")
+
+
+def test_what_all_arms_are_compared_with_is_said_once():
+    (listed,) = tables(part(study({"full": 0.0, "one": 1.0}), "Verdict"))
+    assert listed.caption == f"Verdicts on {ERROR}, against full (reference)"
+    assert "against" not in [column.title for column in listed.columns]

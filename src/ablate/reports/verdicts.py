@@ -178,7 +178,7 @@ def _compared(concluded: Conclusions, metric: str) -> list[Comparison]:
 
 
 def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: str) -> Table:
-    """List comparisons with their verdicts and why."""
+    """List comparisons with their verdicts and why; what all are compared with is said once."""
     heads = ["arm", "verdict", "against", "difference", "95 % interval", "p (Holm)", "n", "why"]
     lines: list[Row] = [
         (
@@ -198,6 +198,12 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
         for (metric, arm), (verdict, reason) in concluded.verdicts.items()
         if metric == rows[0].metric and arm not in {row.arm for row in rows}
     ]
+    if len(beside := {(row.comparator, row.relation) for row in rows}) == 1:
+        ((comparator, relation),) = beside
+        caption = f"{caption}, against {comparator} ({relation})"
+        place = heads.index("against")
+        heads = heads[:place] + heads[place + 1 :]
+        lines = [line[:place] + line[place + 1 :] for line in lines]
     numeric = {"difference", "95 % interval", "p (Holm)", "n"}
     return table(heads, lines, numeric, caption)
 
