@@ -83,7 +83,9 @@ def draw_history(
         hollow=True,
         titles=[f"{names[0]} {n:g}: failed" for n in marked],
     )
-    line = steps + ([(max(n for n, _ in (*done, *cut)), steps[-1][1])] if steps else [])
+    line = [*steps]
+    if steps:
+        line.append((max(n for n, _ in (*done, *cut, *steps)), steps[-1][1]))
     canvas.line(panel.at(thinned(line, MOST_DOTS)), PALETTE[1], 2.0, stairs=True)
     _legend(canvas, bool(done), bool(cut), bool(numbered), bool(steps))
     notes = []
