@@ -63,6 +63,15 @@ def test_a_leader_that_is_told_from_all_others_is_said_to_be():
     assert "over 10 seeds, and is told from all others." in page(concluded)
 
 
+def test_an_arm_that_is_shown_to_be_worse_than_the_leader_is_no_rival_of_it():
+    concluded = whole()
+    assert concluded.verdicts[ERROR, "wide"][0] == "better"
+    found = find_lead(concluded, ERROR)
+    assert found.first == ("wide",)
+    assert concluded.frames.definition.reference not in found.rivals
+    assert found.rivals
+
+
 def test_with_three_seeds_every_close_arm_is_a_rival():
     concluded = study({"full": 0.0, "one": -0.5, "two": 0.4}, (0, 1))
     assert len(find_lead(concluded, ERROR).rivals) == 2

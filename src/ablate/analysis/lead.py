@@ -29,8 +29,9 @@ class Lead:
 def find_lead(concluded: Conclusions, metric: str) -> Lead | None:
     """Return which arms may be the best on a metric; None if no arm that may be has a value.
 
-    An arm is told from the first one if p times the number of all pairs of arms is at most 0.05
-    (Bonferroni): the first one was chosen by its values, as if every pair had been compared.
+    An arm is told from the first one if the study compares the two and shows which is better, or
+    if p times the number of all pairs of arms is at most 0.05 (Bonferroni): the first one was
+    chosen by its values, as if every pair had been compared.
     """
     direction = concluded.frames.definition.metrics[metric]
     able = [row for row in _estimates(concluded, metric) if _may_lead(concluded, row)]
@@ -40,6 +41,12 @@ def find_lead(concluded: Conclusions, metric: str) -> Lead | None:
     first = tuple(row.arm for row in able if row.mean == able[0].mean)
     others = [row for row in able if row.arm not in first]
     pairs = len(able) * (len(able) - 1) // 2
+    shown = {
+        frozenset((row.arm, row.comparator))
+        for row in concluded.comparisons
+        if row.metric == metric and row.verdict in {Verdict.BETTER, Verdict.WORSE}
+    }
+    others = [row for row in others if frozenset((first[0], row.arm)) not in shown]
     family = [_pair(concluded, able[0], row) for row in others]
     rivals = tuple(
         row.arm
