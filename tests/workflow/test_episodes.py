@@ -1,7 +1,11 @@
 """Logs of episodes in CSV files are compared, or refused with file, place and what to do."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from ablate.cli.app import app
 from ablate.errors import NotFoundError, RequestError, SpecError
 from ablate.workflow import compare_episodes
 from tests.analysis.episode_logs import FAST, STABLE, table
@@ -140,3 +144,16 @@ def test_a_folder_that_can_t_be_written_is_refused(folder):
     (folder / "taken").write_text("")
     with pytest.raises(RequestError, match=r"can't be written to .*taken"):
         compare_episodes([folder / "fast.csv", folder / "stable.csv"], out=folder / "taken")
+
+
+def test_the_command_compares_logs_with_logs(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    runner = CliRunner()
+    said = runner.invoke(app, ["compare", "fast.csv", "stable.csv", "--out", "report"])
+    assert said.output.splitlines()[-1] == "report: report/report.html"
+    rows = json.loads(runner.invoke(app, ["compare", "fast.csv", "stable.csv", "--json"]).stdout)
+    assert [row["metric"] for row in rows["comparisons"]][:1] == ["max_return"]
+    for words in (["fast.csv", "study"], ["a", "b", "--out", "x"]):
+        refused = runner.invoke(app, ["compare", *words])
+        assert isinstance(refused.exception, RequestError)
+        assert not (folder / "x").exists()

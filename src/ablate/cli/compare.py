@@ -1,18 +1,21 @@
 """`ablate compare`."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ablate import workflow
 from ablate.cli import completion, options, output
+from ablate.errors import RequestError, quoted
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from ablate.analysis import Comparison
     from ablate.workflow.comparisons import CompareResult
 
+_LOG = ".csv"
 _HEADS = [
     *("metric", "", "mean", "beside", "mean", "difference", "95 % interval", "n", "p (Holm)"),
     "verdict",
@@ -23,18 +26,27 @@ def compare(
     names: Annotated[
         list[str],
         typer.Argument(
-            help="Config files, STUDY/NUMBER, STUDY/ARM or STUDY; the first is the baseline.",
+            help="Configs, STUDY/NUMBER, STUDY/ARM or STUDY, or logs of episodes (CSV); "
+            "the first is the baseline.",
             metavar="A B ...",
             autocompletion=completion.stored,
         ),
     ],
     *,
     storage: options.Storage = DEFAULT_STORAGE,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Where the report on logs of episodes is written.")
+    ] = None,
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Set configurations, runs, arms or studies side by side; write nothing."""
+    """Set configurations, runs, arms, studies or logs of episodes side by side."""
+    if any(Path(name).suffix == _LOG for name in names):
+        _compare_logs(names, out, as_json=as_json)
+        return
+    if out is not None:
+        raise RequestError("--out is for logs of episodes; ablate report writes that of a study")
     result = workflow.compare(*names, storage=storage, workers=workers, quiet=quiet)
     if as_json:
         output.print_json(_as_json(result))
@@ -49,6 +61,20 @@ def compare(
         output.print_table(_HEADS, rows)
         typer.echo()
     typer.echo(result.summary())
+
+
+def _compare_logs(names: list[str], out: Path | None, *, as_json: bool) -> None:
+    if other := next((name for name in names if Path(name).suffix != _LOG), None):
+        raise RequestError(
+            f"{quoted(other)} is no log of episodes: compare CSV files with each other"
+        )
+    result = workflow.compare_episodes(names, out=out)
+    if as_json:
+        output.print_json({"comparisons": output.rows(result.frame())})
+        return
+    typer.echo(result.summary())
+    if result.files is not None:
+        typer.echo(f"report: {result.files.html}")
 
 
 def _shown(value: Any) -> str:
