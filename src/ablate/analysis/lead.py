@@ -17,8 +17,8 @@ from ablate.analysis.verdicts import Verdict
 class Lead:
     """The arms with the best mean of a metric, and those that can't be told from them.
 
-    `rivals` come by their mean, the best first. None of either is disqualified, doubted or no
-    better than a floor, unless there is no other arm with a value.
+    `rivals` come by their mean, the best first. None of either is disqualified or no better than a
+    floor. An arm that the audit doubts, or whose seeds change nothing, is told from no other.
     """
 
     metric: str
@@ -40,13 +40,22 @@ def find_lead(concluded: Conclusions, metric: str) -> Lead | None:
     first = tuple(row.arm for row in able if row.mean == able[0].mean)
     others = [row for row in able if row.arm not in first]
     pairs = len(able) * (len(able) - 1) // 2
+    doubted = {*concluded.doubted, *_idle(concluded)}
     family = [_pair(concluded, able[0], row) for row in others]
     rivals = tuple(
         row.arm
         for row, tested in zip(others, compare(family), strict=True)
-        if tested.n < FEWEST_SEEDS or not tested.p * pairs <= ALPHA
+        if doubted & {able[0].arm, row.arm}
+        or tested.n < FEWEST_SEEDS
+        or not tested.p * pairs <= ALPHA
     )
     return Lead(metric, first, rivals)
+
+
+def _idle(concluded: Conclusions) -> set[str]:
+    """Return the arms whose seeds change nothing."""
+    found = (r for r in concluded.remarks if r.kind is RemarkKind.SEEDS_CHANGE_NOTHING)
+    return {arm for remark in found for arm in remark.arms}
 
 
 def _estimates(concluded: Conclusions, metric: str) -> Sequence[Estimate]:

@@ -91,8 +91,8 @@ def _remarks(concluded: Conclusions, metric: str) -> Iterable[tuple[Inline, ...]
     )
     if optimistic:
         yield (
-            "The values are optimistic: each is read at the best epoch of the data that chose this "
-            "epoch. The means at the last epoch stand beside them in the ",
+            "The values are optimistic: each is read at the best epoch, which was chosen on the "
+            "same data. The means at the last epoch stand beside them in the ",
             Link("matrix", "arms-and-metrics"),
             ".",
         )
@@ -125,7 +125,7 @@ def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     if sum(row.kind != "floor" for row in others) == 1:
         return (*said, "; it is the only arm with a value.")
     if not found.rivals:
-        return (*said, f", and {'is' if len(found.first) == 1 else 'are'} told from all others.")
+        return (*said, ", and can be told from all others.")
     more = len(found.rivals) - RIVALS
     tail = f" and {numbers.plural(more, 'more arm')}" if more > 0 else ""
     names = arm_links(found.rivals[:RIVALS], ", " if more > 0 else " and ")
@@ -165,7 +165,7 @@ def _floor(concluded: Conclusions, rows: Sequence[Comparison]) -> tuple[Inline, 
     if behind:
         said += ["; not by ", *arm_links(behind, " and ")]
     if open_ones := len(known) - len(beaten) - len(behind):
-        said.append(f"; of {numbers.plural(open_ones, 'arm')} it cannot be told")
+        said.append(f"; for {numbers.plural(open_ones, 'arm')} this cannot be told")
     return (*said, ".")
 
 
