@@ -67,6 +67,8 @@ def test_an_arm_that_the_audit_doubts_is_told_from_no_other():
     warned = LEAK._replace(code="diverged", severity="warning", allowed=False, arms=("far",))
     values = {"full": 0.0, "one": -4.0, "far": 5.0}
     assert find_lead(study(values, MANY, (warned,)), ERROR).rivals == ("far",)
+    said = page(study(values, MANY, (warned,)))
+    assert "It cannot be told from `far`. Warnings of the audit stand against telling" in said
     of_first = warned._replace(arms=("one",))
     assert find_lead(study(values, MANY, (of_first,)), ERROR).rivals == ("full", "far")
 

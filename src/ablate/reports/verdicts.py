@@ -130,7 +130,19 @@ def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     tail = f" and {numbers.plural(more, 'more arm')}" if more > 0 else ""
     names = arm_links(found.rivals[:RIVALS], ", " if more > 0 else " and ")
     subject = "It" if len(found.first) == 1 else "They"
-    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.")
+    doubts = _doubts(concluded, (*found.first[:1], *found.rivals))
+    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.", *doubts)
+
+
+def _doubts(concluded: Conclusions, arms: Iterable[str]) -> tuple[Inline, ...]:
+    """Name the warnings of the audit for which some of the arms can't be told apart."""
+    codes = dict.fromkeys(code for arm in arms for code in concluded.doubted.get(arm, ()))
+    if not codes:
+        return ()
+    parts: list[Inline] = [" Warnings of the audit stand against telling them apart: "]
+    for place, code in enumerate(codes):
+        parts += [", " if place else "", code_link(code)]
+    return (*parts, ".")
 
 
 def _disqualified(concluded: Conclusions) -> tuple[Inline, ...]:
