@@ -35,12 +35,12 @@ class Effect:
 
     A main effect is the mean of the arms with the component less that of the arms without it. An
     interaction is half the amount by which the effect of the first component is larger with the
-    second one than without it. `by_seed` has the estimate of every seed that has one, `estimate` is their mean with
-    the 95 % interval `low` to `high`, `n` their number. `aliases` are the terms whose effects can't
-    be told from this one, a minus before those that enter with the other sign. `p_holm` is
-    corrected over the main effects, or over the interactions, of the primary metric, or of all
-    secondary ones. `verdict` is None for an interaction that is shown: it is no better and no
-    worse. NaN is a number that there is not.
+    second one than without it. `by_seed` has the estimate of every seed that has one, `estimate`
+    is their mean with the 95 % interval `low` to `high`, `n` their number. `aliases` are the terms
+    whose effects can't be told from this one, a minus before those that enter with the other sign.
+    `p_holm` is corrected over the main effects, or over the interactions, of the primary metric, or
+    of all secondary ones. `verdict` is None for an interaction that is shown: it is no better and
+    no worse. NaN is a number that there is not.
     """
 
     metric: str

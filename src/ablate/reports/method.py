@@ -21,9 +21,9 @@ TESTS: dict[Method, Item] = {
         "Paired t test, where n pairs are too few for an exact test to reach 0.05 after Holm: ",
         Code("t = d / (s / sqrt(n))"),
         " with n - 1 degrees of freedom, d the mean and s the standard deviation of the "
-        "differences by seed. s is no lower than the median s of all comparisons on the metric (one "
-        "that is raised to it counts with twice its degrees of freedom), and no lower than what "
-        "rounding to whole examples makes of it.",
+        "differences by seed. s is no lower than the median s of all comparisons on the metric "
+        "(one that is raised to it counts with twice its degrees of freedom), and no lower than "
+        "what rounding to whole examples makes of it.",
     ),
     Method.PERMUTATION: (
         "Exact permutation test of unpaired values: p is the share of the ways to choose which "
@@ -108,7 +108,11 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
         ", with s no lower than what rounding to whole examples makes of it.",
     )
     for code in dict.fromkeys(row.unpaired_because for row in designed if not row.paired):
-        yield "Arms that ", code_link(code), " names are not paired by seed: their means are compared, with Welch's interval."
+        yield (
+            "Arms that ",
+            code_link(code),
+            " names are not paired by seed: their means are compared, with Welch's interval.",
+        )
     for method in dict.fromkeys(row.method for row in designed if row.method in TESTS):
         yield TESTS[method]
     yield (
