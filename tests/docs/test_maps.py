@@ -2,6 +2,7 @@
 
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -90,7 +91,7 @@ def test_the_audits_page_lists_the_warnings_that_leave_a_verdict_open() -> None:
 
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
-def test_links_between_the_pages_lead_somewhere(page) -> None:
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([\w./-]*)#?([\w-]*)\)", page.read_text("utf-8")):
         other = page.parent / target if target else page
         assert other.exists(), target
