@@ -46,7 +46,7 @@ def test_three_seeds_usually_cannot_tell_and_say_what_would():
     verdict, reason = headline(concluded(UNCLEAR))
     assert verdict == "cannot tell"
     assert reason.startswith("the interval includes 0; ")
-    assert reason.endswith("more seeds would show a difference of this size")
+    assert reason.endswith("more seeds would likely show a difference of this size")
     (row,) = concluded(UNCLEAR).comparisons
     assert f"{row.seeds_needed - 3} more seeds" in reason
 
@@ -206,6 +206,17 @@ def test_an_arm_that_is_no_better_than_the_best_floor_says_so():
     assert headline(found, "b")[0] == "floor not beaten"
     beside = found.of("loss", "a")[-1]
     assert (beside.relation, beside.comparator) == (Relation.FLOOR, "mean")
+
+
+def test_two_seeds_tell_nothing_of_a_floor_either():
+    found = concluded(
+        {arm: dict([*by_seed.items()][:2]) for arm, by_seed in CLEAR.items()},
+        floors={"mean": seeds(0.05, 0.05)},
+    )
+    beside = found.of("loss", "a")[-1]
+    assert (beside.comparator, beside.verdict, beside.reason) == (
+        *("mean", Verdict.CANNOT_TELL), "only 2 seeds count"
+    )  # fmt: skip
 
 
 def test_a_floor_that_is_surely_beaten_leaves_the_verdict_to_the_comparator():

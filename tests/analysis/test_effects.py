@@ -240,7 +240,7 @@ def test_a_main_effect_that_may_be_an_interaction_is_not_claimed():
 def test_seeds_that_change_nothing_show_no_effect():
     found = effects(study("ab", "factorial"), lambda chosen, seed: len(chosen), seeds=range(1, 10))
     assert found["a",].verdict is Verdict.CANNOT_TELL
-    assert found["a",].reason == "the 9 seeds change nothing"
+    assert found["a",].reason == "all 9 seeds give the same estimate, which is no certainty"
 
 
 def test_an_effect_within_the_margin_is_equivalent_to_none():

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ablate.cli import output
 from ablate.cli.options import parse_overrides, parse_seeds
 from ablate.errors import RequestError, SpecError
 from ablate.store.urls import parse_url
@@ -74,3 +75,9 @@ def test_a_number_of_threads_that_is_none_is_not_taken_from_the_environment(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     assert chosen_threads(None, None, 1_000) == 1
+
+
+def test_a_number_that_there_is_not_is_a_dash() -> None:
+    nan = float("nan")
+    assert [output.number(found) for found in (None, nan, 0.123456)] == ["-", "-", "0.1235"]
+    assert [output.interval(nan, nan), output.interval(-1.0, 0.5)] == ["-", "-1 to 0.5"]

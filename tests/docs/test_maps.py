@@ -2,9 +2,13 @@
 
 import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from ablate.analysis import Verdict
+from ablate.analysis.doubts import TOUCHES_COMPARABILITY
+from ablate.audits.codes import CODES
 from tests.docs.blocks import README, ROOT, table_below
 from tests.test_architecture import ARROWS
 
@@ -57,6 +61,8 @@ def test_the_map_of_the_tests_names_what_stands_beside_the_packages() -> None:
 WORDS = [
     *("study", "trial", "run", "attempt", "arm", "component", "floor", "ladder", "replicate"),
     *("profile", "window", "finding", "provenance", "definition", "objective", "seed", "workers"),
+    *("comparator", "paired difference", "interval", "p", "Holm", "verdict", "margin"),
+    *("better, worse", "equivalent", "cannot tell", "not comparable", "floor not beaten"),
 ]
 
 
@@ -66,3 +72,29 @@ def test_the_glossary_says_a_word_in_a_few_sentences(word: str) -> None:
     said = re.search(rf"^\| {word} \| (.+) \|$", glossary, re.MULTILINE)
     assert said, word
     assert 1 <= len(re.findall(r"\.(?: |$)", said[1])) <= 3
+
+
+def test_the_glossary_and_the_method_name_every_verdict() -> None:
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    method = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"^\| verdict \| .+: (.+)\. \|$", glossary, re.MULTILINE)
+    assert set(re.split(r", | or ", said)) == set(map(str, Verdict))
+    assert all(f"**{verdict}**" in method for verdict in Verdict)
+
+
+def test_the_audits_page_lists_the_warnings_that_leave_a_verdict_open() -> None:
+    page = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
+    listed = table_below(page, "What a finding does to a verdict")
+    assert {code: said for code, (said,) in listed.items()} == {
+        code: CODES[code].title for code in TOUCHES_COMPARABILITY
+    }
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda path: path.name)
+def test_links_between_the_pages_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([\w./-]*)#?([\w-]*)\)", page.read_text("utf-8")):
+        other = page.parent / target if target else page
+        assert other.exists(), target
+        titles = re.findall(r"^#+ (.+)$", other.read_text("utf-8"), re.MULTILINE) if anchor else []
+        slugs = [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles]
+        assert not anchor or anchor in slugs, f"{target}#{anchor}"

@@ -60,7 +60,17 @@ def test_a_leader_is_named_with_those_that_cannot_be_told_from_it():
 def test_a_leader_that_is_told_from_all_others_is_said_to_be():
     concluded = study({"full": 0.0, "one": -4.0, "far": 5.0}, MANY)
     assert find_lead(concluded, ERROR).rivals == ()
-    assert "over 10 seeds, and is told from all others." in page(concluded)
+    assert "over 10 seeds, and can be told from all others." in page(concluded)
+
+
+def test_an_arm_that_the_audit_doubts_is_told_from_no_other():
+    warned = LEAK._replace(code="diverged", severity="warning", allowed=False, arms=("far",))
+    values = {"full": 0.0, "one": -4.0, "far": 5.0}
+    assert find_lead(study(values, MANY, (warned,)), ERROR).rivals == ("far",)
+    said = page(study(values, MANY, (warned,)))
+    assert "It cannot be told from `far`. Warnings of the audit stand against telling" in said
+    of_first = warned._replace(arms=("one",))
+    assert find_lead(study(values, MANY, (of_first,)), ERROR).rivals == ("full", "far")
 
 
 def test_an_arm_that_is_shown_to_be_worse_than_the_leader_is_no_rival_of_it():

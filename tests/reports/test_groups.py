@@ -33,7 +33,7 @@ def test_a_study_whose_modules_tell_nothing_has_no_section():
 def test_few_groups_are_shown_whole_worst_first():
     page = written(arms(3), compared("a", "b"))
     assert "## Per task" in page
-    assert "**acc** (maximize) by task: 3 groups of 4 examples, in the best epoch of loss." in page
+    assert "**acc** (maximize) by task: 3 groups of 4 examples, at the best epoch of loss." in page
     assert "| arm | t0 | t1 | t2 |" in page
     assert "Means over the seeds:" in page
     rows = [line for line in page.splitlines() if line.startswith("| `t")]
@@ -47,7 +47,7 @@ def test_many_groups_are_folded_and_counted():
     assert "in the 10 of 40 groups in which arms differ most" in page
     assert len([line for line in page.splitlines() if line.startswith("| `t")]) == 24
     assert "16 more rows in `groups.csv`." in page
-    assert "of 40, 2.000 miss 0 by chance alone" in page
+    assert "about 2 of these 40 would miss 0 by chance alone" in page
 
 
 def test_the_arms_over_all_groups_have_intervals():

@@ -1,12 +1,16 @@
 """Tables for papers: what stands in them, and that nothing in them is read as a command."""
 
 import re
+from pathlib import Path
 
+import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.analysis import conclude
-from ablate.reports import tex
+from ablate.reports import ReportFiles, tex
+from ablate.workflow.reports import ReportResult
 from tests.analysis.frames_of import definition, frames, run
 
 NAME = "50%_of $x^2$ & {more}"
@@ -58,3 +62,19 @@ def test_names_are_written_as_they_are():
 def test_no_text_holds_a_command_of_its_own(words):
     plain = re.sub(r"\\text(backslash|asciitilde|asciicircum)\{\}", "", tex.text(words))
     assert not re.search(r"(?<!\\)[&%$#_{}~^]|\\(?![&%$#_{}])|\n", plain)
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        (("arms.csv", "curves.csv"), "report.md and 2 CSV files"),
+        (("trials.csv", "next_space.yaml"), "report.md and 1 CSV file"),
+        (("arms.csv", "curves.csv", "arms.tex"), "report.md, 2 CSV files and 1 LaTeX file"),
+    ],
+)
+def test_a_written_report_counts_its_files_by_kind(tables, said):
+    files = ReportFiles(
+        Path("r"), Path("r/report.md"), Path("r/report.html"), tuple(map(Path, tables)), ()
+    )
+    summary = ReportResult("s", files, pd.DataFrame()).summary()
+    assert summary == f"report: {Path('r/report.html')} (also {said})"

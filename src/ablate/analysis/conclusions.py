@@ -342,10 +342,10 @@ def _judged(tested: Tested, pair: Pair, margin: float | None) -> Judgement:
 def _beside(floor: Estimate, pair: Pair, tested: Tested) -> Judgement:
     """Say how an arm stands to the best floor."""
     named = f"the trivial predictor {floor.arm} ({floor.mean:.4g})"
-    if tested.n and not pair.direction.better(tested.difference, 0.0):
-        return Verdict.FLOOR_NOT_BEATEN, f"no better than {named}"
     if tested.n < FEWEST_SEEDS:
         return Verdict.CANNOT_TELL, _few(tested.n)
+    if not pair.direction.better(tested.difference, 0.0):
+        return Verdict.FLOOR_NOT_BEATEN, f"no better than {named}"
     if math.isnan(tested.low):
         if tested.p <= statistics.ALPHA:
             return Verdict.BETTER, f"better than {named} with each of {tested.n} seeds"
@@ -388,4 +388,4 @@ def _not_shown(tested: Tested) -> str:
         return why
     more = needed - tested.n
     seeds = "1 more seed" if more == 1 else f"{more} more seeds"
-    return f"{why}; {seeds} would show a difference of this size"
+    return f"{why}; {seeds} would likely show a difference of this size"

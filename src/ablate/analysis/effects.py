@@ -34,13 +34,13 @@ class Effect:
     """The effect of a component, or the interaction of two, on one metric.
 
     A main effect is the mean of the arms with the component less that of the arms without it. An
-    interaction is half of what the effect of the first component is more with the second one than
-    without it. `by_seed` has the estimate of every seed that has one, `estimate` is their mean with
-    the 95 % interval `low` to `high`, `n` their number. `aliases` are the terms whose effects can't
-    be told from this one, a minus before those that enter with the other sign. `p_holm` is
-    corrected over the main effects, or over the interactions, of the primary metric, or of all
-    secondary ones. `verdict` is None for an interaction that is shown: it is no better and no
-    worse. NaN is a number that there is not.
+    interaction is half the amount by which the effect of the first component is larger with the
+    second one than without it. `by_seed` has the estimate of every seed that has one, `estimate`
+    is their mean with the 95 % interval `low` to `high`, `n` their number. `aliases` are the terms
+    whose effects can't be told from this one, a minus before those that enter with the other sign.
+    `p_holm` is corrected over the main effects, or over the interactions, of the primary metric, or
+    of all secondary ones. `verdict` is None for an interaction that is shown: it is no better and
+    no worse. NaN is a number that there is not.
     """
 
     metric: str
@@ -281,7 +281,7 @@ def _not_shown(tested: Tested) -> str | None:
         few = {0: "no seed has", 1: "only 1 seed has"}.get(tested.n, f"only {tested.n} seeds have")
         return f"{few} the arms that it takes"
     if math.isnan(tested.low):
-        return f"the {tested.n} seeds change nothing"
+        return f"all {tested.n} seeds give the same estimate, which is no certainty"
     if tested.low <= 0 <= tested.high:
         return "the interval includes 0"
     return f"p = {tested.p_holm:.2g} after Holm" if tested.p_holm > ALPHA else None

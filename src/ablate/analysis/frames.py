@@ -91,7 +91,7 @@ class _Frames:
         """The metrics of the study that its current runs log in training alone."""
         current, validation = self.current["run_id"], self._validation
 
-        def logged(name: str, phase: "pd.Series[bool]") -> bool:
+        def logged(name: str, phase: NDArray[np.bool_]) -> bool:
             runs = self.metrics.loc[phase & (self.metrics["name"] == name), "run_id"]
             return bool(runs.isin(current).any())
 
@@ -104,8 +104,8 @@ class _Frames:
         )
 
     @cached_property
-    def _validation(self) -> "pd.Series[bool]":
-        return self.metrics["phase"] == "val"
+    def _validation(self) -> NDArray[np.bool_]:
+        return (self.metrics["phase"] == "val").to_numpy()
 
     @cached_property
     def _values(self) -> dict[str, Values]:

@@ -17,8 +17,8 @@ from ablate.analysis.verdicts import Verdict
 class Lead:
     """The arms with the best mean of a metric, and those that can't be told from them.
 
-    `rivals` come by their mean, the best first. None of either is disqualified, doubted or no
-    better than a floor, unless there is no other arm with a value.
+    `rivals` come by their mean, the best first. None of either is disqualified or no better than a
+    floor. An arm that the audit doubts, or whose seeds change nothing, is told from no other.
     """
 
     metric: str
@@ -47,13 +47,22 @@ def find_lead(concluded: Conclusions, metric: str) -> Lead | None:
         if row.metric == metric and row.verdict in {Verdict.BETTER, Verdict.WORSE}
     }
     others = [row for row in others if frozenset((first[0], row.arm)) not in shown]
+    doubted = {*concluded.doubted, *_idle(concluded)}
     family = [_pair(concluded, able[0], row) for row in others]
     rivals = tuple(
         row.arm
         for row, tested in zip(others, compare(family), strict=True)
-        if tested.n < FEWEST_SEEDS or not tested.p * pairs <= ALPHA
+        if doubted & {able[0].arm, row.arm}
+        or tested.n < FEWEST_SEEDS
+        or not tested.p * pairs <= ALPHA
     )
     return Lead(metric, first, rivals)
+
+
+def _idle(concluded: Conclusions) -> set[str]:
+    """Return the arms whose seeds change nothing."""
+    found = (r for r in concluded.remarks if r.kind is RemarkKind.SEEDS_CHANGE_NOTHING)
+    return {arm for remark in found for arm in remark.arms}
 
 
 def _estimates(concluded: Conclusions, metric: str) -> Sequence[Estimate]:

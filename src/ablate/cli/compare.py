@@ -12,7 +12,6 @@ from ablate.errors import RequestError, quoted
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
-    from ablate.analysis import Comparison
     from ablate.workflow.comparisons import CompareResult
 
 _LOG = ".csv"
@@ -57,8 +56,7 @@ def compare(
         output.print_table(["key", *heads], rows)
         typer.echo()
     if result.comparisons:
-        rows = [_line(result, row) for row in result.comparisons]
-        output.print_table(_HEADS, rows)
+        output.print_table(_HEADS, _lines(result))
         typer.echo()
     typer.echo(result.summary())
 
@@ -81,19 +79,21 @@ def _shown(value: Any) -> str:
     return "-" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _line(result: "CompareResult", row: "Comparison") -> list[str]:
-    low, high = output.number(row.low), output.number(row.high)
+def _lines(result: "CompareResult") -> list[list[str]]:
     return [
-        row.metric,
-        row.arm,
-        output.number(result.means[row.metric, row.arm]),
-        row.comparator,
-        output.number(result.means[row.metric, row.comparator]),
-        output.number(row.difference),
-        f"{low} to {high}",
-        str(row.n),
-        output.number(row.p_holm),
-        row.verdict,
+        [
+            row.metric,
+            row.arm,
+            output.number(result.means[row.metric, row.arm]),
+            row.comparator,
+            output.number(result.means[row.metric, row.comparator]),
+            output.number(row.difference),
+            output.interval(row.low, row.high),
+            str(row.n),
+            output.number(row.p_holm),
+            row.verdict,
+        ]
+        for row in result.comparisons
     ]
 
 

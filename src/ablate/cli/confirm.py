@@ -85,7 +85,7 @@ def _table(result: "ConfirmResult") -> tuple[list[str], list[list[str]]]:
             output.number(row["mean"]),
             f"{row['n']} of {row['runs']}",
             output.number(row["sd"]),
-            f"{output.number(row['low'])} to {output.number(row['high'])}",
+            output.interval(row["low"], row["high"]),
             output.number(row["luck"]),
             str(row["rank"]) if row["n"] else "-",
             str(row["rank_found"]),

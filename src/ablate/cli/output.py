@@ -65,8 +65,13 @@ def rows(frame: "DataFrame") -> list[dict[str, Any]]:
 
 
 def number(value: float | None) -> str:
-    """Write a number with four significant digits."""
-    return "-" if value is None else f"{value:.4g}"
+    """Write a number with four significant digits; one that there is not as a dash."""
+    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def interval(low: float, high: float) -> str:
+    """Write an interval; one that there is not as a dash."""
+    return "-" if math.isnan(low) else f"{number(low)} to {number(high)}"
 
 
 def say_what_next(study: str, storage: str) -> None:

@@ -72,7 +72,7 @@ def sections(audit: Audit) -> tuple[Section, ...]:
         )
     blocks: tuple[Block, ...] = (
         text(
-            "What stands against comparing the arms, or must be known to do so: "
+            "What stands against comparing the arms, or should be known before it is done: "
             f"{_counted(audit.findings)}."
         ),
         table(["code", "severity", "findings", "arms"], rows, {"findings"}, "Findings by code"),

@@ -52,7 +52,7 @@ def _definition(effects: Iterable[Effect]) -> tuple[Inline, ...]:
         said,
         " The interaction ",
         Code("a:b"),
-        " is half of what the effect of a is more with b than without b.",
+        " is half the amount by which the effect of a is larger with b than without b.",
     )
 
 

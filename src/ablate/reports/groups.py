@@ -87,9 +87,9 @@ def _section(
 
 def _by_chance(count: int) -> str:
     """Say how many of some intervals, each by itself, miss 0 by chance alone."""
-    missed = numbers.number(0.05 * count)
     return (
-        f"No interval is corrected for their number: of {count}, {missed} miss 0 by chance alone."
+        f"No interval is corrected for their number: if no arm differed in any group, about "
+        f"{0.05 * count:.2g} of these {count} would miss 0 by chance alone."
     )
 
 
@@ -103,7 +103,7 @@ def _facts(
     """Say what is read, of how many groups of which size, and where the rest is."""
     count = of_metric["group"].nunique()
     objective = frames.definition.objective
-    where = "in the last epoch" if objective.at == "last" else "in the best epoch"
+    where = "at the last epoch" if objective.at == "last" else "at the best epoch"
     sizes = numbers.span(of_metric["examples"].tolist())
     way = frames.definition.metrics[metric]
     also: tuple[Inline, ...] = ()

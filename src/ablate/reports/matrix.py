@@ -163,8 +163,8 @@ def _not_counted(concluded: Conclusions) -> list[Block]:
         )
     outdated = concluded.table.drop_duplicates("arm").set_index("arm")["outdated"]
     for name, amount in outdated[outdated > 0].items():
-        said = (
-            f": {numbers.plural(int(amount), 'run')} made under an earlier definition not counted."
-        )
+        verb = "is" if amount == 1 else "are"
+        runs = numbers.plural(int(amount), "run")
+        said = f": {runs} made under an earlier definition {verb} not counted."
         items.append(("Arm ", arm_link(str(name)), said))
     return [Bullets(tuple(items))] if items else []

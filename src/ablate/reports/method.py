@@ -21,18 +21,22 @@ TESTS: dict[Method, Item] = {
         "Paired t test, where n pairs are too few for an exact test to reach 0.05 after Holm: ",
         Code("t = d / (s / sqrt(n))"),
         " with n - 1 degrees of freedom, d the mean and s the standard deviation of the "
-        "differences by seed. Below six seeds s is no lower than the median s of the comparisons "
-        "of the metric, and never lower than what the rounding to whole examples makes of it.",
+        "differences by seed. s is no lower than the median s of all comparisons on the metric "
+        "(one that is raised to it counts with twice its degrees of freedom), and no lower than "
+        "what rounding to whole examples makes of it.",
     ),
     Method.PERMUTATION: (
         "Exact permutation test of unpaired values: p is the share of the ways to choose which "
-        "values are the arm's whose difference of means is at least as far from 0 as the one "
-        "found.",
+        "values are the arm's whose Welch t is at least as far from 0 as the one found (Janssen "
+        "1997).",
     ),
     Method.WELCH_T: (
         "Welch's t test of unpaired values: ",
         Code("t = d / sqrt(s1^2 / n1 + s2^2 / n2)"),
-        ", with Satterthwaite's degrees of freedom (Welch 1947).",
+        ", with Satterthwaite's degrees of freedom (Welch 1947). The spread is no lower than the "
+        "median spread of all comparisons on the metric (one that is raised to it counts with "
+        "twice its degrees of freedom), and no lower than what rounding to whole examples makes of "
+        "it.",
     ),
 }
 """What is said of a test, if a comparison of the report is by it."""
@@ -101,10 +105,14 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
         "value less that of its comparator, seed by seed, averaged over the seeds that count for "
         "both; its interval is ",
         Code("d ± t(0.975, n - 1) * s / sqrt(n)"),
-        ".",
+        ", with s no lower than what rounding to whole examples makes of it.",
     )
     for code in dict.fromkeys(row.unpaired_because for row in designed if not row.paired):
-        yield "Arms that ", code_link(code), " names are not paired by seed: means are compared."
+        yield (
+            "Arms that ",
+            code_link(code),
+            " names are not paired by seed: their means are compared, with Welch's interval.",
+        )
     for method in dict.fromkeys(row.method for row in designed if row.method in TESTS):
         yield TESTS[method]
     yield (
@@ -123,12 +131,17 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
         )
     yield (
         "Better or worse is an arm whose corrected p is at most 0.05 and whose interval excludes "
-        "0. Otherwise the report cannot tell; the seeds that would tell are those that show a "
-        "difference of the size found in 80 of 100 studies.",
+        "0. Otherwise the report cannot tell; the seeds that would tell are as many as "
+        "find a difference of the size seen in 80 of 100 studies.",
     )
     yield (
-        "Nothing is claimed with fewer than three seeds, where another seed changes nothing, or "
-        "where an error or warning of the audit touches an arm or its comparator.",
+        "Nothing is claimed with fewer than three seeds, where another seed changes nothing, where "
+        "the audit found an error in an arm or its comparator, or where a warning that the study "
+        "does not allow touches their comparability.",
+    )
+    yield (
+        "The arm with the best mean is told from another one where p times the number of all pairs "
+        "of arms is at most 0.05 (Bonferroni): it was chosen by its values.",
     )
 
 
@@ -136,7 +149,8 @@ def _against_floors(rows: Iterable[Comparison]) -> Iterator[Item]:
     if any(row.relation is Relation.FLOOR for row in rows):
         yield (
             "An arm beats the trivial predictors if the 95 % interval of its difference to the "
-            "best of them lies on the better side of 0.",
+            "best of them lies on the better side of 0; this takes three seeds, and is not "
+            "corrected for the number of arms.",
         )
 
 

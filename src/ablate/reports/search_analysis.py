@@ -296,8 +296,8 @@ def methods(concluded: SearchConclusions) -> Sequence[str]:
             "Next space: a range is narrowed to the middle of the good trials where even draws lie "
             "so close together at most once in 100 times (Beta distribution of order statistics), "
             "and widened by half where so many lie at an edge at most once in 100 times (binomial; "
-            "5 times where the rank correlation points there too); a choice loses a label that no "
-            "good trial has where that is as rare (hypergeometric)."
+            "at most 5 times where the rank correlation points there too); a choice loses a label "
+            "that no good trial has where that is as rare (hypergeometric)."
         )
     if len(concluded.curve) > 1:
         said.append(

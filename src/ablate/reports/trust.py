@@ -74,7 +74,7 @@ def _remark(remark: Remark) -> tuple[Inline, ...]:
                 f"move by less than {step}.",
             )
         case RemarkKind.SATURATED:
-            near = f"at {numbers.number(remark.value)}, the best value there is, or close to it: "
+            near = f"at {numbers.number(remark.value)}, the best possible value, or close to it: "
             return (*metric, near, *arms, ".")
         case RemarkKind.ZERO_SPREAD:
             return (

@@ -91,8 +91,8 @@ def _remarks(concluded: Conclusions, metric: str) -> Iterable[tuple[Inline, ...]
     )
     if optimistic:
         yield (
-            "The values are optimistic: each is read at the best epoch of the data that chose this "
-            "epoch. The means at the last epoch stand beside them in the ",
+            "The values are optimistic: each is read at the best epoch, which was chosen on the "
+            "same data. The means at the last epoch stand beside them in the ",
             Link("matrix", "arms-and-metrics"),
             ".",
         )
@@ -125,12 +125,24 @@ def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
     if sum(row.kind != "floor" for row in others) == 1:
         return (*said, "; it is the only arm with a value.")
     if not found.rivals:
-        return (*said, f", and {'is' if len(found.first) == 1 else 'are'} told from all others.")
+        return (*said, ", and can be told from all others.")
     more = len(found.rivals) - RIVALS
     tail = f" and {numbers.plural(more, 'more arm')}" if more > 0 else ""
     names = arm_links(found.rivals[:RIVALS], ", " if more > 0 else " and ")
     subject = "It" if len(found.first) == 1 else "They"
-    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.")
+    doubts = _doubts(concluded, (*found.first[:1], *found.rivals))
+    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.", *doubts)
+
+
+def _doubts(concluded: Conclusions, arms: Iterable[str]) -> tuple[Inline, ...]:
+    """Name the warnings of the audit for which some of the arms can't be told apart."""
+    codes = dict.fromkeys(code for arm in arms for code in concluded.doubted.get(arm, ()))
+    if not codes:
+        return ()
+    parts: list[Inline] = [" Warnings of the audit stand against telling them apart: "]
+    for place, code in enumerate(codes):
+        parts += [", " if place else "", code_link(code)]
+    return (*parts, ".")
 
 
 def _disqualified(concluded: Conclusions) -> tuple[Inline, ...]:
@@ -165,7 +177,7 @@ def _floor(concluded: Conclusions, rows: Sequence[Comparison]) -> tuple[Inline, 
     if behind:
         said += ["; not by ", *arm_links(behind, " and ")]
     if open_ones := len(known) - len(beaten) - len(behind):
-        said.append(f"; of {numbers.plural(open_ones, 'arm')} it cannot be told")
+        said.append(f"; for {numbers.plural(open_ones, 'arm')} this cannot be told")
     return (*said, ".")
 
 

@@ -1,5 +1,6 @@
 """Write the comparison report of a study."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ablate import analysis
 from ablate.audits.codes import as_rows
 from ablate.errors import RequestError
 from ablate.reports import Audit, Format, ReportFiles, gathered, report_page, write_report
+from ablate.reports.numbers import listing, plural
 from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
@@ -36,10 +38,12 @@ class ReportResult(Result):
 
     def summary(self) -> str:
         """Say where the report is."""
-        return (
-            f"report: {self.files.html} (also {self.files.markdown.name} and "
-            f"{len(self.files.tables)} CSV files)"
+        kinds = Counter(path.suffix for path in self.files.tables)
+        words = [("CSV file", kinds[".csv"]), ("LaTeX file", kinds[".tex"])]
+        listed = listing(
+            [self.files.markdown.name, *(plural(amount, noun) for noun, amount in words if amount)]
         )
+        return f"report: {self.files.html} (also {listed})"
 
 
 def report(
@@ -59,7 +63,7 @@ def report(
     results = Path(results)
     if format not in list(Format):
         known = ", ".join(Format)
-        raise RequestError(f"--format {format}: there is no such format; those there are: {known}")
+        raise RequestError(f"--format {format}: there is no such format; it is one of {known}")
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
