@@ -252,3 +252,31 @@ def test_what_too_few_values_leave_open_is_nan():
     assert math.isnan(statistics.permutation_p([], [1.0]))
     assert math.isnan(statistics.improvement([], [1.0], Direction.MAXIMIZE))
     assert statistics.holm([]) == []
+
+
+# --- many comparisons at once ------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.lists(st.integers(-6, 6).map(float), max_size=14), max_size=5))
+def test_sign_flip_ps_of_many_comparisons_are_counts_over_all_signs(families):
+    def counted(differences):
+        signs = np.array([*product((-1, 1), repeat=len(differences))])
+        return np.mean(np.abs(signs @ np.array(differences)) >= abs(sum(differences)))
+
+    expected = [counted(family) if family else math.nan for family in families]
+    assert statistics.sign_flip_ps(families) == pytest.approx(expected, abs=1e-15, nan_ok=True)
+
+
+@settings(deadline=None, max_examples=5)
+@given(st.lists(st.tuples(several, several), min_size=1, max_size=4), st.integers(41, 60))
+def test_ps_of_comparisons_tested_together_are_those_of_each_alone(pairs, n):
+    many = [np.resize([*arm, *other], n).tolist() for arm, other in pairs]
+    assert statistics.sign_flip_ps(many) == [statistics.sign_flip_p(one) for one in many]
+    assert statistics.permutation_ps(pairs) == [statistics.permutation_p(*one) for one in pairs]
+
+
+@given(shares, shares)
+def test_a_probability_of_improvement_is_a_count_over_all_pairs(arm, other):
+    won = [(left > right) + (left == right) / 2 for left, right in product(arm, other)]
+    assert statistics.improvement(arm, other, Direction.MAXIMIZE) == pytest.approx(fmean(won))

@@ -4,10 +4,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import mean, stdev
+from statistics import fmean
 
 import pandas as pd
 
+from ablate.analysis import statistics
 from ablate.analysis.frames import EARLIER_DEFINITION, AblationFrames
 from ablate.analysis.points import Reading, scores
 from ablate.spec import Direction
@@ -96,8 +97,8 @@ def arms_table(
                     "cells": cells,
                     "runs": len(cells),
                     "n": len(counted),
-                    "mean": mean(values) if values else math.nan,
-                    "sd": stdev(values) if len(values) > 1 else math.nan,
+                    "mean": fmean(values) if values else math.nan,
+                    "sd": statistics.sd(values) if len(values) > 1 else math.nan,
                     "parameters": tuple(sorted(parameters.get(arm, ()))),
                     "best_epochs": tuple(best for best, _ in epochs),
                     "last_epochs": tuple(last for _, last in epochs),

@@ -279,9 +279,9 @@ class _Concluding:
             return
         direction = self._metrics[metric]
         best = max(floors, key=lambda row: direction.gain(row.mean, over=0.0))
-        for arm in self._trained:
-            pair = self._pair_with_floor(self._estimates[metric, arm], best)
-            (tested,) = families.compare([pair])
+        pairs = [self._pair_with_floor(self._estimates[metric, arm], best) for arm in self._trained]
+        tests = families.compare_each(pairs)
+        for arm, pair, tested in zip(self._trained, pairs, tests, strict=True):
             codes, _ = self._errors.of_pair(arm, best.arm)
             if codes:
                 verdict, reason = (

@@ -103,10 +103,20 @@ def compare(pairs: Sequence[Pair]) -> list[Tested]:
     - p-values are corrected after Holm, over the comparisons that can be claimed.
     """
     measured = [_measure(pair) for pair in pairs]
+    return _compared(measured, _exact(measured))
+
+
+def compare_each(pairs: Sequence[Pair]) -> list[Tested]:
+    """Test comparisons that do not belong together: each is `compare` of it alone."""
+    measured = [_measure(pair) for pair in pairs]
+    exact = _exact(measured)
+    return [_compared([one], [p])[0] for one, p in zip(measured, exact, strict=True)]
+
+
+def _compared(measured: Sequence[_Measured], exact: Sequence[float]) -> list[Tested]:
     family = sum(one.tested for one in measured)
     usual = _usual_spreads(measured)
     methods = [_method(one, family, usual) for one in measured]
-    exact = [_exact(one) for one in measured]
     ps = [
         _p(one, method, p, usual) for one, method, p in zip(measured, methods, exact, strict=True)
     ]
@@ -154,12 +164,19 @@ def _method(one: _Measured, family: int, usual: Mapping[str, float]) -> Method:
     return Method.PERMUTATION if exact else Method.WELCH_T
 
 
-def _exact(one: _Measured) -> float:
-    if one.n < 1:
-        return math.nan
-    if one.pair.paired:
-        return statistics.sign_flip_p([gap for _, gap in one.differences])
-    return statistics.permutation_p(one.arm, one.comparator)
+def _exact(measured: Sequence[_Measured]) -> list[float]:
+    """Return the p of the exact test of each comparison, NaN without a seed."""
+    paired = iter(
+        statistics.sign_flip_ps(
+            [[gap for _, gap in one.differences] for one in measured if one.pair.paired]
+        )
+    )
+    unpaired = iter(
+        statistics.permutation_ps(
+            [(one.arm, one.comparator) for one in measured if not one.pair.paired]
+        )
+    )
+    return [next(paired if one.pair.paired else unpaired) for one in measured]
 
 
 def _p(one: _Measured, method: Method, exact: float, usual: Mapping[str, float]) -> float:

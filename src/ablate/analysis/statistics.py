@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import combinations
-from statistics import fmean, median, stdev
+from itertools import chain, combinations
+from statistics import fmean, median
 
 import numpy as np
 
@@ -20,6 +20,9 @@ POWER = 0.8
 MOST_SEEDS = 1_000
 """The largest number of seeds that `seeds_needed` names."""
 _MOST_EXACT = 40
+_MOST_LISTED = 12
+"""So many seeds have few enough choices of signs to list them all."""
+_AT_ONCE = 1_024
 _MOST_RELABELLED = 200_000
 _DRAWS = 100_000
 _TINY = 1e-9
@@ -48,12 +51,23 @@ def describe(values: Sequence[float]) -> Description:
     return Description(
         n=len(values),
         mean=fmean(values),
-        sd=stdev(values) if len(values) > 1 else math.nan,
+        sd=sd(values) if len(values) > 1 else math.nan,
         median=median(values),
         iqm=interquartile_mean(values),
         low=low,
         high=high,
     )
+
+
+def sd(values: Sequence[float]) -> float:
+    """Return the standard deviation of two values or more, with n - 1; 0 for equal ones.
+
+    The sums are rounded once, as those of `statistics.stdev`, which takes a hundred times as long.
+    """
+    if min(values) == max(values):
+        return 0.0
+    mean = fmean(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def interquartile_mean(values: Sequence[float]) -> float:
@@ -76,7 +90,7 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     """
     if len(values) < 2:
         return math.nan, math.nan
-    return around(fmean(values), stdev(values) / math.sqrt(len(values)), len(values) - 1)
+    return around(fmean(values), sd(values) / math.sqrt(len(values)), len(values) - 1)
 
 
 def around(center: float, error: float, freedom: float) -> tuple[float, float]:
@@ -120,7 +134,7 @@ class Gap:
 def paired_gap(differences: Sequence[float]) -> Gap:
     """Return the mean of differences by seed, with the error sd / sqrt(n) and n - 1 freedoms."""
     n = len(differences)
-    spread = _cleaned(stdev(differences), differences)
+    spread = _cleaned(sd(differences), differences)
     return Gap(fmean(differences), spread, spread / math.sqrt(n), n - 1.0)
 
 
@@ -130,7 +144,7 @@ def unpaired_gap(arm: Sequence[float], comparator: Sequence[float]) -> Gap:
     The error is Welch's, sqrt(sd_1^2 / n_1 + sd_2^2 / n_2), the degrees of freedom are
     Satterthwaite's (Welch 1947).
     """
-    parts = [_cleaned(stdev(values), values) ** 2 / len(values) for values in (arm, comparator)]
+    parts = [_cleaned(sd(values), values) ** 2 / len(values) for values in (arm, comparator)]
     total = sum(parts)
     below = sum(
         part**2 / (len(values) - 1) for part, values in zip(parts, (arm, comparator), strict=True)
@@ -156,27 +170,66 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     sorted and matched (Horowitz & Sahni 1974). For more seeds it is (b + 1) / (m + 1) for b of
     m = 100,000 random choices of a fixed seed.
     """
-    n = len(differences)
-    if n == 0:
-        return math.nan
-    sizes = np.abs(np.asarray(differences, dtype=float))
-    found = abs(math.fsum(differences)) - _TINY * float(sizes.sum())
-    if n > _MOST_EXACT:
-        signs = np.random.default_rng(0).integers(0, 2, (_DRAWS, n), dtype=np.int8) * 2 - 1
-        reached = int(np.count_nonzero(np.abs(signs @ sizes) >= found))
-        return (reached + 1) / (_DRAWS + 1)
-    left, right = _signed_sums(sizes[: n // 2]), np.sort(_signed_sums(sizes[n // 2 :]))
+    return sign_flip_ps([differences])[0]
+
+
+def sign_flip_ps(families: Sequence[Sequence[float]]) -> list[float]:
+    """Return `sign_flip_p` of each of many comparisons; those of one n share their signs."""
+    ps = [math.nan] * len(families)
+    of_size: dict[int, list[int]] = {}
+    for place, differences in enumerate(families):
+        of_size.setdefault(len(differences), []).append(place)
+    for n, places in of_size.items():
+        if n == 0:
+            continue
+        sizes = np.abs(np.array([families[place] for place in places], dtype=float))
+        sums = np.array([abs(math.fsum(families[place])) for place in places])
+        found = sums - _TINY * sizes.sum(axis=1)
+        if _MOST_LISTED < n <= _MOST_EXACT:
+            shares = [_matched(*one) for one in zip(sizes, found.tolist(), strict=True)]
+        elif n <= _MOST_LISTED:
+            shares = (_reaching(_all_signs(n), sizes, found) / 2 ** (n - 1)).tolist()
+        else:
+            signs = np.random.default_rng(0).integers(0, 2, (_DRAWS, n), dtype=np.int8) * 2 - 1
+            shares = ((_reaching(signs, sizes, found) + 1) / (_DRAWS + 1)).tolist()
+        for place, share in zip(places, shares, strict=True):
+            ps[place] = share
+    return ps
+
+
+def _all_signs(n: int) -> "np.ndarray":
+    """Return half of all choices of n signs; the other half are their opposites."""
+    rest = np.arange(2 ** (n - 1))[:, None] >> np.arange(n - 1) & 1
+    return np.hstack([np.ones((len(rest), 1), np.int8), (2 * rest - 1).astype(np.int8)])
+
+
+def _reaching(signs: "np.ndarray", sizes: "np.ndarray", found: "np.ndarray") -> "np.ndarray":
+    """Count for every row of sizes the choices of signs whose sum is as far from 0 as found."""
+    reached = np.zeros(len(sizes), dtype=np.int64)
+    for some in range(0, len(signs), _AT_ONCE):
+        block = signs[some : some + _AT_ONCE].astype(float)
+        for few in range(0, len(sizes), _AT_ONCE):
+            sums = np.abs(block @ sizes[few : few + _AT_ONCE].T)
+            reached[few : few + _AT_ONCE] += (sums >= found[few : few + _AT_ONCE]).sum(axis=0)
+    return reached
+
+
+def _matched(sizes: "np.ndarray", found: float) -> float:
+    """Return the share of all choices of signs whose sum is as far from 0 as found."""
     if found <= 0:
         return 1.0
+    n = sizes.size
+    left, right = _signed_sums(sizes[: n // 2]), _signed_sums(sizes[n // 2 :])
     above = right.size - np.searchsorted(right, found - left, side="left")
     # Of every choice of signs the opposite one is a choice, too.
     return float(2 * int(above.sum()) / 2**n)
 
 
-def _signed_sums(sizes: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> "np.ndarray":
+def _signed_sums(sizes: "np.ndarray") -> "np.ndarray":
+    """Return the sums of all choices of signs, sorted: two sorted runs are merged per size."""
     sums = np.zeros(1)
     for size in sizes:
-        sums = np.concatenate([sums - size, sums + size])
+        sums = np.sort(np.concatenate([sums - size, sums + size]), kind="stable")
     return sums
 
 
@@ -193,39 +246,67 @@ def permutation_p(arm: Sequence[float], comparator: Sequence[float]) -> float:
     (Fisher 1935; studentised after Janssen 1997, so that unequal spreads do no harm). Beyond
     200,000 ways it is (b + 1) / (m + 1) for b of m = 100,000 random ones of a fixed seed.
     """
-    first, n = len(arm), len(arm) + len(comparator)
-    if not first or first == n:
-        return math.nan
-    values = np.asarray([*arm, *comparator], dtype=float)
-    values -= values.mean()
+    return permutation_ps([(arm, comparator)])[0]
+
+
+def permutation_ps(families: Sequence[tuple[Sequence[float], Sequence[float]]]) -> list[float]:
+    """Return `permutation_p` of each of many pairs of arms; those of one size share their ways."""
+    ps = [math.nan] * len(families)
+    of_sizes: dict[tuple[int, int], list[int]] = {}
+    for place, (arm, comparator) in enumerate(families):
+        of_sizes.setdefault((len(arm), len(comparator)), []).append(place)
+    for (first, second), places in of_sizes.items():
+        if not first or not second:
+            continue
+        values = np.array([[*families[at][0], *families[at][1]] for at in places], dtype=float)
+        values -= values.mean(axis=1, keepdims=True)
+        ways = math.comb(first + second, first)
+        chosen = _relabellings(first, first + second)
+        asked = np.arange(first + second) < first
+        reached = np.zeros(len(places), dtype=np.int64)
+        for few in range(0, len(places), _AT_ONCE):
+            part = slice(few, few + _AT_ONCE)
+            least = _welch(values[part], asked[None])[0] * (1 - _TINY) - _TINY
+            for some in range(0, len(chosen), _AT_ONCE):
+                found = _welch(values[part], chosen[some : some + _AT_ONCE])
+                reached[part] += (found >= least).sum(axis=0)
+        exact = ways <= _MOST_RELABELLED
+        shares = reached / ways if exact else (reached + 1) / (_DRAWS + 1)
+        for place, share in zip(places, shares.tolist(), strict=True):
+            ps[place] = share
+    return ps
+
+
+def _relabellings(first: int, n: int) -> "np.ndarray":
+    """Return all ways to choose the first group of n values, or random ones if they are many."""
     ways = math.comb(n, first)
-    if ways <= _MOST_RELABELLED:
-        chosen = np.zeros((ways, n), dtype=bool)
-        picked = np.array(list(combinations(range(n), first)))
-        np.put_along_axis(chosen, picked, values=True, axis=1)
-    else:
+    if ways > _MOST_RELABELLED:
         order = np.argsort(np.random.default_rng(0).random((_DRAWS, n)), axis=1)
-        chosen = order < first
-    statistics = _welch(values, chosen)
-    found = _welch(values, (np.arange(n) < first)[None])[0]
-    reached = int(np.count_nonzero(statistics >= found * (1 - _TINY) - _TINY))
-    return reached / ways if ways <= _MOST_RELABELLED else (reached + 1) / (_DRAWS + 1)
+        return order < first
+    chosen = np.zeros((ways, n), dtype=bool)
+    picked = np.fromiter(chain.from_iterable(combinations(range(n), first)), int, ways * first)
+    np.put_along_axis(chosen, picked.reshape(ways, first), values=True, axis=1)
+    return chosen
 
 
 def _welch(values: "np.ndarray", chosen: "np.ndarray") -> "np.ndarray":
-    """Return Welch's |t| of every choice of the first group; infinite without any spread."""
-    first, n = int(chosen[0].sum()), values.size
-    second = n - first
-    sums, squares = chosen @ values, chosen @ values**2
-    rest, rest_squares = values.sum() - sums, (values**2).sum() - squares
+    """Return Welch's |t| of every choice of the first group, by choice and row of values.
+
+    It is infinite without any spread.
+    """
+    first, n = int(chosen[0].sum()), values.shape[1]
+    second, picked = n - first, chosen.astype(float)
+    sums, squares = picked @ values.T, picked @ (values**2).T
+    scale = (values**2).sum(axis=1)
+    rest, rest_squares = values.sum(axis=1) - sums, scale - squares
     gap = np.abs(sums / first - rest / second)
-    scale = float((values**2).sum()) or 1.0
+    scale = np.where(scale > 0, scale, 1.0)
     errors = np.zeros_like(gap)
     for total, of_squares, size in ((sums, squares, first), (rest, rest_squares, second)):
         if size > 1:
             left = np.maximum(of_squares - total**2 / size, 0.0)
             errors += np.where(left > _TINY * scale, left, 0.0) / (size - 1) / size
-    gap = np.where(gap > _TINY * math.sqrt(scale), gap, 0.0)
+    gap = np.where(gap > _TINY * np.sqrt(scale), gap, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(gap == 0, 0.0, gap / np.sqrt(errors))
 
@@ -261,8 +342,11 @@ def improvement(arm: Sequence[float], comparator: Sequence[float], direction: Di
     """
     if not arm or not comparator:
         return math.nan
-    pairs = [direction.gain(left, over=right) for left in arm for right in comparator]
-    return fmean(1.0 if gain > 0 else 0.5 if gain == 0 else 0.0 for gain in pairs)
+    rivals = np.sort(np.asarray(comparator, dtype=float))
+    below = np.searchsorted(rivals, arm, side="left")
+    not_above = np.searchsorted(rivals, arm, side="right")
+    halves, pairs = int((below + not_above).sum()), len(arm) * len(comparator)
+    return (2 * pairs - halves if direction.lower_is_better else halves) / (2 * pairs)
 
 
 def power(shift: float, freedom: float, alpha: float) -> float:

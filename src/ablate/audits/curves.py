@@ -122,8 +122,7 @@ def check_collapse(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find metrics that fall and stay down, by more than a few examples' change."""
     down: dict[str, list[tuple[RunRecord, str]]] = {}
     for metric, run, curve in _curves(recorded, recorded.compared, _may_be_down):
-        epoch = collapse_epoch(curve)
-        if recorded.metrics[metric].lower_is_better or epoch is None:
+        if recorded.metrics[metric].lower_is_better or (epoch := collapse_epoch(curve)) is None:
             continue
         finite = [(at, value) for at, value in curve if math.isfinite(value)]
         peak, last = max(value for _, value in finite), finite[-1][1]

@@ -27,6 +27,7 @@ from ablate.reports import (
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Code, Document, Link, Paragraph, Section, text
+from ablate.reports.listed import listed_arms
 from ablate.reports.sections import added_sections
 
 
@@ -52,7 +53,7 @@ def document(
         *_by_design(concluded),
         *tuning.sections(searches),
         *differences.paired_sections(concluded),
-        configuration.section(frames),
+        configuration.section(frames, listed_arms(concluded)),
         *training.sections(concluded),
         *cost.sections(concluded),
         *_by_group(concluded, told),

@@ -11,14 +11,29 @@ _LIKE_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠'")  # noqa: RUF001 - full width,
 
 def line(values: Iterable[Any]) -> str:
     """Write a line of CSV; a cell that holds either sign of a line's end is quoted."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow(map(_cell, values))
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
+    return lines([values])
+
+
+def lines(rows: Iterable[Iterable[Any]]) -> str:
+    """Write lines of CSV, each as `line` does."""
+    written = _Lines()
+    csv.writer(written).writerows(map(_cell, values) for values in rows)
+    return "".join(written.found)
+
+
+class _Lines:
+    """What a CSV writer writes, line by line."""
+
+    def __init__(self) -> None:
+        self.found: list[str] = []
+
+    def write(self, line: str) -> None:
+        self.found.append(line.removesuffix("\r\n") + "\n")
 
 
 def without_formulas(table: str) -> str:
     """Write the lines of a CSV text again, so that a spreadsheet finds no formula in them."""
-    return "".join(map(line, csv.reader(io.StringIO(table, newline=""))))
+    return lines(csv.reader(io.StringIO(table, newline="")))
 
 
 def _cell(value: Any) -> Any:
@@ -27,7 +42,7 @@ def _cell(value: Any) -> Any:
     A text that begins like a formula, or with an apostrophe, gets one more apostrophe in front, so
     that taking away one gives every text back.
     """
-    if isinstance(value, Real):
+    if not isinstance(value, str) and isinstance(value, Real):
         return value
     text = str(value)
     return f"'{text}" if text.startswith(_LIKE_A_FORMULA) and not _is_number(text) else text

@@ -1,7 +1,7 @@
 """What each arm changes, and the numbers that follow from it."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sized
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ from ablate.analysis import AblationFrames
 from ablate.reports import numbers, parts
 from ablate.reports.anchors import arm_anchor, arm_link
 from ablate.reports.blocks import Anchor, Block, Code, Inline, Row, Section, Table, table, text
+from ablate.reports.listed import of_all
 from ablate.spec import Arm, Changes, designs
 from ablate.spec.secrets import hidden
 
@@ -18,21 +19,24 @@ MILESTONES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _RATES = ("lr", "learning_rate")
 
 
-def section(frames: AblationFrames) -> Section:
-    """Say what differs between the arms, in the configuration and in what it amounts to."""
-    blocks: list[Block] = [*_changes(frames)]
-    if derived := _derived(frames):
+def section(frames: AblationFrames, arms: Collection[str]) -> Section:
+    """Say what differs between the arms, in the configuration and in what it amounts to.
+
+    Only the given `arms` are listed.
+    """
+    blocks: list[Block] = [*_changes(frames, arms)]
+    if derived := _derived(frames, arms):
         blocks.append(derived)
     return Section("Configuration", (*blocks, parts.profile_section(frames)))
 
 
-def _changes(frames: AblationFrames) -> tuple[Block, ...]:
+def _changes(frames: AblationFrames, listed: Collection[str]) -> tuple[Block, ...]:
     definition = frames.definition
     floors = _changes_of(definition.floors)
     if definition.components:
         return (
             text("Arms are sets of components; each changes the base configuration alone."),
-            _layout_table(definition.trained),
+            _layout_table([arm for arm in definition.trained if arm.name in listed]),
             _changes_table(
                 {"component": definition.components, "floor": floors},
                 "What each component changes",
@@ -42,8 +46,14 @@ def _changes(frames: AblationFrames) -> tuple[Block, ...]:
     said, arms = "Each arm changes the base configuration alone.", _changes_of(definition.trained)
     if "ladder" in definition.designs and not definition.tuned:
         said, arms = "Each arm keeps the changes of the arms above it.", _changes_added(arms)
-    groups = {"arm": arms, "floor": floors}
-    return (text(said), _changes_table(groups, "What each arm changes", anchored={*groups}))
+    shown = {name: changes for name, changes in arms.items() if name in listed}
+    caption = f"What each arm changes{_of(shown, arms)}"
+    groups = {"arm": shown, "floor": floors}
+    return (text(said), _changes_table(groups, caption, anchored={*groups}))
+
+
+def _of(shown: Sized, total: Sized) -> str:
+    return of_all(len(shown), len(total), "the definition of the study")
 
 
 def _changes_added(arms: Mapping[str, Changes]) -> dict[str, Changes]:
@@ -90,9 +100,15 @@ def _changes_table(
     return table(["name", "role", "path", "value"], rows, caption=caption)
 
 
-def _derived(frames: AblationFrames) -> Block | None:
+def _derived(frames: AblationFrames, arms: Collection[str]) -> Block | None:
     """Show what the configurations amount to, where it is recorded: batches, steps, schedule."""
-    facts = {arm.name: _facts(frames, arm) for arm in frames.definition.trained}
+    amounts, schedules = _amounts(frames), _schedules(frames)
+    base = dict(_leaves(frames.definition.config))
+    facts = {
+        arm.name: _facts({**base, **dict(_leaves(arm.changes))}, amounts.get(arm.name, {}))
+        | schedules.get(arm.name, {})
+        for arm in frames.definition.trained
+    }
     names = list(dict.fromkeys(name for known in facts.values() for name in known))
     if not names:
         return None
@@ -103,26 +119,34 @@ def _derived(frames: AblationFrames) -> Block | None:
     rows: list[Row] = [
         (arm_link(arm), *(known.get(name, numbers.NOTHING) for name in names))
         for arm, known in facts.items()
-        if known
+        if known and arm in arms
     ]
-    return table(["arm", *names], rows, {*names}, "What the configurations amount to")
+    return table(
+        ["arm", *names], rows, {*names}, f"What the configurations amount to{_of(rows, facts)}"
+    )
 
 
-def _facts(frames: AblationFrames, arm: Arm) -> dict[str, str]:
-    runs = frames.current[frames.current["arm"] == arm.name]
-    config = {**dict(_leaves(frames.definition.config)), **dict(_leaves(arm.changes))}
+def _amounts(frames: AblationFrames) -> dict[str, dict[str, list[int]]]:
+    """Return the epochs and steps of the current runs of each arm, as far as they are known."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for name in ("epochs", "steps"):
+        known = frames.current.dropna(subset=name)
+        for arm, amount in zip(known["arm"].tolist(), known[name].tolist(), strict=True):
+            found.setdefault(arm, {}).setdefault(name, []).append(amount)
+    return found
+
+
+def _facts(config: Mapping[str, Any], amounts: Mapping[str, list[int]]) -> dict[str, str]:
     found: dict[str, str] = {}
     batch = _effective_batch(config)
     if batch is not None:
         found["effective batch"] = numbers.count(batch)
-    for name in ("epochs", "steps"):
-        amounts = runs[name].dropna()
-        if len(amounts):
-            found[name] = numbers.span(map(int, amounts))
-    steps = {int(step) for step in runs["steps"].dropna()}
+    for name, known in amounts.items():
+        found[name] = numbers.span(known)
+    steps = set(amounts.get("steps", ()))
     if batch is not None and len(steps) == 1:
         found["examples seen"] = numbers.count(batch * steps.pop())
-    return found | _schedule(frames, runs)
+    return found
 
 
 def _leaves(config: Any, path: str = "") -> Iterable[tuple[str, Any]]:
@@ -154,13 +178,20 @@ def _effective_batch(config: Mapping[str, Any]) -> int | None:
     return sizes.pop() * math.prod(whole)
 
 
-def _schedule(frames: AblationFrames, runs: pd.DataFrame) -> dict[str, str]:
+def _schedules(frames: AblationFrames) -> dict[str, dict[str, str]]:
+    """Return the schedule of every arm whose runs log a learning rate."""
+    logged = frames.metrics["name"]
+    rates = [name for name in logged.unique() if name in _RATES or name.startswith("lr-")]
+    values = frames.metrics[logged.isin(rates)]
+    arms = values["run_id"].map(frames.current.set_index("run_id")["arm"])
+    return {str(arm): _schedule(of_arm) for arm, of_arm in values.groupby(arms)}
+
+
+def _schedule(values: pd.DataFrame) -> dict[str, str]:
     """Return the learning rate at milestones of the run, if the runs of an arm log one alike."""
-    values = frames.metrics[frames.metrics["run_id"].isin(runs["run_id"])]
-    rates = [name for name in values["name"].unique() if name in _RATES or name.startswith("lr-")]
-    values = values[values["name"].isin(rates)].sort_values(["run_id", "step"])
-    if len(rates) != 1:
+    if values["name"].nunique() != 1:
         return {}
+    values = values.sort_values(["run_id", "step"])
     last = values["step"].max()
     found = {}
     for share in MILESTONES:

@@ -1,16 +1,18 @@
 """What the arms cost beside how good they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ablate.analysis import Conclusions, Estimate
 from ablate.reports import numbers
 from ablate.reports.anchors import arm_link
 from ablate.reports.blocks import Block, Inline, Row, Section, Table, Value, table, text
 from ablate.reports.figures import Offer, draw_pareto, front
+from ablate.reports.listed import listed_arms, of_all
 from ablate.reports.parts import drawn
 from ablate.reports.verdicts import estimate
 
 COSTS = {"parameters": "parameters", "seconds": "seconds of a run"}
+ALL = "arms.csv and runs.csv"
 
 
 def sections(concluded: Conclusions) -> tuple[Section, ...]:
@@ -21,6 +23,7 @@ def sections(concluded: Conclusions) -> tuple[Section, ...]:
         for row in concluded.estimates.values()
         if row.metric == metric and row.kind != "floor" and row.n
     ]
+    arms = listed_arms(concluded)
     able = [row for row in rows if row.arm not in concluded.disqualified]
     costs = {name: _costs(concluded, name) for name in COSTS}
     if not rows:
@@ -32,15 +35,17 @@ def sections(concluded: Conclusions) -> tuple[Section, ...]:
         offers = _offers(able, costs[name])
         if len({offer.cost for offer in offers}) < 2:
             continue
-        fronts[name] = {offer.label for offer in front(offers, minimize=minimize)}
+        best = fronts[name] = {offer.label for offer in front(offers, minimize=minimize)}
+        drawn_offers = [offer for offer in offers if offer.label in arms or offer.label in best]
         drawing = draw_pareto(
-            offers, (axis, metric), title=f"{metric} against {axis}", minimize=minimize
+            drawn_offers, (axis, metric), title=f"{metric} against {axis}", minimize=minimize
         )
-        caption = f"{metric} against {axis}, means over the seeds that count."
+        caption = f"{metric} against {axis}, means over the seeds that count"
+        caption += f"{of_all(len(drawn_offers), len(offers), ALL)}."
         blocks.append(drawn(f"cost-{name}", metric, drawing, caption))
     if concluded.disqualified:
         blocks.append(text("Arms that are not comparable are on no front."))
-    return (Section("Cost", (*blocks, _table(rows, costs, fronts, metric))),)
+    return (Section("Cost", (*blocks, _table(rows, arms, costs, fronts, metric))),)
 
 
 def _costs(concluded: Conclusions, name: str) -> dict[str, float]:
@@ -60,12 +65,15 @@ def _offers(rows: Sequence[Estimate], costs: Mapping[str, float]) -> list[Offer]
 
 def _table(
     rows: Sequence[Estimate],
+    arms: Collection[str],
     costs: Mapping[str, Mapping[str, float]],
     fronts: Mapping[str, set[str]],
     metric: str,
 ) -> Table:
     lines: list[Row] = []
     for row in rows:
+        if row.arm not in arms and not any(row.arm in front for front in fronts.values()):
+            continue
         parameters = costs["parameters"].get(row.arm)
         seconds = costs["seconds"].get(row.arm)
         marks: list[Inline] = [name for name, arms in fronts.items() if row.arm in arms]
@@ -79,4 +87,6 @@ def _table(
             )
         )
     heads = ["arm", "parameters", "duration (median)", metric, "on the Pareto front of"]
-    return table(heads, lines, {*heads[1:4]}, "Cost and quality")
+    return table(
+        heads, lines, {*heads[1:4]}, f"Cost and quality{of_all(len(lines), len(rows), ALL)}"
+    )

@@ -1,5 +1,6 @@
 """Write a study's report: Markdown, HTML, figures and tables of plain numbers."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -272,13 +273,16 @@ def _trials_csv(trials: pd.DataFrame) -> str:
 
 def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:
     """Map run ids to their directory: relative to the study's own folder, else its name."""
-    home = out_dir.absolute().parent
+    home = f"{out_dir.absolute().parent}{os.sep}"
+    here = Path.cwd()
     shown = {}
     for run, directory in zip(
         frames.runs["run_id"].tolist(), frames.runs["directory"].tolist(), strict=True
     ):
-        path = Path(directory).absolute()
-        shown[run] = str(path.relative_to(home)) if path.is_relative_to(home) else path.name
+        path = str(here / directory)
+        shown[run] = (
+            path.removeprefix(home) if path.startswith(home) else path.rpartition(os.sep)[2]
+        )
     return shown
 
 

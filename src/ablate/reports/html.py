@@ -7,7 +7,7 @@ from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ablate.reports.blocks import (
     Anchor,
@@ -59,29 +59,32 @@ def _hash(text: str) -> str:
 
 def inline(cell: Cell, anchors: Collection[str] = ()) -> Markup:
     """Write the text of a cell as escaped HTML; links lead to `anchors` and nowhere else."""
-    return Markup("").join(_inline(part, anchors) for part in parts_of(cell))
+    written = "".join([_inline(part, anchors) for part in parts_of(cell)])
+    return Markup(written)  # noqa: S704 - every text in it is escaped
 
 
-def _inline(part: Inline, anchors: Collection[str]) -> Markup:
-    written = Markup("{}").format(str(part))
+def _inline(part: Inline, anchors: Collection[str]) -> str:
+    """Write a part as HTML: `Markup.format` would escape as well, in ten times the time."""
     match part:
-        case Code():
-            written = Markup("<code>{}</code>").format(str(part))
-        case Strong():
-            written = Markup("<strong>{}</strong>").format(str(part))
         case Link():
             written = _inline(part.shown, anchors)
             if part.target in anchors:
-                written = Markup('<a href="#{}">{}</a>').format(part.target, written)
-        case Anchor():
-            shown = _inline(part.shown, anchors)
-            written = Markup('<span id="{}">{}</span>').format(part.name, shown)
-        case Badge():
-            written = Markup(
-                '<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>'
-            ).format(part.tone, part.symbol, str(part))
+                written = f'<a href="#{escape(part.target)}">{written}</a>'
         case Value():
             written = _inline(part.shown, anchors)
+        case Anchor():
+            written = f'<span id="{escape(part.name)}">{_inline(part.shown, anchors)}</span>'
+        case Badge():
+            written = (
+                f'<span class="badge {escape(part.tone)}"><span aria-hidden="true">'
+                f"{escape(part.symbol)}</span> {escape(str(part))}</span>"
+            )
+        case Code():
+            written = f"<code>{escape(str(part))}</code>"
+        case Strong():
+            written = f"<strong>{escape(str(part))}</strong>"
+        case _:
+            written = str(escape(str(part)))
     return written
 
 

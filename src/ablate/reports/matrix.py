@@ -20,6 +20,7 @@ from ablate.reports.blocks import (
     Value,
     text,
 )
+from ablate.reports.listed import listed_arms, of_all
 from ablate.reports.verdicts import best, cell, summary, verdict_table
 
 GROUPS = {"arm": "", "undeclared": "No longer declared", "floor": "Trivial predictors"}
@@ -56,10 +57,12 @@ def _matrix(concluded: Conclusions) -> Table:
     heads = [Column("arm"), *([Column("design")] if made else [])]
     heads += [Column("n", numeric=True)]
     heads += [Column(f"{metric} ({definition.metrics[metric]})") for metric in metrics]
-    groups = []
+    groups, arms, total = [], listed_arms(concluded), 0
     for kind, label in GROUPS.items():
         rows: list[Row] = []
-        for first in _rows(concluded, concluded.primary, kind):
+        firsts = _rows(concluded, concluded.primary, kind)
+        total += len(firsts)
+        for first in (row for row in firsts if row.arm in arms):
             found = [concluded.estimates[metric, first.arm] for metric in metrics]
             rows.append(
                 (
@@ -71,6 +74,7 @@ def _matrix(concluded: Conclusions) -> Table:
             )
         groups.append((label, tuple(rows)))
     caption = "Mean with its 95 % interval and the verdict beside the arm's comparator"
+    caption += of_all(len(arms), total, "arms.csv")
     return Table(tuple(heads), tuple(groups), caption)
 
 

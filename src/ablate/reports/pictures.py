@@ -97,10 +97,12 @@ def _candidates(frames: Frames) -> list[_Candidates]:
     runs = frames.current
     declared = [arm.name for arm in frames.definition.arms]
     seeds = {seed: place for place, seed in enumerate(frames.definition.seeds)}
+    cells_of: dict[str, list[tuple[int, int]]] = {arm: [] for arm in declared}
+    columns = (runs[name].tolist() for name in ("arm", "seed", "trial"))
+    for arm, seed, trial in zip(*columns, strict=True):
+        cells_of.setdefault(arm, []).append((seed, trial))
     listed: list[_Candidates] = []
-    for arm in dict.fromkeys([*declared, *runs["arm"].tolist()]):
-        arm_runs = runs[runs["arm"] == arm]
-        cells = zip(arm_runs["seed"].tolist(), arm_runs["trial"].tolist(), strict=True)
+    for arm, cells in cells_of.items():
         ranked = sorted(cells, key=lambda cell: (seeds.get(cell[0], len(seeds)), cell))
         group = [(trial, f", seed {seed} (trial {trial}):") for seed, trial in ranked]
         listed.append(((Code(arm),), group))

@@ -68,7 +68,9 @@ def _curves_figure(concluded: SearchConclusions) -> Figure | None:
     of_best = found[found["trial"] == best.number]
     mean = of_best.groupby("epoch")["value"].mean()
     others = found[found["trial"] != best.number]
-    behind = [_pairs(curve["epoch"], curve["value"]) for _, curve in others.groupby("run_id")]
+    runs = sorted(others["run_id"].unique())
+    some = others[others["run_id"].isin(figures.every(runs, figures.MOST_BEHIND))]
+    behind = [_pairs(curve["epoch"], curve["value"]) for _, curve in some.groupby("run_id")]
     drawing = figures.draw_curves(
         [figures.Curve(f"trial {best.number} (best)", _pairs(mean.index, mean))],
         [],
@@ -76,6 +78,7 @@ def _curves_figure(concluded: SearchConclusions) -> Figure | None:
         title=f"{metric} of the best trial",
         log=frames.definition.objective.direction.lower_is_better,
         behind=behind,
+        more_behind=len(runs) - len(behind),
     )
     caption = (
         f"{metric} on the {parts.data_read(frames, metric)}: "

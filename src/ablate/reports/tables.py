@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ablate.analysis import Frames, metric_names
-from ablate.reports.cells import line
+from ablate.reports.cells import line, lines
 from ablate.spec.secrets import mask
 
 _AT_ONCE = 100_000
@@ -22,9 +22,11 @@ def csv(
 
     A text that a spreadsheet would run as a formula gets an apostrophe in front.
     """
-    lines = [line(columns)]
-    lines += [line("" if pd.isna(value) else value for value in row) for row in rows]
-    return "".join(lines)
+    return line(columns) + lines(map(_known, rows))
+
+
+def _known(row: Iterable[Any]) -> list[Any]:
+    return ["" if not isinstance(value, str) and pd.isna(value) else value for value in row]
 
 
 def curves_csv(frames: Frames) -> Iterator[str]:

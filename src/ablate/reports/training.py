@@ -1,22 +1,17 @@
 """The curves of the arms, metric by metric."""
 
-import math
-
+import numpy as np
 import pandas as pd
 
-from ablate.analysis import Conclusions, Estimate, Verdict, curves
+from ablate.analysis import Conclusions, Estimate, curves
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Figure, Folded, Section
-from ablate.reports.figures import Curve, Level, draw_curves
+from ablate.reports.figures import HIGHLIGHTED, Curve, Level, draw_curves
+from ablate.reports.listed import rank
 from ablate.reports.parts import data_read, drawn
 
 MOST_CURVES = 68
 """Arms beyond so many are not drawn: the last of them are grey lines among grey lines."""
-_FIRST = (
-    *(Verdict.BETTER, Verdict.WORSE, Verdict.EQUIVALENT, Verdict.FLOOR_NOT_BEATEN),
-    *(Verdict.CANNOT_TELL, Verdict.NOT_COMPARABLE),
-)
-"""Which arms stand out first."""
 
 
 def sections(concluded: Conclusions) -> tuple[Section, ...]:
@@ -34,18 +29,26 @@ def sections(concluded: Conclusions) -> tuple[Section, ...]:
 
 def _figure(concluded: Conclusions, metric: str) -> Figure | None:
     frames = concluded.frames
-    found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
+    found = curves(frames, metric)
     if found.empty:
         return None
-    by_arm = dict(iter(found.groupby("arm", sort=False)))
+    known = set(found["arm"].unique())
     rows = [row for row in concluded.estimates.values() if row.metric == metric]
     arms = sorted(
-        (row for row in rows if row.kind != "floor" and row.arm in by_arm),
-        key=lambda row: _rank(concluded, row),
+        (row for row in rows if row.kind != "floor" and row.arm in known),
+        key=lambda row: rank(concluded, row),
     )
+    drawn_arms = [row.arm for row in arms[:MOST_CURVES]]
+    found = found[found["arm"].isin(drawn_arms)].drop_duplicates(["run_id", "epoch"], keep="last")
+    by_arm = dict(iter(found.groupby("arm", sort=False)))
+    # An arm without a value may have no line: then the next one stands out.
+    bright = HIGHLIGHTED + sum(not row.n for row in arms)
     levels = [Level(row.arm, row.mean) for row in rows if row.kind == "floor" and row.n]
     drawing = draw_curves(
-        [_curve(row, by_arm[row.arm]) for row in arms[:MOST_CURVES]],
+        [
+            _curve(row, by_arm[row.arm], bright=place < bright)
+            for place, row in enumerate(arms[:MOST_CURVES])
+        ],
         levels,
         ("epoch", metric),
         title=f"{metric} by epoch",
@@ -58,24 +61,18 @@ def _figure(concluded: Conclusions, metric: str) -> Figure | None:
     return drawn("curves", metric, drawing, caption)
 
 
-def _rank(concluded: Conclusions, row: Estimate) -> tuple[bool, int]:
-    """Put the reference first, then arms of which something can be said."""
-    verdict = concluded.verdicts.get((row.metric, row.arm))
-    place = _FIRST.index(verdict[0]) if verdict else len(_FIRST)
-    return row.arm != concluded.frames.definition.reference, place
-
-
-def _curve(row: Estimate, of_arm: pd.DataFrame) -> Curve:
-    """Draw every seed, and the mean of those that count where all of them have a value.
+def _curve(row: Estimate, of_arm: pd.DataFrame, *, bright: bool) -> Curve:
+    """Draw the mean of the seeds that count where all have a value, and if bright every seed.
 
     A mean over fewer and fewer seeds would jump where one of them ends.
     """
     counted = [cell.trial for cell in row.cells if cell.counted]
     wide = of_arm.pivot_table(index="epoch", columns="trial", values="value", dropna=False)
     averaged = wide[[trial for trial in counted if trial in wide.columns]]
-    complete = averaged[averaged.map(math.isfinite).all(axis=1)]
+    complete = averaged[np.isfinite(averaged.to_numpy(float)).all(axis=1)]
     mean = _pairs(complete.mean(axis=1)) if counted else []
-    return Curve(row.arm, mean, tuple(_pairs(wide[trial]) for trial in wide.columns))
+    seeds = wide.columns if bright or not mean else ()
+    return Curve(row.arm, mean, tuple(_pairs(wide[trial]) for trial in seeds))
 
 
 def _pairs(series: "pd.Series[float]") -> list[tuple[float, float]]:

@@ -23,6 +23,7 @@ from ablate.reports.blocks import (
     text,
 )
 from ablate.reports.figures.verdicts import SYMBOLS
+from ablate.reports.listed import listed_arms, of_all
 from ablate.reports.parts import data_read
 
 TONES = {
@@ -191,6 +192,8 @@ def _compared(concluded: Conclusions, metric: str) -> list[Comparison]:
 
 def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: str) -> Table:
     """List comparisons with their verdicts and why; what all are compared with is said once."""
+    arms = listed_arms(concluded)
+    total, rows = len(rows), [row for row in rows if row.arm in arms] or rows[:1]
     heads = ["arm", "verdict", "against", "difference", "95 % interval", "p (Holm)", "n", "why"]
     lines: list[Row] = [
         (
@@ -205,10 +208,11 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
         )
         for row in rows
     ]
+    compared = {row.arm for row in rows}
     lines += [
         (arm_link(arm), badge(verdict), *("" for _ in range(5)), reason)
         for (metric, arm), (verdict, reason) in concluded.verdicts.items()
-        if metric == rows[0].metric and arm not in {row.arm for row in rows}
+        if metric == rows[0].metric and arm in arms and arm not in compared
     ]
     if len(beside := {(row.comparator, row.relation) for row in rows}) == 1:
         ((comparator, relation),) = beside
@@ -216,6 +220,7 @@ def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: s
         place = heads.index("against")
         heads = heads[:place] + heads[place + 1 :]
         lines = [line[:place] + line[place + 1 :] for line in lines]
+    caption += of_all(len(rows), total, "comparisons.csv")
     numeric = {"difference", "95 % interval", "p (Holm)", "n"}
     return table(heads, lines, numeric, caption)
 

@@ -66,14 +66,16 @@ def draw_curves(
     title: str,
     log: bool = False,
     behind: Sequence[Points] = (),
+    more_behind: int = 0,
     stairs: bool = False,
 ) -> Drawing:
     """Draw labelled lines before their seeds or bands, levels dashed; `names` are x first.
 
     The first eight curves stand out, the others are grey. The scale follows the curves; a level
     outside is noted at the edge. `log` asks for a logarithmic y axis where all values are positive
-    and span more than a factor of 100. `behind` are unlabelled lines in the background, `stairs`
-    draws a value until the next. Values that are not finite are left out.
+    and span more than a factor of 100. `behind` are unlabelled lines in the background, of which
+    `more_behind` were left out before; `stairs` draws a value until the next. Values that are not
+    finite are left out.
     """
     drawn = [cleaned for curve in curves if (cleaned := _finite(curve))]
     bright = [_banded(curve) for curve in drawn[:HIGHLIGHTED]]
@@ -121,8 +123,8 @@ def draw_curves(
     notes = _notes(bright, grey, flat, y)
     if leaving := sum(any(not y.holds(value) for _, value in line) for line in lines):
         notes.append(f"{plural(leaving, 'line')} in part off the scale.")
-    if len(back) < len(behind):
-        notes.append(f"{len(back)} of {len(behind)} lines in the background are drawn.")
+    if len(back) < (lines_behind := len(behind) + more_behind):
+        notes.append(f"{len(back)} of {lines_behind} lines in the background are drawn.")
     return canvas.drawing("curves", title, _described(names, bright, flat, y), notes)
 
 
