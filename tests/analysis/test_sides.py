@@ -69,7 +69,7 @@ def test_a_trial_has_the_runs_of_all_its_seeds():
 
 def test_runs_are_not_compared_with_themselves():
     trial = Side("one/0", A, runs_of_trial(A, 0), {"x": 0}, "b")
-    with pytest.raises(RequestError, match="one/b and one/0 are the same runs"):
+    with pytest.raises(RequestError, match="one/b and one/0: both sides are the same runs"):
         side_by_side([side(A, "b"), trial])
 
 

@@ -110,13 +110,12 @@ def findings_of(side: Side, findings: Iterable[FindingRow]) -> list[FindingRow]:
 
 
 def _refuse_shared(sides: Sequence[Side]) -> None:
-    owners: dict[int, str] = {}
+    owners: dict[int, Side] = {}
     for side in sides:
         for run in side.runs["run_id"].tolist():
-            if (owner := owners.setdefault(run, side.name)) != side.name:
-                raise RequestError(
-                    f"{owner} and {side.name} are the same runs: name two that differ"
-                )
+            if (owner := owners.setdefault(run, side)) is not side:
+                names = " and ".join(dict.fromkeys((owner.name, side.name)))
+                raise RequestError(f"{names}: both sides are the same runs; name two that differ")
 
 
 def _metrics(sides: Sequence[Side]) -> dict[str, Direction]:
