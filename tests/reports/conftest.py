@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from ablate.analysis import AblationFrames, conclude, conclude_search, load
-from ablate.reports import Audit, gathered, write_report
+from ablate.reports import Audit, Format, gathered, write_report
 from ablate.spec import (
     Budget,
     Cause,
@@ -65,14 +65,15 @@ def an_ablation(**changes):
     return definitions.ablation(**(known | changes))
 
 
-def report(store, study, out, found=(), artifacts=None):
+def report(store, study, out, found=(), artifacts=None, *, written_as=Format.PAGE):
     """Write the report of a study with the audit that is stored, and what its runs show."""
     frames = load(store, study)
     before = frames.audited if isinstance(frames, AblationFrames) else None
     audited = Audit(before is not None, (*(before or ()), *found))
     is_ablation = isinstance(frames, AblationFrames)
     concluded = conclude(frames, audited.findings) if is_ablation else conclude_search(frames)
-    return write_report(gathered(store, concluded, audited, artifacts or out / "no artifacts"), out)
+    reported = gathered(store, concluded, audited, artifacts or out / "no artifacts")
+    return write_report(reported, out, written_as)
 
 
 @pytest.fixture

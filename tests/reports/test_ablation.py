@@ -241,8 +241,8 @@ def test_the_trust_strip_leads_to_what_it_counts():
 
 def test_floors_are_marked_in_the_plot_of_differences():
     (figure, *_) = part(study({"full": 0.0, "one": 1.0}), "Differences")
-    assert all(floor in figure.svg for floor in FLOORS)
-    assert 'role="img"' in figure.svg
+    assert all(floor in figure.drawing.svg for floor in FLOORS)
+    assert 'role="img"' in figure.drawing.svg
 
 
 def test_very_many_seeds_are_not_drawn_one_by_one():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ablate.errors import NotFoundError, RequestError
+from ablate.reports import Format
 from ablate.reports.search_names import short_names
 from ablate.spec import Cause, Status
 from ablate.store import Batch, Store
@@ -288,3 +289,21 @@ def test_no_spreadsheet_takes_a_cell_for_a_formula(store, out):
     assert read["reason"].tolist() == [f"=cmd({trial})" for trial in range(len(FORMULAS))]
     curves = pd.read_csv(out / "curves.csv")
     assert set(curves[curves["metric"] == "val_loss"]["value"]) == {-0.5}
+
+
+def test_for_a_paper_there_are_tables_in_latex_and_figures_as_pdf(
+    store, tmp_path, ablation, search
+):
+    for study in (ablation, search):
+        plain = report(store, study, tmp_path / study)
+        printed = report(store, study, tmp_path / study / "paper", written_as=Format.TEX)
+        more = {path.name for path in printed.folder.iterdir()} - {
+            path.name for path in plain.folder.iterdir()
+        }
+        drawn = {path.stem for path in plain.figures if path.suffix == ".svg"}
+        tables = ("arms", "comparisons") if study == ablation else ("trials", "importances")
+        assert more == {f"{name}.pdf" for name in drawn} | {f"{name}.tex" for name in tables}
+        for path in printed.figures:
+            assert path.suffix != ".pdf" or path.read_bytes().startswith(b"%PDF-")
+        for name in tables:
+            assert r"\toprule" in (printed.folder / f"{name}.tex").read_text()

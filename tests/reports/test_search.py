@@ -158,7 +158,7 @@ def test_equal_searches_give_equal_bytes(report, tmp_path):
     again = written(searched(changes=TROUBLE), tmp_path, (FOUND,))
     assert again[1:] == (text, tables)
     svgs = [
-        [block.svg for block in one.walk() if isinstance(block, Figure)]
+        [block.drawing.svg for block in one.walk() if isinstance(block, Figure)]
         for one in (document, again[0])
     ]
     assert svgs[0] == svgs[1]
@@ -195,7 +195,7 @@ def test_seeds_that_tell_trials_apart_are_believed(tmp_path):
 def test_what_looks_like_a_secret_is_shown_nowhere(tmp_path):
     space = {**SPACE, "api_token": {"choice": ["none", TOKEN]}, "url": {"choice": ["a", TOKEN]}}
     document, text, tables = written(searched(space=space), tmp_path)
-    svgs = [block.svg for block in document.walk() if isinstance(block, Figure)]
+    svgs = [block.drawing.svg for block in document.walk() if isinstance(block, Figure)]
     for content in (text, *svgs):
         assert TOKEN not in content
     assert TOKEN not in tables["next_space.yaml"]

@@ -17,10 +17,14 @@ def report(
     ],
     storage: options.Storage = DEFAULT_STORAGE,
     results: options.Results = Path("results"),
+    written_as: Annotated[
+        str,
+        typer.Option("--format", help="`tex` adds tables in LaTeX and figures as PDF."),
+    ] = "page",
     as_json: options.Json = False,
 ) -> None:
     """Write the comparison report of a study: Markdown, HTML and CSV."""
-    result = workflow.report(study, storage=storage, results=results)
+    result = workflow.report(study, storage=storage, results=results, format=written_as)
     if as_json:
         files = result.files
         written = [files.markdown, files.html, *files.tables, *files.figures]

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
+from ablate.reports.figures import Drawing
+
 
 class Strong(str):
     """A text that stands out."""
@@ -130,11 +132,16 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing as SVG text, with the file it is also stored in."""
+    """A drawing with what is said under it, and the file it is also stored in."""
 
     file: str
-    svg: str
-    caption: str
+    drawing: Drawing
+    said: str
+
+    @property
+    def caption(self) -> str:
+        """What is said under it, and what the drawing has to add."""
+        return " ".join((self.said, *self.drawing.notes))
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from ablate.reports import (
     markdown,
     pictures,
     search,
+    tex,
 )
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import Document, Figure, Pictures, Section
@@ -87,22 +89,36 @@ def gathered(
     )
 
 
-def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
+class Format(StrEnum):
+    """What a report is for: to be read as pages, or to be put into a paper too."""
+
+    PAGE = "page"
+    TEX = "tex"
+
+
+def write_report(
+    reported: Reported, out_dir: Path, written_as: Format = Format.PAGE
+) -> ReportFiles:
     """Write the report of a study into `out_dir`: report.md, report.html, figures and CSV.
 
-    Equal contents of the store give equal files; each file is replaced as a whole. Raises
-    RequestError if `out_dir` can't be written.
+    With `Format.TEX` there are tables in LaTeX and the figures as PDF, too. Equal contents of the
+    store give equal files; each file is replaced as a whole. Raises RequestError if `out_dir`
+    can't be written.
     """
     composed = compose(reported, out_dir)
     blocks = [*composed.walk()]
     drawings = [block for block in blocks if isinstance(block, Figure)]
     photos = [item for block in blocks if isinstance(block, Pictures) for item in block.items]
     numbers = tables(reported, out_dir)
+    printed: dict[str, bytes] = {}
+    if written_as is Format.TEX:
+        numbers |= tex.tables(reported.conclusions)
+        printed = {f"{Path(block.file).stem}.pdf": block.drawing.pdf() for block in drawings}
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
         **numbers,
-        **{figure.file: _standalone(figure.svg) for figure in drawings},
+        **{figure.file: _standalone(figure.drawing.svg) for figure in drawings},
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -111,8 +127,8 @@ def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
         _write(
             out_dir / CURVES, (piece.encode() for piece in curves_csv(reported.conclusions.frames))
         )
-        for picture in photos:
-            _write(out_dir / picture.file, [picture.content])
+        for name, data in {**printed, **{item.file: item.content for item in photos}}.items():
+            _write(out_dir / name, [data])
     except OSError as error:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
@@ -123,7 +139,8 @@ def write_report(reported: Reported, out_dir: Path) -> ReportFiles:
         html=out_dir / "report.html",
         tables=tuple(out_dir / name for name in (*numbers, CURVES)),
         figures=tuple(
-            out_dir / name for name in (*(f.file for f in drawings), *(p.file for p in photos))
+            out_dir / name
+            for name in (*(f.file for f in drawings), *printed, *(p.file for p in photos))
         ),
     )
 

@@ -99,13 +99,8 @@ def _kind(block: object) -> str:
 
 
 def _drawing(figure: Figure) -> Markup:
-    """Write a figure as an image with its caption for a name, unless the drawing has one."""
     # The one text that is not escaped: it is drawn here, and the labels in it are escaped.
-    svg = Markup(figure.svg)  # noqa: S704
-    if 'role="img"' in figure.svg:
-        return svg
-    named = Markup('<svg role="img" aria-label="{}" ').format(figure.caption)
-    return svg.replace("<svg ", named, 1)
+    return Markup(figure.drawing.svg)  # noqa: S704
 
 
 def _data_uri(picture: Picture) -> str:

@@ -103,8 +103,8 @@ class _Writer:
                 written = "\n".join(f"- {self._running(item)}" for item in items)
             case Listing(lines):
                 written = "\n".join(f"    {_verbatim(line)}" for line in lines)
-            case Figure(file, _, caption):
-                written = f"![{inline(caption)}]({file})"
+            case Figure():
+                written = f"![{inline(block.caption)}]({block.file})"
             case Pictures(items):
                 pictures = (f"![{inline(item.caption)}]({item.file})" for item in items)
                 written = "\n\n".join(pictures)

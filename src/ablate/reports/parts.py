@@ -40,9 +40,8 @@ def data_read(frames: Frames, metric: str) -> str:
 
 
 def drawn(kind: str, name: str, drawing: Drawing, caption: str) -> Figure:
-    """Make a figure of a drawing, stored as `kind-name.svg`, with what the drawing has to add."""
-    said = " ".join((caption, *drawing.notes))
-    return Figure(f"{kind}-{file_part(name)}.svg", drawing.svg, said)
+    """Make a figure of a drawing, stored as `kind-name.svg`."""
+    return Figure(f"{kind}-{file_part(name)}.svg", drawing, caption)
 
 
 def profile_section(frames: Frames) -> Section:

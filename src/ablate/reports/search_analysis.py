@@ -53,7 +53,7 @@ def _history_section(concluded: SearchConclusions) -> Section:
         log=objective.direction.lower_is_better,
     )
     caption = f"{metric} of every complete trial, of pruned ones where they ended, and the best."
-    blocks: list[Block] = [_figure("history.svg", drawing, caption)]
+    blocks: list[Block] = [Figure("history.svg", drawing, caption)]
     if drawn := _curves_figure(concluded):
         blocks.append(drawn)
     return Section("History", tuple(blocks))
@@ -84,7 +84,7 @@ def _curves_figure(concluded: SearchConclusions) -> Figure | None:
         f"{metric} on the {parts.data_read(frames, metric)}: "
         "the best trial (mean over its seeds) before all runs."
     )
-    return _figure("curves.svg", drawing, caption)
+    return Figure("curves.svg", drawing, caption)
 
 
 # --- importances -------------------------------------------------------------------------
@@ -108,7 +108,7 @@ def _importance_section(concluded: SearchConclusions) -> Section:
             f"How much each parameter mattered for being among the best quarter of {found.trials} "
             f"complete trials{used}; whiskers: 95 of 100 bootstrap resamples."
         )
-        blocks.append(_figure("importances.svg", drawing, caption))
+        blocks.append(Figure("importances.svg", drawing, caption))
     if good := concluded.next.good:
         blocks.append(
             text(
@@ -161,8 +161,8 @@ def _parameters_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
         dimensions, samples, metric, title=f"{metric} by each parameter", minimize=minimize
     )
     blocks: list[Block] = [
-        _figure("parallel.svg", parallel, "A line for every trial, through its parameters."),
-        _figure("slices.svg", slices, f"{metric} of every trial against each parameter."),
+        Figure("parallel.svg", parallel, "A line for every trial, through its parameters."),
+        Figure("slices.svg", slices, f"{metric} of every trial against each parameter."),
     ]
     if len(dimensions) > 1 and not concluded.importances.why_not:
         first, second = dimensions[:2]
@@ -178,7 +178,7 @@ def _parameters_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
         )
         if contour is not None:
             caption = f"{metric} over the two most important parameters."
-            blocks.append(_figure("contour.svg", contour, caption))
+            blocks.append(Figure("contour.svg", contour, caption))
     return (Section("Parameters", tuple(blocks)),)
 
 
@@ -274,7 +274,7 @@ def budget_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
         rows.append((Value(numbers.count(budget), budget), *shown))
     columns = ["trials", f"expected best {metric}", "sd"]
     listed = table(columns, rows, set(columns), "Expected best value by budget")
-    return (Section("Value by budget", (said, _figure("budget.svg", drawing, caption), listed)),)
+    return (Section("Value by budget", (said, Figure("budget.svg", drawing, caption), listed)),)
 
 
 def methods(concluded: SearchConclusions) -> Sequence[str]:
@@ -313,7 +313,3 @@ def methods(concluded: SearchConclusions) -> Sequence[str]:
 
 def _pairs(xs: Iterable[Any], ys: Iterable[Any]) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
-
-
-def _figure(file: str, drawing: figures.Drawing, caption: str) -> Figure:
-    return Figure(file, drawing.svg, " ".join((caption, *drawing.notes)))

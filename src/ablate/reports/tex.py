@@ -5,10 +5,22 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-from ablate.analysis import Comparison, Conclusions, Relation
+from ablate.analysis import (
+    Comparison,
+    Conclusions,
+    Relation,
+    SearchConclusions,
+    importances_table,
+)
 from ablate.reports import numbers
+from ablate.reports.search_names import short_names
+from ablate.spec import Status
+from ablate.spec.secrets import hidden
 
+BEST = 10
+"""So many trials of a search stand in its table."""
 PREAMBLE = "% \\usepackage{booktabs} and \\usepackage{siunitx} in the preamble"
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -28,12 +40,16 @@ class _Column:
     numeric: bool = True
 
 
-def tables(conclusions: Conclusions) -> dict[str, str]:
-    """Return the tables of an ablation by file name.
+def tables(conclusions: Conclusions | SearchConclusions) -> dict[str, str]:
+    """Return the tables of a study by file name.
 
-    `arms.tex` has the arms by metrics, mean with the half width of its 95 % interval, and n;
-    `comparisons.tex` every comparison with its difference, interval, p after Holm and verdict.
+    Of an ablation, `arms.tex` has the arms by metrics, mean with the half width of its 95 %
+    interval, and n; `comparisons.tex` every comparison with its difference, interval, p after Holm
+    and verdict. Of a search, `trials.tex` has the best complete trials, `importances.tex` the
+    parameters.
     """
+    if isinstance(conclusions, SearchConclusions):
+        return _searched(conclusions)
     found = {"arms.tex": _arms(conclusions)}
     rows = [row for row in conclusions.comparisons if row.relation is not Relation.FLOOR]
     if rows:
@@ -79,6 +95,36 @@ def _comparisons(rows: Sequence[Comparison]) -> str:
         _Column("verdict", [text(row.verdict) for row in rows], numeric=False),
     ]
     return _table(columns, breaks)
+
+
+def _searched(conclusions: SearchConclusions) -> dict[str, str]:
+    objective = conclusions.frames.definition.objective
+    done = conclusions.trials[conclusions.trials["state"] == Status.COMPLETE]
+    best = done.sort_values("value", ascending=objective.direction.lower_is_better, kind="stable")
+    best = best.head(BEST)
+    params = [*conclusions.frames.definition.space]
+    values = [[hidden(name, trial.get(name)) for trial in best["params"]] for name in params]
+    trials = [
+        _Column("trial", [str(number) for number in best["number"]]),
+        _Column(objective.metric, _written(best["value"])),
+        *(
+            _Column(head, [numbers.NOTHING if v is None else _value(v) for v in column], False)
+            for head, column in zip(short_names(params), values, strict=True)
+        ),
+    ]
+    found = importances_table(conclusions)
+    importances = [
+        _Column("parameter", [text(name) for name in found["parameter"]], numeric=False),
+        *(
+            _Column(name, _written(found[name].astype(float)))
+            for name in ("importance", "low", "high")
+        ),
+    ]
+    return {"trials.tex": _table(trials), "importances.tex": _table(importances)}
+
+
+def _value(value: Any) -> str:
+    return rf"\num{{{value:.4g}}}" if isinstance(value, float) else text(numbers.short(value))
 
 
 def _written(values: Iterable[float]) -> list[str | None]:

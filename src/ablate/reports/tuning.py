@@ -46,7 +46,7 @@ def sections(searches: Mapping[str, SearchFrames]) -> tuple[Section, ...]:
         "2019); pruned ones count with their last value. Values are those that the searches saw, "
         "not those of the arms run with their seeds."
     )
-    figure = Figure("budget.svg", drawing.svg, " ".join((caption, *drawing.notes)))
+    figure = Figure("budget.svg", drawing, caption)
     return (Section("Value by budget of tuning", (Bullets(tuple(items)), figure, said)),)
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ablate import analysis
 from ablate.audits.codes import as_rows
-from ablate.reports import Audit, ReportFiles, gathered, report_page, write_report
+from ablate.errors import RequestError
+from ablate.reports import Audit, Format, ReportFiles, gathered, report_page, write_report
 from ablate.spec.names import study_folder
 from ablate.store import Store
 from ablate.store.artifacts import FOLDER
@@ -42,20 +43,30 @@ class ReportResult(Result):
 
 
 def report(
-    study: str, *, storage: str | None = None, results: str | Path = "results"
+    study: str,
+    *,
+    storage: str | None = None,
+    results: str | Path = "results",
+    format: Format | str = Format.PAGE,  # noqa: A002 - the option's name
 ) -> ReportResult:
     """Write the report of a stored study into `results/STUDY/report/`: Markdown, HTML and CSV.
+
+    With `format="tex"` there are tables in LaTeX and the figures as PDF, too.
 
     The runs are checked first, and what is found is shown with the audit before them. Raises
     NotFoundError for an unknown study and RequestError if the folder can't be written.
     """
     results = Path(results)
+    if format not in list(Format):
+        known = ", ".join(Format)
+        raise RequestError(f"--format {format}: there is no such format; those there are: {known}")
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         audited = audit_of(store, frames)
         concluded = _concluded(frames, audited)
         folder = study_folder(results, study) / "report"
-        files = write_report(gathered(store, concluded, audited, results / FOLDER), folder)
+        reported = gathered(store, concluded, audited, results / FOLDER)
+        files = write_report(reported, folder, Format(format))
     if isinstance(concluded, analysis.SearchConclusions):
         return ReportResult(study, files, trials_frame(concluded.frames))
     return ReportResult(study, files, concluded.frame())
