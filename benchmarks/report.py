@@ -54,7 +54,7 @@ def fill(url: str, name: str, runs: int) -> None:
     losses = np.exp(-epochs / 20) + 0.02 * rng.standard_normal((runs, EPOCHS))
     losses += 0.5 + 0.1 * np.sin(np.arange(runs) // seeds)[:, None]
     with Store.open(url, create=True) as store:
-        store.create_study(name, Direction.MINIMIZE)
+        store.create_study(name, Direction.MINIMIZE, "val_loss")
         definition = store.define(name, definition_of(name, runs // seeds))
         environment = Environment({"python": "3.12", "torch": "2.8", "host": "a"})
         for start in range(0, runs, AT_ONCE):
@@ -290,7 +290,7 @@ def main() -> None:
             }
             print(f"{name}, {runs:,} runs of {EPOCHS} epochs with 2 metrics")
             for way, found in ways.items():
-                print(f"  {way:<36} {found['seconds']:6.1f} s ({found['busy']:.1f} s of one core) "
+                print(f"  {way:<36} {found['seconds']:6.1f} s ({found['busy']:.1f} s of CPU) "
                       f"after {found['import']:.1f} s of imports, {found['peak']:5.0f} MB peak"
                       + (f", HTML {found['page'] / 1e6:.2f} MB of {found['all'] / 1e6:.0f} MB"
                          if "page" in found else ""), flush=True)  # fmt: skip

@@ -3,7 +3,7 @@
 import math
 from fractions import Fraction
 from itertools import product
-from statistics import fmean
+from statistics import fmean, stdev
 
 import numpy as np
 import pytest
@@ -274,6 +274,11 @@ def test_ps_of_comparisons_tested_together_are_those_of_each_alone(pairs, n):
     many = [np.resize([*arm, *other], n).tolist() for arm, other in pairs]
     assert statistics.sign_flip_ps(many) == [statistics.sign_flip_p(one) for one in many]
     assert statistics.permutation_ps(pairs) == [statistics.permutation_p(*one) for one in pairs]
+
+
+@given(several)
+def test_a_standard_deviation_is_that_of_exact_arithmetic(values):
+    assert statistics.sd(values) == pytest.approx(stdev(values), rel=1e-12, abs=1e-12)
 
 
 @given(shares, shares)

@@ -10,6 +10,7 @@ from ablate.analysis import Verdict, find_lead
 from ablate.reports import html, markdown, parts, verdicts
 from ablate.reports.anchors import linked
 from ablate.reports.blocks import Badge, Link, Section, Strong, Table
+from ablate.reports.listed import MOST_ARMS, listed_arms
 from ablate.spec import Objective
 from ablate.store import FindingRow
 from tests.analysis.frames_of import metrics
@@ -275,3 +276,14 @@ def test_what_all_arms_are_compared_with_is_said_once():
     (listed,) = tables(part(study({"full": 0.0, "one": 1.0}), "Verdict"))
     assert listed.caption == f"Verdicts on {ERROR}, against full (reference)"
     assert "against" not in [column.title for column in listed.columns]
+
+
+def test_a_study_of_very_many_arms_lists_the_best_and_says_where_the_others_are():
+    shifts = {"full": 0.0, **{f"arm_{n}": n / 10 for n in range(300)}, "best": -9.0}
+    concluded = study(shifts, metrics={ERROR: LOWER})
+    listed = listed_arms(concluded)
+    assert len(listed) == MOST_ARMS
+    assert {"full", "best", *FLOORS} <= listed
+    page = html.render(document(concluded))
+    assert "250 of 304, all are in arms.csv" in page
+    assert len(page) < 2_000_000

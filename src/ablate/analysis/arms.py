@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import mean
 
 import pandas as pd
 
@@ -97,7 +97,7 @@ def arms_table(
                     "cells": cells,
                     "runs": len(cells),
                     "n": len(counted),
-                    "mean": fmean(values) if values else math.nan,
+                    "mean": mean(values) if values else math.nan,
                     "sd": statistics.sd(values) if len(values) > 1 else math.nan,
                     "parameters": tuple(sorted(parameters.get(arm, ()))),
                     "best_epochs": tuple(best for best, _ in epochs),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, combinations
-from statistics import fmean, median
+from statistics import fmean, median, stdev
 
 import numpy as np
 
@@ -64,10 +64,15 @@ def sd(values: Sequence[float]) -> float:
 
     The sums are rounded once, as those of `statistics.stdev`, which takes a hundred times as long.
     """
-    if min(values) == max(values):
+    low, width = min(values), max(values) - min(values)
+    if width == 0:
         return 0.0
-    mean = fmean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    if not math.isfinite(width):
+        return stdev(values)
+    places = [(value - low) / width for value in values]  # their squares can't overflow
+    mean = fmean(places)
+    squares = math.fsum((place - mean) ** 2 for place in places)
+    return width * math.sqrt(squares / (len(values) - 1))
 
 
 def interquartile_mean(values: Sequence[float]) -> float:

@@ -122,7 +122,10 @@ def _derived(frames: AblationFrames, arms: Collection[str]) -> Block | None:
         if known and arm in arms
     ]
     return table(
-        ["arm", *names], rows, {*names}, f"What the configurations amount to{_of(rows, facts)}"
+        ["arm", *names],
+        rows,
+        {*names},
+        f"What the configurations amount to{_of(rows, [*filter(None, facts.values())])}",
     )
 
 

@@ -193,7 +193,7 @@ def _compared(concluded: Conclusions, metric: str) -> list[Comparison]:
 def verdict_table(concluded: Conclusions, rows: Sequence[Comparison], caption: str) -> Table:
     """List comparisons with their verdicts and why; what all are compared with is said once."""
     arms = listed_arms(concluded)
-    total, rows = len(rows), [row for row in rows if row.arm in arms] or rows[:1]
+    total, rows = len(rows), [row for row in rows if row.arm in arms] or list(rows[:1])
     heads = ["arm", "verdict", "against", "difference", "95 % interval", "p (Holm)", "n", "why"]
     lines: list[Row] = [
         (
