@@ -191,8 +191,10 @@ def test_a_study_without_runs_has_a_report(store, out, definition):
 
 def test_an_arm_worse_than_a_trivial_predictor_is_said_to_be(store, out):
     definition = store.define("s", an_ablation())
-    add_run(store, "s", 0, definition, arm="champion", curve=[4.0])
-    add_run(store, "s", 1, definition, arm="copy_input", curve=[1.0])
+    for trial, seed in enumerate((307, 308, 309)):
+        curve = [4.0 + trial / 10]
+        add_run(store, "s", trial, definition, arm="champion", seed=seed, curve=curve)
+        add_run(store, "s", trial + 3, definition, arm="copy_input", seed=seed, curve=[1.0])
     text = report(store, "s", out).markdown.read_text()
     assert "(1.000), is beaten by 0 of 1 arm that may be compared; not by [`champion`]" in text
     assert "above" not in text
@@ -213,7 +215,7 @@ def test_runs_under_an_earlier_definition_are_announced(store, out):
     store.define("s", an_ablation())
     text = report(store, "s", out).markdown.read_text()
     assert (
-        "Arm [`champion`](#arm-champion): 1 run made under an earlier definition not counted."
+        "Arm [`champion`](#arm-champion): 1 run made under an earlier definition is not counted."
         in text
     )
 

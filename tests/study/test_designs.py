@@ -49,8 +49,8 @@ def test_a_design_is_run_and_reported_and_figures_may_be_published_later(project
         written = build(store, "d", Path("results/d/report"))
         assert {run.status for run in store.runs("d")} == {"complete"}
     report = written.markdown.read_text()
-    assert "| `to_short` | cumulative, independent | short |" in report
-    assert "| **base (reference)** | base | 1 of 1 |" in report
+    assert "`to_short` | cumulative, independent | short |" in report
+    assert "| [`base`](#arm-base) (reference) | 1 of 1 |" in report
     assert "Source: Table 1." in report
     assert "earlier definition" not in report
     with (written.folder / "published.csv").open(newline="") as file:

@@ -24,7 +24,8 @@ def section(concluded: Conclusions, audited: Audit) -> Section:
 
 
 def _findings(concluded: Conclusions, audited: Audit) -> Iterable[tuple[Inline, ...]]:
-    if not audited.made:
+    # Trials that are confirmed are no arms to be audited.
+    if not audited.made and not concluded.frames.definition.provenance.confirms:
         yield (
             Strong("Audit"),
             ": the study was not audited before it ran; ",
