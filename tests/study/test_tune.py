@@ -179,7 +179,7 @@ def test_the_report_sets_inherited_and_tuned_side_by_side(project: Project) -> N
         written = build(store, "a", Path("results/a/report"))
     report = written.markdown.read_text()
     assert "## Inherited and tuned" in report
-    assert "**plain-tuned (reference)**" in report
+    assert "[`plain-tuned`](#arm-plain-tuned) (reference)" in report
     with (written.folder / "arms.csv").open(newline="") as file:
         arms = {row["arm"]: row for row in csv.DictReader(file) if row["metric"] == "val_loss"}
     with (written.folder / "tuned.csv").open(newline="") as file:
