@@ -141,6 +141,7 @@ class _Studies:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._frames: dict[str, Frames] = {}
+        self._findings: dict[str, tuple[FindingRow, ...]] = {}
 
     def groups(self, names: Sequence[str]) -> list[dict[str, Side]]:
         """Return what is to be compared with each other, by the name that stands for it."""
@@ -156,7 +157,7 @@ class _Studies:
         frames = analysis.side_by_side(sides)
         findings: list[FindingRow] = []
         for side in sides:
-            findings += analysis.findings_of(side, audit_of(self._store, side.frames).findings)
+            findings += analysis.findings_of(side, self._audit(side.frames))
         studies = dict.fromkeys(side.frames.name for side in sides)
         together = as_rows(audit_sides(self._store, frames, studies))
         return analysis.conclude(frames, [*findings, *together])
@@ -165,6 +166,11 @@ class _Studies:
         if study not in self._frames:
             self._frames[study] = analysis.load(self._store, study)
         return self._frames[study]
+
+    def _audit(self, study: Frames) -> tuple[FindingRow, ...]:
+        if study.name not in self._findings:
+            self._findings[study.name] = audit_of(self._store, study).findings
+        return self._findings[study.name]
 
     def _arm_by_arm(self, studies: Mapping[str, AblationFrames]) -> list[dict[str, Side]]:
         first = next(iter(studies.values()))
