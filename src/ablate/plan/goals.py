@@ -1,7 +1,7 @@
 """Follow the goals of a run, value by value: what is reached, what is missed, when, by how much."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf, isfinite, isnan
@@ -9,6 +9,9 @@ from statistics import fmean
 from typing import Any
 
 from ablate.spec import Action, Condition, Goals, Milestone
+
+FACTS = "goals"
+"""The kind of the facts that a run stores of its goals."""
 
 
 class Kind(StrEnum):
@@ -312,6 +315,16 @@ def _key(judgement: Judgement) -> str:
     if judgement.kind is Kind.MILESTONE:
         return f"{judgement.kind}: {judgement.title}"
     return judgement.kind.value
+
+
+def facts(judgements: Iterable[Judgement]) -> dict[str, Any]:
+    """Return what is stored of a run's goals."""
+    return {"judgements": [plain(each) for each in judgements]}
+
+
+def judgements(facts: Mapping[str, Any]) -> tuple[Judgement, ...]:
+    """Read what `facts` gave."""
+    return tuple(judgement(each) for each in facts["judgements"])
 
 
 def plain(found: Judgement) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor,
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError, printable
+from ablate.plan.goals import FACTS as GOALS
 from ablate.run import resume
 from ablate.run.admission import admit
 from ablate.run.checkpoints import RunCheckpoint
@@ -210,7 +211,8 @@ def _stopped(job: Run, reason: str) -> Finished:
 def _ended(job: Run, call: FitCall, watch: Watch, goals: FollowGoals) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    seen = fingerprints, watch.groups.kept
+    facts = {GOALS: goals.facts()} if job.goals.any else {}
+    seen = fingerprints, watch.groups.kept, facts
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)
     trainer = call.trainer

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from ablate.plan import GoalTracker, Judgement, Verdict
+from ablate.plan.goals import facts
 from ablate.run.messages import Judged
 from ablate.run.ranks import is_first
 from ablate.run.watch import end_after_this_epoch
@@ -55,6 +56,10 @@ class FollowGoals(Checkpoint):
         """The goal that the run missed, and that ended it."""
         stopped = self.stopped_by
         return stopped if stopped and stopped.verdict is Verdict.MISSED else None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is stored of the goals."""
+        return facts(self.tracker.judgements)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Learn how many steps the training is to have."""
