@@ -19,7 +19,7 @@ ARROWS = {
     "testing": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
     "workflow": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
     "reports": {"analysis", "store", "spec"},
-    "analysis": {"store", "spec"},
+    "analysis": {"store", "plan", "spec"},
     "audits": {"run", "store", "spec"},
     "study": {"run", "store", "plan", "spec"},
     "run": {"store", "plan", "spec"},
