@@ -27,7 +27,9 @@ def fill(module) -> dict[str, np.ndarray]:
 def below(parameters: Parameters, prefix: str) -> dict[str, np.ndarray]:
     """Take the parameters whose names begin with a prefix, under the rest of their names."""
     start = f"{prefix}."
-    return {name[len(start) :]: value for name, value in parameters.items() if name.startswith(start)}
+    return {
+        name[len(start) :]: value for name, value in parameters.items() if name.startswith(start)
+    }
 
 
 def linear(x: np.ndarray, p: Parameters) -> np.ndarray:

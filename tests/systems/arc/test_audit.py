@@ -73,9 +73,7 @@ def test_faithful_parts_are_not_what_they_are_named_for_and_corrected_ones_are(a
     assert violated(module(arch, "corrected")) == set()
 
 
-@pytest.mark.parametrize(
-    "arch", ["baseline", "seed_encoder_decoder", "seed_champion", "champion"]
-)
+@pytest.mark.parametrize("arch", ["baseline", "seed_encoder_decoder", "seed_champion", "champion"])
 @torch.no_grad()
 def test_the_published_decoder_only_and_seed_arms_see_the_future(arch, batch):
     for flavour in ("faithful", "corrected"):

@@ -107,7 +107,9 @@ def positions(arch: str, length: int, width: int) -> np.ndarray:
         return np.stack([plain.sinusoid(k, width) for k in range(length)])
     return np.stack(
         [
-            np.concatenate([plain.sinusoid(k // 30, width // 2), plain.sinusoid(k % 30, width // 2)])
+            np.concatenate(
+                [plain.sinusoid(k // 30, width // 2), plain.sinusoid(k % 30, width // 2)]
+            )
             for k in range(length)
         ]
     )
@@ -176,7 +178,7 @@ def changes(said, due, before) -> dict[str, float]:
         return dict.fromkeys(
             ("copy_rate", "change_recall", "change_precision", "transformation_f1"), 0.0
         )
-    both = sum(p != s and y != s for p, y, s in zip(said, due, before, strict=True))
+    both = sum(s not in {p, y} for p, y, s in zip(said, due, before, strict=True))
     recall = share(both, sum(y != s for y, s in zip(due, before, strict=True)), 1.0)
     precision = share(both, sum(p != s for p, s in zip(said, before, strict=True)), 1.0)
     copied = sum(p == s for p, s in zip(said, before, strict=True))
@@ -242,7 +244,7 @@ def tokens(arch: str, batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sources = [source(e, of) for e, of, _ in examples]
     targets = [target(e, to) for e, _, to in examples]
     if arch in DECODER_ONLY:
-        whole = padded([s + [PAD] + t for s, t in zip(sources, targets, strict=True)])
+        whole = padded([[*s, PAD, *t] for s, t in zip(sources, targets, strict=True)])
         return whole[:, :-1], whole[:, 1:], whole[:, :-1]
     src, tgt = padded(sources), padded(targets)
     due = tgt if arch in READS_ANSWER else tgt[:, 1:]
@@ -269,7 +271,7 @@ def formula_logits(arch: str, batch: int) -> np.ndarray:
         for t in range(length):
             logits[b, t] = 0.3 * np.sin(1.0 + b + 2 * t + 3 * np.arange(PAD + 1))
             kind = (3 * b + 2 * t + batch) % 5
-            if kind < 2 or kind == 3 and t >= before.shape[1]:
+            if kind < 2 or (kind == 3 and t >= before.shape[1]):
                 logits[b, t, due[b, t]] += 2
             elif kind == 3:
                 logits[b, t, before[b, t]] += 2
@@ -291,8 +293,7 @@ def plain_values(arch: str, logits: Logits) -> list[tuple[int, dict[str, float]]
             continue
         _, due, before = tokens(arch, batch)
         losses = [
-            plain.cross_entropy(given[b, t], due[b, t])
-            for b, t in np.argwhere(due != PAD).tolist()
+            plain.cross_entropy(given[b, t], due[b, t]) for b, t in np.argwhere(due != PAD).tolist()
         ]
         said = given.argmax(-1) if given.size else np.zeros(due.shape, dtype=int)
         numbers = [number for number, _, _ in numbered()[batch]]

@@ -5,6 +5,7 @@ the numbers of the numpy implementation, which are those of golden.json.
 """
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -167,14 +168,12 @@ def published_physics(standardised: np.ndarray) -> float:
     gravity = np.mean((said[:, :, 3] + 9.8) ** 2)
     momentum, consistency = [], []
     for clip in said:
-        for now, then in zip(clip[:-1], clip[1:], strict=True):
+        for now, then in pairwise(clip):
             momentum.append((then[4] - now[4]) ** 2 + (then[5] - now[5]) ** 2)
             gap_x, gap_y = then[0] - now[0] - now[2] / FPS, then[1] - now[1] - now[3] / FPS
             consistency.append(gap_x**2 + gap_y**2)
     squared = np.mean((said - true) ** 2)
-    return float(
-        squared + 0.1 * gravity + 0.1 * np.mean(momentum) + 0.2 * np.mean(consistency)
-    )
+    return float(squared + 0.1 * gravity + 0.1 * np.mean(momentum) + 0.2 * np.mean(consistency))
 
 
 def golden_of(attention: str) -> dict[str, dict[str, float] | dict[str, list[float]]]:

@@ -56,8 +56,8 @@ Means by group (`ArcModule.group_metrics`) are those of grid accuracy, cell accu
 over the examples of each task, and of each category of tasks.
 
 With `per_category`, `val_grid_accuracy/S3` and the like hold the value over the examples of one
-category: grid accuracy, cell accuracy, copy rate, change recall and transformation quality, in every
-form that is logged, exact match, pooled cell accuracy and the number of grids.
+category: grid accuracy, cell accuracy (also pooled), copy rate, change recall and transformation
+quality, in every form that is logged, exact match and the number of grids.
 """
 
 from collections.abc import Callable
@@ -178,9 +178,7 @@ def published_transformation(
     return {f"{name}_padded": value for name, value in values.items()}
 
 
-def sequence_values(
-    predicted_BL: Tensor, labels_BL: Tensor, read_BL: Tensor
-) -> dict[str, Tensor]:
+def sequence_values(predicted_BL: Tensor, labels_BL: Tensor, read_BL: Tensor) -> dict[str, Tensor]:
     """Return the metrics of whole sequences as published, padding included, named `*_sequence`.
 
     `read_BL` are the tokens read, which are also what a change is a change from.

@@ -78,9 +78,9 @@ def score_text(text: str, value: float, requires: str) -> Scores:
 def clip_like_published(answer_text: str) -> str:
     """Drop the first 34 characters of an answer.
 
-    A defect, kept because the published scorers had it: the decoded text lacks the chat markers, yet
-    the prompt was cut off by its length with them. The opening think tag is always lost, so that
-    a perfect answer has a structure of 2.
+    A defect, kept because the published scorers had it: the decoded text lacks the chat markers,
+    yet the prompt was cut off by its length with them. The opening think tag is always lost, so
+    that a perfect answer has a structure of 2.
     """
     return answer_text[MARKERS:]
 
