@@ -132,6 +132,13 @@ class Published(Strict):
 
     source: str
     """Where they were published."""
+    at: Literal["best", "last"] | None = None
+    """Where each was read: at its own metric's best epoch or at the last one. Ours are then read
+    the same way, too. Left out, it is not known."""
+    statistic: str | None = None
+    """What a figure is: of what a mean, over which epochs and seeds."""
+    denominator: str | None = None
+    """How many examples the figures are over."""
     values: Mapping[str, Mapping[str, Figures]]
     """Arm -> metric -> the figure, or one figure per seed."""
 
@@ -312,9 +319,23 @@ class Ablation(_Written):
                     f"margin: {quoted(metric)} is none of the metrics: "
                     f"{nearest(metric, self.metrics)}"
                 )
+        self._check_published()
         if not self.to:
             self.checked_arms(self.components)
         return self
+
+    def _check_published(self) -> None:
+        """Raise ValueError if the best epoch of a published metric can't be told."""
+        if self.published is None or self.published.at != "best":
+            return
+        known = {*self.metrics, self.decides.metric}
+        for arm, figures in self.published.values.items():
+            for metric in figures:
+                if metric not in known:
+                    raise ValueError(
+                        f"published.values.{arm}: {quoted(metric)} is read at its best epoch, and "
+                        f"is none of the metrics: {nearest(metric, known)}"
+                    )
 
     def all_changes(self) -> list[Changes]:
         """Return every mapping of this study whose keys are dotted paths."""

@@ -33,6 +33,7 @@ FAULTY = {
     "context_only": {"every cell is predicted"},
     "champion": {"every cell is predicted", "coordinates", "colour equivariance"},
     "seed_encoder_decoder": {"every cell is predicted"},
+    "seed_champion": {"every cell is predicted", "coordinates", "colour equivariance"},
 }
 
 
@@ -72,7 +73,7 @@ def test_faithful_parts_are_not_what_they_are_named_for_and_corrected_ones_are(a
     assert violated(module(arch, "corrected")) == set()
 
 
-@pytest.mark.parametrize("arch", ["baseline", "seed_encoder_decoder", "champion"])
+@pytest.mark.parametrize("arch", ["baseline", "seed_encoder_decoder", "seed_champion", "champion"])
 @torch.no_grad()
 def test_the_published_decoder_only_and_seed_arms_see_the_future(arch, batch):
     for flavour in ("faithful", "corrected"):
@@ -154,7 +155,7 @@ def audited(name: str, left_out: tuple[str, ...] = ()) -> dict[tuple[str, str], 
 
 @pytest.mark.long
 def test_the_published_ladder_is_seen_through():
-    found = audited("trial-69-faithful", ("seed_encoder_decoder",))
+    found = audited("trial-69-faithful", ("seed_encoder_decoder", "seed_champion"))
     arms = {key: set(items[0].arms) for key, items in found.items()}
     assert arms["same-function", "model"] == {"encoder_decoder", "perminv"}
     assert arms["sees-the-future", "autoregression"] == {"baseline", "seed_decoder_only"}

@@ -435,6 +435,15 @@ def test_the_published_context_is_the_first_pairs_whatever_the_query(pool, count
         assert query.context == tuple(pool[:count])
 
 
+@given(few_distinct_pairs, st.integers(0, 4))
+def test_context_that_is_held_out_is_no_query(pool, count):
+    found = make_queries(0, enumerate(pool), pool, count, "held_out")
+    assert [query.index for query in found] == [*range(min(count, len(pool)), len(pool))]
+    assert all(query.context == tuple(pool[:count]) for query in found)
+    apart = make_queries(0, enumerate(pool[count:]), pool[:count], count, "held_out")
+    assert len(apart) == len(pool[count:])
+
+
 def test_limits_are_inclusive():
     pair = Pair.of(np.zeros((3, 4)), np.zeros((2, 5)))
     assert Limits(max_side=5, max_cells=12, max_tokens=22).exceeded_by(pair) is None
@@ -534,6 +543,16 @@ def test_bucketing_halves_the_padding(seed):
     )
     assert plain > 0.6
     assert bucketed < plain / 2
+
+
+def test_in_the_order_of_the_files_the_published_arms_score_the_published_number_of_grids():
+    """The outputs of 27a28665 are single cells: whole batches of them have nothing to predict."""
+    tasks = task_split("alignment-400").val
+    target = [1 if task == "27a28665" else 4 for task in tasks for _ in range(400)]
+    made = [*sampler(target, batch_size=32, bucketing=False, seed=None)]
+    assert [position for batch in made for position in batch] == [*range(36_800)]
+    scored = [batch for batch in made if any(target[position] > 1 for position in batch)]
+    assert sum(map(len, scored)) == 36_416
 
 
 @pytest.mark.parametrize(("samples", "steps"), [(400, 3850), (150, 1444)])

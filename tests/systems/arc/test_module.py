@@ -247,6 +247,7 @@ def test_published_decoder_only_loss_covers_the_input_grid():
     model = module("baseline", "faithful").eval()
     logged = validate(model, 5)
     assert logged["val_grid_accuracy_sequence"] <= logged["val_grid_accuracy"]
+    assert not any(name.endswith("_padded") for name in logged)
     batch = merge(EXAMPLES)
     scores, cells = model.network.objective(batch)
     assert (scores.labels_BT != 10).sum() == sum(SIZES) + sum((4, 3, 1, 4, 6)) - 5

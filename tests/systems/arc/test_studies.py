@@ -24,6 +24,7 @@ TINY = [
 PUBLISHED = {
     "seed_decoder_only": 530_560,
     "seed_encoder_decoder": 928_523,
+    "seed_champion": 880_555,
     "baseline": 1_735_612,
     "encoder_decoder": 1_708_907,
     "grid2d": 1_708_907,
@@ -56,6 +57,31 @@ def test_the_faithful_ladder_has_the_published_parameter_counts(
             module = ArcModule(**study.configured(arm.changes, 307)["model"]["init_args"])
             counts[arm.name] = sum(parameter.numel() for parameter in module.parameters())
     assert counts == PUBLISHED
+
+
+def test_the_faithful_ladder_is_served_filtered_and_stopped_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+    study = read_study("trial-69-faithful").prepare("cuda")
+    data = {}
+    for arm in study.arms:
+        config = study.configured(arm.changes, 307)
+        data[arm.name] = config["data"]["init_args"]
+        assert config["model"]["init_args"]["flavour"] == "faithful"
+        callbacks = {c["class_path"]: c["init_args"] for c in config["trainer"]["callbacks"]}
+        assert not any(name.endswith("EarlyStopping") for name in callbacks)
+        assert callbacks["ablate.systems.common.precision.MatmulPrecision"]["precision"] == "high"
+    assert not any(given["bucketing"] for given in data.values())
+    seed_era = {name for name, given in data.items() if given["task_set"] == "foundational-18"}
+    assert seed_era == {"seed_decoder_only", "seed_encoder_decoder", "seed_champion"}
+    assert {n: g["max_tokens"] for n, g in data.items() if "max_tokens" in g} == {
+        "baseline": 511,
+        "seed_decoder_only": 511,
+    }
+    held_out = {name for name, given in data.items() if given["context"] != "first"}
+    assert held_out == {"seed_champion"}
+    assert data["seed_champion"]["context"] == "held_out"
 
 
 @pytest.mark.long

@@ -180,6 +180,16 @@ def test_dropout_acts_in_training_alone():
     assert not torch.equal(layer(x_BTD), layer(x_BTD))
 
 
+def test_dropout_acts_on_the_weights_of_attention():
+    """Without the dropout of outputs, zeroed here, only that within attention is left."""
+    layer, x_BTD = block(dropout=0.5).train(), inputs()
+    layer.dropout.p = 0.0
+    nn.init.zeros_(layer.feed_forward.out.weight)
+    assert not torch.equal(layer(x_BTD), layer(x_BTD))
+    layer.attention.dropout = 0.0
+    assert torch.equal(layer(x_BTD), layer(x_BTD))
+
+
 # Sizes
 
 

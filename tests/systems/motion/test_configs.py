@@ -113,13 +113,20 @@ def test_the_published_recipes(name, batch, epochs, lr, warmup, diffusion):  # n
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("small", 7_212_670), ("medium", 20_516_734), ("large", 44_481_662)]
+    ("name", "published"), [("small", 7_212_670), ("medium", 20_516_734), ("large", 44_481_662)]
 )
-def test_the_published_sizes_come_out_with_action_conditioning(name, parameters):
-    changes = {"model.init_args.action_conditioning": True, "model.init_args.diffusion": None}
-    with torch.device("meta"):
-        model = smoke(name, **changes).model
-    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+def test_the_published_sizes_come_out_with_action_conditioning_and_each_file_says_so(
+    name, published
+):
+    counts = []
+    for shown in (False, True):
+        changes = {"model.init_args.action_conditioning": shown, "model.init_args.diffusion": None}
+        with torch.device("meta"):
+            model = smoke(name, **changes).model
+        counts.append(sum(parameter.numel() for parameter in model.parameters()))
+    assert counts[1] == published
+    said = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    assert all(f"{count:,}" in said for count in counts)
 
 
 @pytest.mark.parametrize(("d_model", "layers"), [(256, 6), (512, 10)])

@@ -110,8 +110,8 @@ def test_the_legacy_formula_by_hand():
     predicted = frames([1, 2, 3, 4, 5 * MASS_KG, 6 * MASS_KG], [2, 2, 3, 4, 7 * MASS_KG, 0])
     by_hand = (1 + 4 + 9 + 16 + 25 + 36 + 4 + 4 + 9 + 16 + 49 + 0) / 12
     by_hand += 0.1 * (4 + 9.8) ** 2
-    by_hand += 0.1 * (2**2 + 6**2) / 2
-    by_hand += 0.2 * ((1 - 3 / 25) ** 2 + (0 - 4 / 25) ** 2) / 2
+    by_hand += 0.1 * (2**2 + 6**2)
+    by_hand += 0.2 * ((1 - 3 / 25) ** 2 + (0 - 4 / 25) ** 2)
     found = physics(predicted / STD.repeat_interleave(2), variant="legacy")
     assert found == pytest.approx(by_hand, rel=1e-5)
 

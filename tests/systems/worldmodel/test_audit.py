@@ -125,10 +125,11 @@ def test_the_module_shows_what_its_weights_do_not(key, value):
 
 def test_the_published_scorer_cannot_give_a_perfect_answer_its_points():
     assert violated(module()) == {}
-    assert violated(module(scorer="clipped")) == {
-        PERFECT: "a perfect answer scores 2 of 3 tags, and 0 of 20 perfect answers count as right "
-        "and in order"
-    }
+    for scorer in ("clipped", "production-as-published"):
+        assert violated(module(scorer=scorer)) == {
+            PERFECT: "a perfect answer scores 2 of 3 tags, and 0 of 20 perfect answers count as "
+            "right and in order"
+        }
 
 
 def test_a_scorer_that_rewards_empty_answers_is_found(monkeypatch):

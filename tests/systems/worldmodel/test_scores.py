@@ -50,6 +50,24 @@ def test_the_clipped_scorer_takes_a_third_of_a_perfect_answer():
         assert astuple(scores) == (2, 2, False, True, True, True)
 
 
+def test_the_production_scorer_as_published_ignores_the_order_of_tags():
+    """By hand: 34 characters lost, then a kind of tag counts if both of its marks are there."""
+    lost = "x" * 34
+    for answer, ordered, published in (
+        (ANSWER, 1, 1),
+        (lost + ANSWER, 3, 3),
+        (f"{lost}</think>a<think></model>b<model><requires>c", 0, 2),
+        (f"{lost}</requires><requires>d</requires>", 1, 1),
+        (f"{lost}<think>a</model>", 0, 0),
+    ):
+        ids = [*encode(answer), END]
+        clipped = score(ids, 3.0, "python:math", "clipped")
+        scores = score(ids, 3.0, "python:math", "production-as-published")
+        assert (clipped.structure, scores.structure) == (ordered, published)
+        assert astuple(scores)[2:] == astuple(clipped)[2:]
+        assert scores.opening_tags == clipped.opening_tags
+
+
 def test_the_published_scorer_loses_34_characters():
     assert clip_like_published(ANSWER) == ANSWER[34:]
     assert clip_like_published("short") == ""
@@ -149,5 +167,5 @@ def test_scores_imply_one_another(text):
 
 @given(st.lists(st.integers(0, 255)))
 def test_any_tokens_get_scores(ids):
-    for scorer in ("exact", "clipped"):
+    for scorer in ("exact", "clipped", "production-as-published"):
         assert 0 <= score(ids, 0.0, "python:math", scorer).structure <= 3

@@ -47,10 +47,12 @@ class ArcDataModule(LightningDataModule):
         max_side: Longest side of a grid, in cells. Generated examples are drawn until they fit,
             real ones dropped.
         max_cells: Drop an example if either grid has more cells; None drops none.
-        max_tokens: Drop an example if both grids together have more cells; None drops none.
+        max_tokens: Drop an example if both grids together have more cells; None drops none. A
+            separator between the two is not counted.
         context_pairs: Solved pairs of the same task shown with each example.
         context: "exclude_query": the first pairs of the task that differ from the query.
             "first": the first pairs of the task, even the query itself, as in the published runs.
+            "held_out": the first pairs of the task, which are no queries, as in the seed era.
         batch_size: Training examples per batch; the last batch may be short.
         val_batch_size: Validation examples per batch; None: as for training.
         bucketing: Batch examples of similar length, so that little is computed on padding.

@@ -13,7 +13,7 @@ from ablate.systems.arc.tasks import EVALUATION_OFFSET, EVALUATION_TASKS, TASK_I
 Grid = npt.NDArray[np.uint8]
 """Colours 0..9, shape (height, width)."""
 
-ContextPolicy = Literal["first", "exclude_query"]
+ContextPolicy = Literal["first", "exclude_query", "held_out"]
 RealPart = Literal["training", "evaluation"]
 
 
@@ -100,7 +100,7 @@ def context_numbers(
     for number, pair in enumerate(pairs):
         if len(chosen) == count:
             break
-        if policy == "first" or pair.content != content:
+        if policy != "exclude_query" or pair.content != content:
             chosen.append(number)
     return tuple(chosen)
 
@@ -112,11 +112,16 @@ def make_queries(
     context_pairs: int,
     policy: ContextPolicy,
 ) -> list[Query]:
-    """Make one query per numbered pair, with context from `pairs`."""
+    """Make one query per numbered pair, with context from `pairs`.
+
+    Under "held_out" the pairs that are shown make no query.
+    """
     queries = []
     for index, pair in numbered:
         numbers = context_numbers(pair, pairs, context_pairs, policy)
         context = tuple(pairs[number] for number in numbers)
+        if policy == "held_out" and any(shown is pair for shown in context):
+            continue
         queries.append(Query(task, index, pair, context, numbers))
     return queries
 

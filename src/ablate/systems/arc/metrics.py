@@ -24,26 +24,40 @@ Both flavours:
 
 Change precision asks "changed where a change was due", not "changed correctly". In the published
 decoder-only arms the loss covers the input grid too; the other rows score output cells only.
-The loss of a predictor is that of its smoothed answers, see `predictors.py`.
+The loss of a predictor is that of its smoothed answers, see `predictors.py`. `val_grids` is how
+many examples the means are over: the published arms pass over batches without a cell to predict.
 
 Faithful only, as published; these depend on the composition of the batches:
 
 | name                       | per example                                       | aggregation     |
 |----------------------------|---------------------------------------------------|-----------------|
 | val_cell_accuracy_batch    | correct cells / (cells + 1e-6) of the batch       | mean            |
-| val_grid_accuracy_sequence | decoder-only: 1 if p = y, input grid included     | mean            |
 | val_copy_rate_padded, val_change_recall_padded, val_change_precision_padded,                 |||
 | val_transformation_f1_padded, val_transformation_quality_padded                              |||
 |                            | as above, on all positions of the padded overlap  | mean            |
 |                            | of labels and source, the source misaligned by    |                 |
-|                            | one unless both are padded to the same length     |                 |
+|                            | one unless both are padded to the same length;    |                 |
+|                            | all 0 if the overlap is empty                     |                 |
+
+The published decoder-only arms are scored on the whole sequence, the input grid included. They
+have no `*_padded`; in their place, with y the sequence after its first token:
+
+| name                       | per example                                       | aggregation     |
+|----------------------------|---------------------------------------------------|-----------------|
+| val_grid_accuracy_sequence | 1 if p = y on all of M                            | mean            |
+| val_cell_accuracy_batch_sequence  | correct tokens / (tokens + 1e-6) of the batch | mean         |
+| val_cell_accuracy_pooled_sequence | correct tokens, tokens                     | ratio of totals |
+| val_copy_rate_sequence, val_change_recall_sequence, val_change_precision_sequence,           |||
+| val_transformation_f1_sequence, val_transformation_quality_sequence                          |||
+|                            | as above, on all positions, padding included;     | mean            |
+|                            | x is the token read there, the one before y       |                 |
 
 Means by group (`ArcModule.group_metrics`) are those of grid accuracy, cell accuracy and exact match
 over the examples of each task, and of each category of tasks.
 
-With `per_category`, `val_grid_accuracy/S3` and the like hold the mean over the examples of one
-category, for grid accuracy, cell accuracy, copy rate, change recall, transformation quality and
-exact match.
+With `per_category`, `val_grid_accuracy/S3` and the like hold the value over the examples of one
+category: grid accuracy, cell accuracy (also pooled), copy rate, change recall and transformation
+quality, in every form that is logged, exact match and the number of grids.
 """
 
 from collections.abc import Callable
@@ -157,9 +171,31 @@ def published_transformation(
     length = min(labels_BT.shape[1], source_BT.shape[1])
     predicted, labels, source = (t[:, :length] for t in (predicted_BT, labels_BT, source_BT))
     values = transformation(predicted, labels, source, torch.ones_like(labels, dtype=torch.bool))
+    if length == 0:
+        values = {name: torch.zeros_like(value) for name, value in values.items()}
     accuracy_B = cell_accuracy(predicted_BT, labels_BT)
     values["transformation_quality"] = values["transformation_f1"] * accuracy_B
     return {f"{name}_padded": value for name, value in values.items()}
+
+
+def sequence_values(predicted_BL: Tensor, labels_BL: Tensor, read_BL: Tensor) -> dict[str, Tensor]:
+    """Return the metrics of whole sequences as published, padding included, named `*_sequence`.
+
+    `read_BL` are the tokens read, which are also what a change is a change from.
+    """
+    everywhere_BL = torch.ones_like(labels_BL, dtype=torch.bool)
+    changes = transformation(predicted_BL, labels_BL, read_BL, everywhere_BL)
+    accuracy_B = cell_accuracy(predicted_BL, labels_BL)
+    of_batch = batch_cell_accuracy(predicted_BL, labels_BL)
+    values = {
+        "grid_accuracy": grid_correct(predicted_BL, labels_BL),
+        "cell_accuracy_batch": of_batch.expand(len(labels_BL)),
+        "correct_cells": correct_cells(predicted_BL, labels_BL),
+        "cells": scored(labels_BL).sum(1),
+        **changes,
+        "transformation_quality": changes["transformation_f1"] * accuracy_B,
+    }
+    return {f"{name}_sequence": value for name, value in values.items()}
 
 
 def batch_mean_accuracy(correct_N: Tensor, batch_size: int) -> float:

@@ -1,7 +1,7 @@
 """The Lightning module of the ARC system: one arm, its loss and its metrics."""
 
 import math
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import replace
 from functools import partial
 
@@ -22,6 +22,7 @@ from ablate.systems.arc.metrics import (
     published_source,
     published_transformation,
     scored,
+    sequence_values,
     source_at_target,
     transformation,
 )
@@ -59,18 +60,35 @@ PUBLISHED_MEANS = (
     "transformation_f1_padded",
     "transformation_quality_padded",
 )
-SEQUENCE_MEAN = "grid_accuracy_sequence"
+SEQUENCE_MEANS = (
+    "cell_accuracy_batch",
+    "grid_accuracy_sequence",
+    "cell_accuracy_batch_sequence",
+    "copy_rate_sequence",
+    "change_recall_sequence",
+    "change_precision_sequence",
+    "transformation_f1_sequence",
+    "transformation_quality_sequence",
+)
 EXACT_MATCH = "exact_match"
+GRIDS = "grids"
 ACCURACIES = ("grid_accuracy", "cell_accuracy")
-TOTALS = ("correct_cells", "cells")
+RATIOS = {
+    "cell_accuracy_pooled": ("correct_cells", "cells"),
+    "cell_accuracy_pooled_sequence": ("correct_cells_sequence", "cells_sequence"),
+}
+"""Metrics that are a ratio of totals, and the names of the two totals."""
 PER_CATEGORY = (
     "grid_accuracy",
     "cell_accuracy",
+    "cell_accuracy_pooled",
     "copy_rate",
     "change_recall",
     "transformation_quality",
     EXACT_MATCH,
+    GRIDS,
 )
+"""Metrics that are logged per category, in every form that is logged at all."""
 
 
 class ArcModule(LightningModule):
@@ -184,21 +202,23 @@ class ArcModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Write the chosen examples, then log every metric once."""
         self._write_chosen()
-        names = [*MEANS, *TOTALS, *([EXACT_MATCH] if self.exact_match_examples else [])]
-        if self.faithful:
-            names += PUBLISHED_MEANS
+        means = [*MEANS, *([EXACT_MATCH] if self.exact_match_examples else [])]
+        ratios = ["cell_accuracy_pooled"]
         if isinstance(self.network, LeakyDecoderOnly):
-            names.append(SEQUENCE_MEAN)
+            means += SEQUENCE_MEANS
+            ratios.append("cell_accuracy_pooled_sequence")
+        elif self.faithful:
+            means += PUBLISHED_MEANS
+        names = [*means, *(total for ratio in ratios for total in RATIOS[ratio])]
         sums, counts = self._by_category(names)
-        total = dict(zip(names, sums.sum(1), strict=True))
-        count = dict(zip(names, counts.sum(1), strict=True))
-        for name in names:
-            if name not in TOTALS and count[name] > 0:
-                self._log(f"val_{name}", total[name] / count[name])
-        if total["cells"] > 0:
-            self._log("val_cell_accuracy_pooled", total["correct_cells"] / total["cells"])
+        for name, value in _summary(means, ratios, names, sums.sum(1), counts.sum(1)).items():
+            self._log(f"val_{name}", value)
         if self.per_category:
-            self._log_categories(names, sums, counts)
+            for column, category in enumerate(CATEGORIES):
+                own = _summary(means, ratios, names, sums[:, column], counts[:, column])
+                for name, value in own.items():
+                    if _plain(name) in PER_CATEGORY:
+                        self._log(f"val_{name}/{category}", value)
 
     def group_metrics(self) -> dict[str, dict[str, dict[str, tuple[float, int]]]]:
         """Return (mean, examples) of the accuracies in each task and category of the validation."""
@@ -298,12 +318,13 @@ class ArcModule(LightningModule):
         if self.faithful:
             accuracy = batch_cell_accuracy(predicted_BT, labels_BT)
             values["cell_accuracy_batch"] = accuracy.expand(len(labels_BT))
+        if isinstance(self.network, LeakyDecoderOnly):
+            read_BL = torch.cat([batch.source_BS[:, :1], objective.labels_BT[:, :-1]], 1)
+            said_BL = objective.logits_BTV.argmax(-1)
+            values |= sequence_values(said_BL, objective.labels_BT, read_BL)
+        elif self.faithful:
             published_BT = published_source(batch.source_BS, batch.target_BT.shape[1], length)
             values |= published_transformation(predicted_BT, labels_BT, published_BT)
-        if isinstance(self.network, LeakyDecoderOnly):
-            values[SEQUENCE_MEAN] = grid_correct(
-                objective.logits_BTV.argmax(-1), objective.labels_BT
-            )
         return values
 
     def _choose(self, batch: ArcBatch) -> None:
@@ -348,9 +369,26 @@ class ArcModule(LightningModule):
     def _log(self, name: str, value: Tensor) -> None:
         self.log(name, value.float(), prog_bar=name in {"val_loss", "val_grid_accuracy"})
 
-    def _log_categories(self, names: list[str], sums: Tensor, counts: Tensor) -> None:
-        for row, name in enumerate(names):
-            for column, category in enumerate(CATEGORIES):
-                if name in PER_CATEGORY and counts[row, column] > 0:
-                    mean = sums[row, column] / counts[row, column]
-                    self._log(f"val_{name}/{category}", mean)
+
+def _summary(
+    means: Sequence[str], ratios: Sequence[str], names: Sequence[str], sums: Tensor, counts: Tensor
+) -> dict[str, Tensor]:
+    """Return the metrics that have a value: means, ratios of totals, and the number of grids.
+
+    `sums` and `counts` are those of `names`, in their order.
+    """
+    total = dict(zip(names, sums, strict=True))
+    count = dict(zip(names, counts, strict=True))
+    values = {name: total[name] / count[name] for name in means if count[name] > 0}
+    for ratio in ratios:
+        part, whole = RATIOS[ratio]
+        if total[whole] > 0:
+            values[ratio] = total[part] / total[whole]
+    if count["grid_accuracy"] > 0:
+        values[GRIDS] = count["grid_accuracy"]
+    return values
+
+
+def _plain(name: str) -> str:
+    """Return the name of a metric without the form in which it is counted."""
+    return name.removesuffix("_padded").removesuffix("_sequence")

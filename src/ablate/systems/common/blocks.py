@@ -153,8 +153,8 @@ class GeluFeedForward(nn.Module):
 class Block(nn.Module):
     """One transformer layer: attention and feed-forward, each with a norm and a residual.
 
-    `pre`: x + f(norm(x)); `post`: norm(x + f(x)). Dropout acts on the attention's output and
-    inside the feed-forward of the given `width`.
+    `pre`: x + f(norm(x)); `post`: norm(x + f(x)). Dropout acts on the attention's weights and on
+    its output, and inside the feed-forward of the given `width`.
     """
 
     def __init__(
@@ -176,7 +176,9 @@ class Block(nn.Module):
         feed_forwards = {"swiglu": SwiGLU, "gelu": GeluFeedForward}
         self.placement = placement
         self.attention_norm = norms[norm](d_model, eps=1e-6)
-        self.attention = SelfAttention(d_model, heads, bias=bias, rotary=rotary, causal=causal)
+        self.attention = SelfAttention(
+            d_model, heads, bias=bias, rotary=rotary, causal=causal, dropout=dropout
+        )
         self.feed_forward_norm = norms[norm](d_model, eps=1e-6)
         self.feed_forward = feed_forwards[feed_forward](d_model, width, dropout)
         self.dropout = nn.Dropout(dropout)

@@ -107,7 +107,7 @@ def physics_loss(
     weights_3 = std_6.new_tensor([physics.velocity, physics.acceleration, physics.momentum])
     total = (weights_3 * error_6.reshape(3, 2).mean(1)).sum()
     if physics.consistency:
-        gap = _inconsistency(predicted_BT6 * std_6) / physics_std_3[0].square()
+        gap = _inconsistency(predicted_BT6 * std_6) / 2 / physics_std_3[0].square()
         total = total + physics.consistency * gap
     if physics.gravity:
         fall_BT = (predicted_BT6[..., 3] - GRAVITY / std_6[3]).square() * airborne_BT
@@ -116,24 +116,27 @@ def physics_loss(
 
 
 def _legacy(predicted_BT6: Tensor, target_BT6: Tensor) -> Tensor:
-    """Return the origin's loss, in which a figure of size 1 has a mass of 1."""
+    """Return the origin's loss, in which a figure of size 1 has a mass of 1.
+
+    Its momentum and consistency terms add x and y up; all other losses here average over them.
+    """
     unit_6 = predicted_BT6.new_tensor([1.0, 1.0, 1.0, 1.0, MASS_KG, MASS_KG])
     predicted_BT6, target_BT6 = predicted_BT6 / unit_6, target_BT6 / unit_6
     return (
         functional.mse_loss(predicted_BT6, target_BT6)
         + 0.1 * (predicted_BT6[..., 3] - LEGACY_GRAVITY).square().mean()
-        + 0.1 * temporal_loss(predicted_BT6[..., 4:])
+        + 0.1 * 2 * temporal_loss(predicted_BT6[..., 4:])
         + 0.2 * _inconsistency(predicted_BT6)
     )
 
 
 def _inconsistency(physics_BT6: Tensor) -> Tensor:
-    """Return the mean square of v[t+1] - v[t] - a[t] dt in (m/s)^2; 0 for one frame."""
+    """Return the mean squared length of v[t+1] - v[t] - a[t] dt in (m/s)^2; 0 for one frame."""
     if physics_BT6.shape[1] < 2:
         return physics_BT6.new_zeros(())
     velocity_BT2, acceleration_BT2 = physics_BT6[..., :2], physics_BT6[..., 2:4]
     gap_BT2 = velocity_BT2.diff(dim=1) - acceleration_BT2[:, :-1] / FRAMES_PER_SECOND
-    return torch.mean(gap_BT2.square())
+    return gap_BT2.square().sum(-1).mean()
 
 
 def _not_weights(owner: str, weights: dict[str, float]) -> list[str]:

@@ -57,7 +57,8 @@ class WorldModelModule(WeightedAccumulation):
             unless it is validated afterwards.
         max_new_tokens: Longest answer, in bytes.
         temperature: Temperature of sampling; 0 takes the most probable byte.
-        scorer: "exact", or "clipped" with a defect of the published scorer, see `scores.py`.
+        scorer: "exact"; "clipped" with a defect of both published scorers;
+            "production-as-published", which ignores the order of tags, too. See `scores.py`.
         probe_seed: Seed of sampling, the same in every validation.
 
     Raises:

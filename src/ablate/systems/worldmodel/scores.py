@@ -1,13 +1,13 @@
 """Scores of one answer: which tags it has, whether its code runs, and whether it is right."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ablate.systems.worldmodel.grader import grade
 from ablate.systems.worldmodel.tokenizer import decode
 
-Scorer = Literal["exact", "clipped"]
+Scorer = Literal["exact", "clipped", "production-as-published"]
 
 TAGS = ("think", "model", "requires")
 """Tags of an answer, in their order."""
@@ -25,7 +25,8 @@ class Scores:
 
     Attributes:
         opening_tags: Kinds of tags that are opened, 0 to 3.
-        structure: Kinds of tags that are opened and closed after that, 0 to 3.
+        structure: Kinds of tags that are opened and closed after that, 0 to 3; in either order as
+            published.
         strict: Each tag is opened once and closed once, all in order.
         executable: The grader could run the code and it printed a number.
         correct: The number is the reference, within TOLERANCE.
@@ -46,10 +47,17 @@ def score(
     """Score the tokens generated after the prompt against the reference value and capability.
 
     The prompt is left behind by its number of tokens, never by the length of its text. "clipped"
-    drops further characters, see `clip_like_published`.
+    drops further characters, see `clip_like_published`. "production-as-published" does so, too, and
+    its structure counts a tag that is opened and closed anywhere, also in the wrong order.
     """
     text = decode(generated_ids)
-    return score_text(clip_like_published(text) if scorer == "clipped" else text, value, requires)
+    if scorer == "exact":
+        return score_text(text, value, requires)
+    text = clip_like_published(text)
+    scores = score_text(text, value, requires)
+    if scorer == "clipped":
+        return scores
+    return replace(scores, structure=sum(f"<{t}>" in text and f"</{t}>" in text for t in TAGS))
 
 
 def score_text(text: str, value: float, requires: str) -> Scores:
@@ -70,9 +78,9 @@ def score_text(text: str, value: float, requires: str) -> Scores:
 def clip_like_published(answer_text: str) -> str:
     """Drop the first 34 characters of an answer.
 
-    A defect, kept because a published scorer had it: the decoded text lacks the chat markers, yet
-    the prompt was cut off by its length with them. The opening think tag is always lost, so that
-    a perfect answer has a structure of 2.
+    A defect, kept because the published scorers had it: the decoded text lacks the chat markers,
+    yet the prompt was cut off by its length with them. The opening think tag is always lost, so
+    that a perfect answer has a structure of 2.
     """
     return answer_text[MARKERS:]
 

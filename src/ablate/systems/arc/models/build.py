@@ -41,6 +41,7 @@ from ablate.systems.arc.sequences import COLOURS, FROM_START, SHIFTED, UNSHIFTED
 Arch = Literal[
     "seed_decoder_only",
     "seed_encoder_decoder",
+    "seed_champion",
     "baseline",
     "encoder_decoder",
     "grid2d",
@@ -74,6 +75,7 @@ class Parts:
 ARMS: dict[str, Parts] = {
     "seed_decoder_only": Parts(decoder_only=True),
     "seed_encoder_decoder": Parts(reads_answer=True),
+    "seed_champion": Parts(grid2d=True, perminv=True, context=True, reads_answer=True),
     "baseline": Parts(decoder_only=True),
     "encoder_decoder": Parts(),
     "grid2d": Parts(grid2d=True, scores_empty=True),
@@ -145,7 +147,7 @@ def _faithful(parts: Parts, sizes: Sizes) -> Network:
         else None,
         bridge=Bridge(width, sizes.context_d_model) if parts.context else None,
     )
-    xavier_matrices(network, embeddings=not parts.context)
+    xavier_matrices(network)
     return network
 
 
@@ -207,16 +209,19 @@ def _context(
 
 
 @torch.no_grad()
-def xavier_matrices(network: nn.Module, *, embeddings: bool) -> None:
+def xavier_matrices(network: EncoderDecoder) -> None:
     """Draw matrices Xavier-uniform as published, packed attention projections as one matrix each.
 
-    Embedding tables take part only if `embeddings`: in the arms with a context path they keep
-    their own initial values, so those arms start from token vectors of another size. Vectors keep
-    the library's defaults.
+    In the arms with a context path the token table and all of the context encoder keep the values
+    they were built with, so those arms start from token vectors of another size. Vectors keep the
+    library's defaults.
     """
-    tables = {id(parameter) for parameter in _embedding_tables(network)}
+    kept: set[int] = set()
+    if network.context is not None:
+        kept = {id(parameter) for parameter in network.context.parameters()}
+        kept.add(id(network.embedding.weight))
     for parameter in network.parameters():
-        if parameter.ndim >= 2 and (embeddings or id(parameter) not in tables):
+        if parameter.ndim >= 2 and id(parameter) not in kept:
             nn.init.xavier_uniform_(parameter)
 
 
