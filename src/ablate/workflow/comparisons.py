@@ -21,7 +21,7 @@ from ablate.store import FindingRow, Store
 from ablate.study.recorded import trial_named
 from ablate.workflow.audited import audit_sides
 from ablate.workflow.defaults import storage_url
-from ablate.workflow.reports import audit_of
+from ablate.workflow.reports import audited
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
 
@@ -154,13 +154,13 @@ class _Studies:
 
     def conclude(self, sides: Sequence[Side]) -> Conclusions:
         """Compare sides, with what the audits of their studies and of all together find."""
-        frames = analysis.side_by_side(sides)
+        known = analysis.ArmEstimates(analysis.side_by_side(sides))
         findings: list[FindingRow] = []
         for side in sides:
             findings += analysis.findings_of(side, self._audit(side.frames))
         studies = dict.fromkeys(side.frames.name for side in sides)
-        together = as_rows(audit_sides(self._store, frames, studies))
-        return analysis.conclude(frames, [*findings, *together])
+        together = as_rows(audit_sides(self._store, known, studies))
+        return analysis.conclude(known, [*findings, *together])
 
     def _read(self, study: str) -> Frames:
         if study not in self._frames:
@@ -169,7 +169,7 @@ class _Studies:
 
     def _audit(self, study: Frames) -> tuple[FindingRow, ...]:
         if study.name not in self._findings:
-            self._findings[study.name] = audit_of(self._store, study).findings
+            self._findings[study.name] = audited(self._store, study).findings
         return self._findings[study.name]
 
     def _arm_by_arm(self, studies: Mapping[str, AblationFrames]) -> list[dict[str, Side]]:
