@@ -82,7 +82,11 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
         concluded = analysis.conclude(known, found)
         arms, comparisons, listed = concluded.table, concluded.frame(), _trials(trials)
     else:
-        arms, comparisons, listed = pd.DataFrame(), pd.DataFrame(), trials_frame(known)
+        arms, comparisons, listed = (
+            pd.DataFrame(),
+            pd.DataFrame(),
+            trials_frame(analysis.trials_table(known)),
+        )
     keys = frames.runs[["run_id", "trial", "arm", "seed"]]
     return StudyData(
         study=study,

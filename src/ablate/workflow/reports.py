@@ -71,7 +71,7 @@ def report(
         reported = gathered(store, concluded, found, results / FOLDER)
         files = write_report(reported, folder, Format(format))
     if isinstance(concluded, analysis.SearchConclusions):
-        return ReportResult(study, files, trials_frame(concluded.frames))
+        return ReportResult(study, files, trials_frame(concluded.trials))
     return ReportResult(study, files, concluded.frame())
 
 
