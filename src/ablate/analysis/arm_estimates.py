@@ -14,9 +14,10 @@ from ablate.analysis.estimates import (
     arms_whose_seeds_change_nothing,
     estimated,
 )
-from ablate.analysis.families import FEWEST_SEEDS, Pair, Tested
+from ablate.analysis.families import FEWEST_SEEDS, Pair
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.resolution import examples_of
+from ablate.analysis.verdicts import Tested
 
 
 class ArmEstimates:

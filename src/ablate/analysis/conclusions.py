@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -13,10 +13,10 @@ from ablate.analysis.arms import FLOOR
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.effects import Effect, effects_of
 from ablate.analysis.estimates import Estimate, Estimates
-from ablate.analysis.families import FEWEST_SEEDS, Pair, Tested
+from ablate.analysis.families import FEWEST_SEEDS, Pair
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.remarks import Remark, remarks
-from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
+from ablate.analysis.verdicts import Comparison, Method, Relation, Tested, Verdict
 from ablate.spec import AblationDefinition
 from ablate.store import FindingRow
 
@@ -36,8 +36,9 @@ class Conclusions:
 
     - `table`: the arms table (`arms_table`).
     - `estimates`: by metric and arm.
-    - `comparisons`: every arm beside each of its comparators, per metric, the decisive one first,
-      and then beside the best floor (`Relation.FLOOR`, which corrects no other).
+    - `comparisons`: by metric, the primary one first: every arm beside each of its comparators,
+      the decisive one first, and then beside the best floor (`Relation.FLOOR`, which corrects no
+      other).
     - `verdicts`: by metric and arm, the headline with its reason. An arm that is compared with
       nothing has one only if it is not comparable or beats no floor.
     - `disqualified`: arm -> codes of the errors of the audit, allowed or not, for which it is not
@@ -83,9 +84,13 @@ def primary_metric(definition: AblationDefinition) -> str:
 
 
 def conclude(
-    study: AblationFrames | ArmEstimates, findings: Iterable[FindingRow] = ()
+    study: AblationFrames | ArmEstimates,
+    findings: Iterable[FindingRow] = (),
+    against: Mapping[str, tuple[Comparator, ...]] | None = None,
 ) -> Conclusions:
     """Conclude what the runs of an ablation support; `findings` are all that the audit found.
+
+    `against` are the comparators of every arm, where its design does not tell them.
 
     Every arm is compared with its comparators (`comparators`) over the seeds that count for both,
     on the primary metric as one family and on all others as another (`families.compare`). The
@@ -101,14 +106,15 @@ def conclude(
     - `cannot tell`.
     """
     known = study if isinstance(study, ArmEstimates) else ArmEstimates(study)
-    return _Concluding(known, tuple(findings)).conclusions()
+    designed = comparators(known.frames.definition) if against is None else against
+    return _Concluding(known, tuple(findings), designed).conclusions()
 
 
 def floors_not_beaten(
     known: ArmEstimates, findings: Iterable[FindingRow]
 ) -> dict[tuple[str, str], str]:
     """Say by metric and arm how it stands to the best floor, where it is not surely better."""
-    beside = _Concluding(known, tuple(findings)).beside_floors()
+    beside = _Concluding(known, tuple(findings), {}).beside_floors()
     return {
         key: row.reason for key, row in beside.items() if row.verdict is Verdict.FLOOR_NOT_BEATEN
     }
@@ -117,7 +123,12 @@ def floors_not_beaten(
 class _Concluding:
     """The parts of a conclusion that need each other."""
 
-    def __init__(self, known: ArmEstimates, findings: tuple[FindingRow, ...]) -> None:
+    def __init__(
+        self,
+        known: ArmEstimates,
+        findings: tuple[FindingRow, ...],
+        designed: Mapping[str, tuple[Comparator, ...]],
+    ) -> None:
         self._known, self._findings = known, findings
         self._definition = definition = known.frames.definition
         self._metrics = definition.metrics
@@ -127,7 +138,7 @@ class _Concluding:
         arms = [arm.name for arm in definition.arms]
         self._errors = doubts.errors(findings, arms)
         self._warnings = doubts.warnings(findings, arms)
-        self._designed = comparators(definition)
+        self._designed = designed
 
     def beside_floors(self) -> dict[tuple[str, str], Comparison]:
         """Compare every arm with the best floor of each metric that has one."""
@@ -142,7 +153,8 @@ class _Concluding:
         for primary in (True, False):
             for row in self._compared(beside_floor, primary=primary):
                 compared.setdefault((row.metric, row.arm), []).append(row)
-        keys = [(metric, arm) for metric in self._metrics for arm in self._trained]
+        metrics = sorted(self._metrics, key=lambda metric: metric != self._primary)
+        keys = [(metric, arm) for metric in metrics for arm in self._trained]
         rows = [
             row
             for key in keys
@@ -230,7 +242,9 @@ class _Concluding:
         if not pair.paired:
             because = doubts.unpaired_because(self._findings, arm, comparator.arm)
         open_question = verdict is Verdict.CANNOT_TELL and pair.claims
+        needed = _seeds_needed(tested) if open_question else None
         return Comparison(
+            **vars(replace(tested, seeds_needed=needed)),
             metric=metric,
             direction=pair.direction,
             primary=metric == self._primary,
@@ -239,19 +253,6 @@ class _Concluding:
             relation=comparator.relation,
             paired=pair.paired,
             unpaired_because=because,
-            differences=tested.differences,
-            n=tested.n,
-            difference=tested.difference,
-            low=tested.low,
-            high=tested.high,
-            method=tested.method,
-            p=tested.p,
-            p_sign_flip=tested.p_exact,
-            p_smallest=tested.p_smallest,
-            p_holm=tested.p_holm,
-            improvement=tested.improvement,
-            detectable=tested.detectable,
-            seeds_needed=_seeds_needed(tested) if open_question else None,
             verdict=verdict,
             reason=reason,
         )

@@ -80,12 +80,12 @@ def _curve(row: Estimate, values: Values, trial_of: NDArray[Any], *, bright: boo
 
     A mean over fewer and fewer seeds would jump where one of them ends.
     """
-    counted = [cell.trial for cell in row.cells if cell.counted]
+    counted = [cell.trial for cell in row.cells if cell.counted and cell.trial is not None]
     epochs, at_epoch = np.unique(values.epoch, return_inverse=True)
     trials, of_trial = np.unique(trial_of[values.run], return_inverse=True)
     wide = np.full((len(epochs), len(trials)), np.nan)
     wide[at_epoch, of_trial] = values.value  # the last of an epoch stays
-    averaged = wide[:, np.isin(trials, counted)]
+    averaged = np.compress(np.isin(trials, counted), wide, axis=1)
     complete = np.isfinite(averaged).all(axis=1)
     mean = _pairs(epochs[complete], averaged[complete].mean(axis=1)) if counted else []
     seeds = wide.T if bright or not mean else ()
