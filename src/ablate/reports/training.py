@@ -34,8 +34,8 @@ def sections(concluded: Conclusions) -> tuple[Section, ...]:
 def _figure(concluded: Conclusions, metric: str) -> Figure | None:
     frames = concluded.frames
     values = frames.values_of(metric)
-    if not len(values.run):
-        return None
+    if (values.starts == values.ends).all():
+        return None  # a single value of each run has no course
     arm_of = frames.current["arm"].to_numpy()
     known = {*arm_of[values.run[values.starts]].tolist()}
     rows = [row for row in concluded.estimates.values() if row.metric == metric]
