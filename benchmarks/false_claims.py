@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.analysis.families import Pair, Tested, compare
+from ablate.analysis.families import Pair, compare
+from ablate.analysis.verdicts import Tested
 from ablate.analysis.statistics import ALPHA, holm, t_p, unpaired_gap
 from ablate.spec import Direction
 

@@ -323,3 +323,12 @@ def test_an_ablation_of_which_nothing_ran_concludes_nothing():
     found = concluded({"b": {}, "a": {}}, seeds=(1, 2, 3))
     assert isinstance(found, Conclusions)
     assert headline(found) == ("cannot tell", "no seed counts")
+
+
+def test_comparisons_come_by_metric_the_primary_one_first():
+    both = {"acc": Direction.MAXIMIZE, "loss": Direction.MINIMIZE}
+    curves = {"acc": {arm: {s: v / 10 for s, v in found.items()} for arm, found in CLEAR.items()}}
+    rows = concluded(CLEAR, curves=curves, metrics=both).comparisons
+    assert [row.metric for row in rows] == sorted((row.metric for row in rows), reverse=True)
+    assert rows[0].primary
+    assert rows[0].metric == "loss"

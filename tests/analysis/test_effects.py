@@ -57,7 +57,7 @@ def test_the_effects_of_a_plasma_experiment_are_the_published_ones():
         lambda chosen, seed: PLASMA["+".join(chosen)][seed - 1],
         seeds=(1, 2),
     )
-    assert {term: effect.estimate for term, effect in found.items()} == {
+    assert {term: effect.difference for term, effect in found.items()} == {
         ("gap",): pytest.approx(-101.625),
         ("flow",): pytest.approx(7.375),
         ("power",): pytest.approx(306.125),
@@ -85,14 +85,14 @@ def test_the_effects_of_a_filtration_experiment_are_the_published_ones():
         "bd": -0.375,
         "cd": -1.125,
     }
-    assert {"".join(term): effect.estimate for term, effect in found.items()} == {
+    assert {"".join(term): effect.difference for term, effect in found.items()} == {
         term: pytest.approx(value) for term, value in published.items()
     }
 
 
 def test_half_of_the_experiment_has_the_published_effects_and_aliases():
     found = effects(study("abcd", "fractional"), filtration)
-    assert {effect.name: effect.estimate for effect in found.values()} == {
+    assert {effect.name: effect.difference for effect in found.values()} == {
         "a": pytest.approx(19),
         "b": pytest.approx(1.5),
         "c": pytest.approx(14),
@@ -109,8 +109,8 @@ def test_values_come_from_the_runs_that_count():
     built = frames([run(1, arm="base"), run(2, arm="a")], curves, made)
     (effect,) = effects_of(built, arms_table(built), "loss")
     assert (effect.term, effect.n) == (("a",), 1)
-    assert effect.estimate == pytest.approx(2)
-    assert effect.by_seed == ((1, pytest.approx(2)),)
+    assert effect.difference == pytest.approx(2)
+    assert effect.differences == ((1, pytest.approx(2)),)
 
 
 def test_aliases_of_the_other_sign_are_named_with_a_minus():
@@ -148,7 +148,7 @@ def test_planted_effects_are_found_whatever_the_seeds_add_and_whatever_is_missin
     found = effects(study("abc", "factorial"), value, skip=skip)
     for term, effect in found.items():
         assert effect.n >= sum(all(seed != s for _, s in skip) for seed in (1, 2, 3))
-        for _, estimate in effect.by_seed:
+        for _, estimate in effect.differences:
             assert estimate == pytest.approx(sizes[term], abs=1e-9)
 
 
@@ -220,7 +220,7 @@ def test_an_interaction_that_is_shown_says_what_it_does_to_the_effect():
         seeds=range(1, 8),
     )
     both = found["a", "b"]
-    assert both.estimate == pytest.approx(2, abs=0.02)
+    assert both.difference == pytest.approx(2, abs=0.02)
     assert both.verdict is None
     assert both.reason.startswith("the effect of a is ")
     assert "higher with b than without" in both.reason
@@ -257,7 +257,7 @@ def test_an_effect_within_the_margin_is_equivalent_to_none():
 
 def test_rounding_is_no_effect():
     found = effects(study("abc", "factorial"), lambda chosen, seed: 0.1 * seed + 0.7, range(1, 10))
-    assert {effect.estimate for effect in found.values()} == {0.0}
+    assert {effect.difference for effect in found.values()} == {0.0}
 
 
 def test_an_objection_to_one_arm_is_one_to_every_effect():
@@ -286,8 +286,8 @@ def test_only_arms_of_the_design_enter():
     made = study("ab", "factorial")
     more = designs.declared({"other": {}}, "arms")
     found = effects(made.model_copy(update={"arms": (*made.arms, *more)}), lambda c, s: len(c) + s)
-    assert found["a",].estimate == pytest.approx(1)
-    assert found["a", "b"].estimate == pytest.approx(0)
+    assert found["a",].difference == pytest.approx(1)
+    assert found["a", "b"].difference == pytest.approx(0)
 
 
 @pytest.mark.parametrize("design", ["arms", "ladder", "leave_one_out"])

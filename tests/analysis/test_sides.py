@@ -7,6 +7,8 @@ import pytest
 
 from ablate.analysis import (
     AblationFrames,
+    Comparator,
+    Relation,
     Side,
     Verdict,
     conclude,
@@ -42,6 +44,7 @@ def side(frames: AblationFrames, arm: str, **config: Any) -> Side:
 
 A = study("one", 1, {"b": [1.0, 2.0, 3.0], "a": [2.0, 3.1, 4.2]})
 B = study("two", 100, {"b": [5.0, 6.1, 7.2]})
+C = study("three", 200, {"b": [1.3, 2.1, 3.4], "a": [3.0, 4.2, 5.1]})
 
 
 def test_the_first_side_is_what_the_others_are_compared_with():
@@ -86,3 +89,27 @@ def test_what_an_audit_found_of_an_arm_holds_beside_the_arm_of_another_study():
     found = [row for one in sides for row in findings_of(one, [leak] if one.frames is A else [])]
     made = conclude(side_by_side(sides), found)
     assert {row.verdict for row in made.comparisons} == {Verdict.NOT_COMPARABLE}
+
+
+def test_comparators_may_be_named_and_all_comparisons_are_one_family():
+    sides = [side(A, "b"), side(A, "a"), side(C, "b"), side(C, "a")]
+    beside = {
+        "one/b": (),
+        "one/a": (),
+        "three/b": (Comparator("one/b", Relation.REFERENCE),),
+        "three/a": (Comparator("one/a", Relation.REFERENCE),),
+    }
+    made = conclude(side_by_side(sides), (), beside)
+    rows = [row for row in made.comparisons if row.metric == "loss"]
+    assert [(row.arm, row.comparator) for row in rows] == [
+        ("three/b", "one/b"),
+        ("three/a", "one/a"),
+    ]
+    (alone,) = (
+        row
+        for row in conclude(side_by_side([side(A, "a"), side(C, "a")])).comparisons
+        if row.metric == "loss"
+    )
+    assert rows[1].difference == alone.difference
+    assert alone.p_holm == alone.p
+    assert rows[1].p_holm == pytest.approx(2 * rows[1].p)  # the smaller of two

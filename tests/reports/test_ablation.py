@@ -199,7 +199,7 @@ def test_arms_that_are_not_paired_say_why():
     )
     blocks = part(study({"full": 0.0, "one": 1.0}, findings=(because,)), "Paired seeds")
     (said,) = blocks[-1].items
-    assert "".join(said) == "one and full are not paired by seed: unpaired-order."
+    assert "".join(said) == "one is not paired by seed with full: unpaired-order."
 
 
 def test_what_the_configurations_amount_to_is_said_once_if_it_is_the_same():

@@ -1,8 +1,16 @@
 """The section on the effects of components says what was computed, and what can't be told."""
 
+from io import StringIO
+
+import pandas as pd
+import pytest
+
+from ablate.analysis import conclude
+from ablate.reports import Audit, Reported, markdown
 from ablate.reports import effects as section
-from ablate.reports import markdown
 from ablate.reports.blocks import Document
+from ablate.reports.files import tables
+from tests.analysis.frames_of import frames, run
 from tests.analysis.test_effects import effects, noisy, study
 
 
@@ -45,3 +53,17 @@ def test_too_few_seeds_have_no_number_that_is_not_there():
     assert "only 1 seed has the arms that it takes" in page
     assert "nan" not in page
     assert "Test:" not in page
+
+
+def test_the_file_of_effects_has_a_row_for_each(tmp_path):
+    made = study("ab", "factorial")
+    runs = [
+        run(10 * seed + n, arm=arm.name, seed=seed)
+        for seed in (1, 2)
+        for n, arm in enumerate(made.trained)
+    ]
+    built = frames(runs, {(one.id, "loss"): [2.0 * (one.id % 10)] for one in runs}, made)
+    reported = Reported(conclude(built), Audit(made=False))
+    found = pd.read_csv(StringIO(tables(reported, tmp_path)["effects.csv"]))
+    assert found["term"].tolist() == ["a", "b", "a:b"]
+    assert found["estimate"].tolist() == pytest.approx([2, 4, 0])

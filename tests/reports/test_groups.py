@@ -1,10 +1,16 @@
 """The section per task shows the groups that tell most, and says where the others are."""
 
+from io import StringIO
+
+import pandas as pd
 import pytest
 
+from ablate.analysis import conclude
+from ablate.analysis.groups import DIFFERENCES
+from ablate.reports import Audit, Reported, markdown
 from ablate.reports import groups as section
-from ablate.reports import markdown
 from ablate.reports.blocks import Document
+from ablate.reports.files import tables
 from tests.analysis.frames_of import frames, run
 from tests.analysis.pairs import compared
 from tests.analysis.test_groups import groups_frame, made
@@ -68,3 +74,20 @@ def test_one_seed_has_no_interval_and_no_nan():
     values = {arm: {g: [v[0]] for g, v in groups.items()} for arm, groups in arms(3).items()}
     page = written(values, compared("a", "b"), seeds=(1,))
     assert "nan" not in page
+
+
+def test_the_file_of_groups_has_the_differences_of_all(tmp_path):
+    built, told = made(arms(40))
+    reported = Reported(conclude(built), Audit(made=False), groups=told)
+    found = pd.read_csv(StringIO(tables(reported, tmp_path)[section.FILE]))
+    assert list(found.columns) == DIFFERENCES
+    of_a = found[found["arm"] == "a"]
+    assert len(of_a) == 40
+    assert of_a["comparator"].unique().tolist() == ["b"]
+    assert of_a["gain"].is_monotonic_increasing
+    assert (of_a["low"] <= of_a["difference"]).all()
+
+
+def test_without_groups_there_is_no_file_of_them(tmp_path):
+    built = frames([run(1)], {(1, "loss"): [1.0]})
+    assert section.FILE not in tables(Reported(conclude(built), Audit(made=False)), tmp_path)

@@ -2,11 +2,16 @@
 
 import pytest
 
-from ablate.reports import html
+from ablate.analysis import conclude_search
+from ablate.reports import Audit, Reported, episodes, html
+from ablate.reports.files import compose
+from tests.analysis.episode_logs import original
 from tests.reports import wide_study
 from tests.reports.chromium import Chromium, found
+from tests.reports.test_search import FOUND, searched
 
 WIDTHS = (390, 800, 1400)
+KINDS = ("ablation", "search", "episodes")
 
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # What sticks out of the page, and does not scroll inside a region of its own.
@@ -95,9 +100,27 @@ def page(tmp_path_factory):
     return file
 
 
+def searched_document(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ablate.analysis.importance.RESAMPLES", (20, 20))
+        concluded = conclude_search(searched(60))
+    return compose(Reported(concluded, Audit(False, (FOUND,)), 1.0), folder)
+
+
+@pytest.fixture(scope="module")
+def pages(page, tmp_path_factory):
+    """A page of every kind: of an ablation, of a search, and of logs of episodes."""
+    folder = tmp_path_factory.mktemp("pages")
+    written = {"search": searched_document(folder), "episodes": episodes.document(original())}
+    for name, document in written.items():
+        (folder / f"{name}.html").write_text(html.render(document))
+    return {"ablation": page, **{name: folder / f"{name}.html" for name in written}}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("width", WIDTHS)
-def test_nothing_overflows_is_clipped_or_empty_at_any_width(browser, page, width):
-    browser.open(page, width)
+def test_nothing_overflows_is_clipped_or_empty_at_any_width(browser, pages, width, kind):
+    browser.open(pages[kind], width)
     browser.run(UNFOLD)
     assert browser.run(OVERFLOW) == 0
     assert browser.run(STICKING_OUT) == []
@@ -106,26 +129,37 @@ def test_nothing_overflows_is_clipped_or_empty_at_any_width(browser, page, width
     assert browser.messages == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_text_has_contrast_in_light_and_dark(browser, page, dark):
-    browser.open(page, 1400, dark=dark)
+def test_every_text_has_contrast_in_light_and_dark(browser, pages, dark, kind):
+    browser.open(pages[kind], 1400, dark=dark)
     browser.run(UNFOLD)
     assert browser.run(LOW_CONTRAST) == []
 
 
-def test_on_paper_every_column_stays_and_all_is_unfolded(browser, page):
-    browser.open(page, 718, media="print")  # A4 less its margins
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_paper_every_column_stays(browser, pages, kind):
+    browser.open(pages[kind], 718, media="print")  # A4 less its margins
     assert browser.run(OVERFLOW) == 0
     assert browser.run(CLIPPED_ON_PAPER) == []
+
+
+def test_on_paper_all_is_unfolded(browser, page):
+    browser.open(page, 718, media="print")
     rows = "document.querySelector('details tbody tr').getBoundingClientRect().height"
     assert browser.run(rows) > 0
 
 
-def test_every_link_leads_somewhere_and_figures_have_names(browser, page):
-    browser.open(page)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_link_leads_somewhere_and_figures_have_names(browser, pages, kind):
+    browser.open(pages[kind])
     assert browser.run(DEAD_LINKS) == []
-    assert browser.run("document.querySelectorAll('a[href^=\"#trial-\"]').length") >= 63
     assert browser.run(UNNAMED_FIGURES) == 0
+
+
+def test_every_run_is_linked_to(browser, page):
+    browser.open(page)
+    assert browser.run("document.querySelectorAll('a[href^=\"#trial-\"]').length") >= 63
 
 
 def test_a_link_to_a_folded_run_unfolds_it(browser, page):

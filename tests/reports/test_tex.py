@@ -1,6 +1,8 @@
 """Tables for papers: what stands in them, and that nothing in them is read as a command."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -78,3 +80,34 @@ def test_a_written_report_counts_its_files_by_kind(tables, said):
     )
     summary = ReportResult("s", files, pd.DataFrame()).summary()
     assert summary == f"report: {Path('r/report.html')} (also {said})"
+
+
+def has_latex():
+    """Say whether there is a LaTeX with what the tables ask for."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return False
+    asked = ["kpsewhich", "booktabs.sty", "siunitx.sty"]
+    return subprocess.run(asked, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not has_latex(), reason="no pdflatex with booktabs and siunitx is installed")
+def test_the_tables_are_set_by_latex_without_a_complaint(tmp_path):
+    written = tables()
+    for name, content in written.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    inputs = "\n\n".join(f"\\input{{{name}}}" for name in written)
+    packages = "\\usepackage{booktabs}\n\\usepackage{siunitx}\n"
+    (tmp_path / "paper.tex").write_text(
+        f"\\documentclass{{article}}\n{packages}\\begin{{document}}\n\\small\n{inputs}\n\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Warning" not in done.stdout
+    assert (tmp_path / "paper.pdf").stat().st_size > 1_000

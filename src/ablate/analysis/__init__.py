@@ -1,8 +1,14 @@
 """What the stored runs say: pure functions from frames to tables."""
 
+from ablate.analysis.arm_estimates import ArmEstimates
 from ablate.analysis.arms import Cell, arm_kinds, arms_table, tuned_arms
 from ablate.analysis.comparators import Comparator, comparators
-from ablate.analysis.conclusions import Conclusions, conclude, primary_metric
+from ablate.analysis.conclusions import (
+    Conclusions,
+    conclude,
+    floors_not_beaten,
+    primary_metric,
+)
 from ablate.analysis.confirmed import confirmed_table, contenders
 from ablate.analysis.effects import Effect, effects_frame, effects_of
 from ablate.analysis.estimates import Estimate
@@ -58,6 +64,7 @@ from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
 
 __all__ = [
     "AblationFrames",
+    "ArmEstimates",
     "Cell",
     "Change",
     "Comparator",
@@ -108,6 +115,7 @@ __all__ = [
     "expected_best",
     "find_lead",
     "findings_of",
+    "floors_not_beaten",
     "goal_counts",
     "goals_frame",
     "good_trials",

@@ -2,27 +2,21 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
 from ablate.analysis import doubts, families, statistics
-from ablate.analysis.arms import FLOOR, arms_table
+from ablate.analysis.arm_estimates import ArmEstimates
+from ablate.analysis.arms import FLOOR
 from ablate.analysis.comparators import Comparator, comparators
 from ablate.analysis.effects import Effect, effects_of
-from ablate.analysis.estimates import (
-    DETERMINISTIC,
-    Estimate,
-    Estimates,
-    arms_whose_seeds_change_nothing,
-    estimated,
-)
-from ablate.analysis.families import FEWEST_SEEDS, Pair, Tested
+from ablate.analysis.estimates import Estimate, Estimates
+from ablate.analysis.families import FEWEST_SEEDS, Pair
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.remarks import Remark, remarks
-from ablate.analysis.resolution import examples_of
-from ablate.analysis.verdicts import Comparison, Method, Relation, Verdict
+from ablate.analysis.verdicts import Comparison, Method, Relation, Tested, Verdict
 from ablate.spec import AblationDefinition
 from ablate.store import FindingRow
 
@@ -42,8 +36,9 @@ class Conclusions:
 
     - `table`: the arms table (`arms_table`).
     - `estimates`: by metric and arm.
-    - `comparisons`: every arm beside each of its comparators, per metric, the decisive one first,
-      and then beside the best floor (`Relation.FLOOR`, which corrects no other).
+    - `comparisons`: by metric, the primary one first: every arm beside each of its comparators,
+      the decisive one first, and then beside the best floor (`Relation.FLOOR`, which corrects no
+      other).
     - `verdicts`: by metric and arm, the headline with its reason. An arm that is compared with
       nothing has one only if it is not comparable or beats no floor.
     - `disqualified`: arm -> codes of the errors of the audit, allowed or not, for which it is not
@@ -88,8 +83,14 @@ def primary_metric(definition: AblationDefinition) -> str:
     return name if name in definition.metrics else next(iter(definition.metrics))
 
 
-def conclude(frames: AblationFrames, findings: Iterable[FindingRow] = ()) -> Conclusions:
+def conclude(
+    study: AblationFrames | ArmEstimates,
+    findings: Iterable[FindingRow] = (),
+    against: Mapping[str, tuple[Comparator, ...]] | None = None,
+) -> Conclusions:
     """Conclude what the runs of an ablation support; `findings` are all that the audit found.
+
+    `against` are the comparators of every arm, where its design does not tell them.
 
     Every arm is compared with its comparators (`comparators`) over the seeds that count for both,
     on the primary metric as one family and on all others as another (`families.compare`). The
@@ -104,41 +105,56 @@ def conclude(frames: AblationFrames, findings: Iterable[FindingRow] = ()) -> Con
     - `better`, `worse`: p is at most 0.05 after Holm, and the interval does not include 0;
     - `cannot tell`.
     """
-    return _Concluding(frames, tuple(findings)).conclusions()
+    known = study if isinstance(study, ArmEstimates) else ArmEstimates(study)
+    designed = comparators(known.frames.definition) if against is None else against
+    return _Concluding(known, tuple(findings), designed).conclusions()
+
+
+def floors_not_beaten(
+    known: ArmEstimates, findings: Iterable[FindingRow]
+) -> dict[tuple[str, str], str]:
+    """Say by metric and arm how it stands to the best floor, where it is not surely better."""
+    beside = _Concluding(known, tuple(findings), {}).beside_floors()
+    return {
+        key: row.reason for key, row in beside.items() if row.verdict is Verdict.FLOOR_NOT_BEATEN
+    }
 
 
 class _Concluding:
     """The parts of a conclusion that need each other."""
 
-    def __init__(self, frames: AblationFrames, findings: tuple[FindingRow, ...]) -> None:
-        self._frames, self._findings = frames, findings
-        self._definition = definition = frames.definition
+    def __init__(
+        self,
+        known: ArmEstimates,
+        findings: tuple[FindingRow, ...],
+        designed: Mapping[str, tuple[Comparator, ...]],
+    ) -> None:
+        self._known, self._findings = known, findings
+        self._definition = definition = known.frames.definition
         self._metrics = definition.metrics
         self._trained = [arm.name for arm in definition.trained]
-        self._table = arms_table(frames)
         self._primary = primary_metric(definition)
-        values = frames.values_read
-        self._examples = {
-            metric: examples_of(values.loc[values["name"] == metric, "value"])
-            for metric in definition.metrics
-        }
-        self._estimates = estimated(frames, self._table, self._examples)
+        self._estimates = known.estimates
         arms = [arm.name for arm in definition.arms]
         self._errors = doubts.errors(findings, arms)
         self._warnings = doubts.warnings(findings, arms)
-        self._idle = arms_whose_seeds_change_nothing(frames)
-        self._designed = comparators(definition)
+        self._designed = designed
+
+    def beside_floors(self) -> dict[tuple[str, str], Comparison]:
+        """Compare every arm with the best floor of each metric that has one."""
+        return {
+            (row.metric, row.arm): row for metric in self._metrics for row in self._floors(metric)
+        }
 
     def conclusions(self) -> Conclusions:
         """Return everything."""
-        beside_floor = {
-            (row.metric, row.arm): row for metric in self._metrics for row in self._floors(metric)
-        }
+        beside_floor = self.beside_floors()
         compared: dict[tuple[str, str], list[Comparison]] = {}
         for primary in (True, False):
             for row in self._compared(beside_floor, primary=primary):
                 compared.setdefault((row.metric, row.arm), []).append(row)
-        keys = [(metric, arm) for metric in self._metrics for arm in self._trained]
+        metrics = sorted(self._metrics, key=lambda metric: metric != self._primary)
+        keys = [(metric, arm) for metric in metrics for arm in self._trained]
         rows = [
             row
             for key in keys
@@ -149,15 +165,17 @@ class _Concluding:
         ]
         disqualified = self._against(self._errors)
         return Conclusions(
-            frames=self._frames,
+            frames=self._known.frames,
             findings=self._findings,
-            table=self._table,
+            table=self._known.table,
             estimates=self._estimates,
             comparisons=tuple(rows),
             verdicts=self._headlines(rows, disqualified),
             disqualified=disqualified,
             doubted=self._against(self._warnings),
-            remarks=tuple(remarks(self._frames, self._estimates, self._examples, self._idle)),
+            remarks=tuple(
+                remarks(self._known.frames, self._estimates, self._known.examples, self._known.idle)
+            ),
         )
 
     def _against(self, found: doubts.Doubts) -> dict[str, tuple[str, ...]]:
@@ -207,8 +225,8 @@ class _Concluding:
             direction=self._metrics[metric],
             paired=not doubts.unpaired_because(self._findings, arm, other),
             scale=metric,
-            examples=self._examples[metric],
-            claims=not codes and not {arm, other} & self._idle.keys(),
+            examples=self._known.examples[metric],
+            claims=not codes and not {arm, other} & self._known.idle.keys(),
         )
 
     def _row(
@@ -224,7 +242,9 @@ class _Concluding:
         if not pair.paired:
             because = doubts.unpaired_because(self._findings, arm, comparator.arm)
         open_question = verdict is Verdict.CANNOT_TELL and pair.claims
+        needed = _seeds_needed(tested) if open_question else None
         return Comparison(
+            **vars(replace(tested, seeds_needed=needed)),
             metric=metric,
             direction=pair.direction,
             primary=metric == self._primary,
@@ -233,19 +253,6 @@ class _Concluding:
             relation=comparator.relation,
             paired=pair.paired,
             unpaired_because=because,
-            differences=tested.differences,
-            n=tested.n,
-            difference=tested.difference,
-            low=tested.low,
-            high=tested.high,
-            method=tested.method,
-            p=tested.p,
-            p_sign_flip=tested.p_exact,
-            p_smallest=tested.p_smallest,
-            p_holm=tested.p_holm,
-            improvement=tested.improvement,
-            detectable=tested.detectable,
-            seeds_needed=_seeds_needed(tested) if open_question else None,
             verdict=verdict,
             reason=reason,
         )
@@ -258,7 +265,7 @@ class _Concluding:
         if n < FEWEST_SEEDS:
             return Verdict.CANNOT_TELL, _few(n)
         for name in (arm, other):
-            if seeds := self._idle.get(name):
+            if seeds := self._known.idle.get(name):
                 return Verdict.CANNOT_TELL, f"the {seeds} seeds of {name} change nothing"
         codes, whose = self._warnings.of_pair(arm, other)
         if codes:
@@ -279,9 +286,7 @@ class _Concluding:
             return
         direction = self._metrics[metric]
         best = max(floors, key=lambda row: direction.gain(row.mean, over=0.0))
-        pairs = [self._pair_with_floor(self._estimates[metric, arm], best) for arm in self._trained]
-        tests = families.compare_each(pairs)
-        for arm, pair, tested in zip(self._trained, pairs, tests, strict=True):
+        for arm, (pair, tested) in zip(self._trained, self._known.beside(best), strict=True):
             codes, _ = self._errors.of_pair(arm, best.arm)
             if codes:
                 verdict, reason = (
@@ -292,19 +297,6 @@ class _Concluding:
                 verdict, reason = _beside(best, pair, tested)
             key = (metric, arm, Comparator(best.arm, Relation.FLOOR))
             yield self._row(key, pair, tested, verdict, reason)
-
-    def _pair_with_floor(self, arm: Estimate, floor: Estimate) -> Pair:
-        values = arm.values
-        fixed = floor.interval == DETERMINISTIC
-        of_floor = dict.fromkeys(values, floor.mean) if fixed else floor.values
-        return Pair(
-            arm=values,
-            comparator=of_floor,
-            direction=self._metrics[arm.metric],
-            paired=fixed or len(values.keys() & of_floor.keys()) >= FEWEST_SEEDS,
-            scale=arm.metric,
-            examples=self._examples[arm.metric],
-        )
 
     # --- headlines ---------------------------------------------------------------------------
 

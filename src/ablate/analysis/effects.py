@@ -8,10 +8,10 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from ablate.analysis.families import FEWEST_SEEDS, Pair, Tested, compare
+from ablate.analysis.families import FEWEST_SEEDS, Pair, compare
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.statistics import ALPHA
-from ablate.analysis.verdicts import Method, Verdict
+from ablate.analysis.verdicts import Tested, Verdict
 from ablate.spec import AblationDefinition, Direction, designs
 
 DESIGNS = ("factorial", "fractional")
@@ -30,17 +30,16 @@ COLUMNS = [
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(Tested):
     """The effect of a component, or the interaction of two, on one metric.
 
     A main effect is the mean of the arms with the component less that of the arms without it. An
     interaction is half the amount by which the effect of the first component is larger with the
-    second one than without it. `by_seed` has the estimate of every seed that has one, `estimate`
-    is their mean with the 95 % interval `low` to `high`, `n` their number. `aliases` are the terms
-    whose effects can't be told from this one, a minus before those that enter with the other sign.
-    `p_holm` is corrected over the main effects, or over the interactions, of the primary metric, or
-    of all secondary ones. `verdict` is None for an interaction that is shown: it is no better and
-    no worse. NaN is a number that there is not.
+    second one than without it. `differences` has the estimate of every seed that has one, and
+    `difference` is their mean. `aliases` are the terms whose effects can't be told from this one,
+    a minus before those that enter with the other sign. `p_holm` is corrected over the main
+    effects, or over the interactions, of the primary metric, or of all secondary ones. `verdict`
+    is None for an interaction that is shown: it is no better and no worse.
     """
 
     metric: str
@@ -48,15 +47,6 @@ class Effect:
     primary: bool
     term: Term
     aliases: tuple[str, ...]
-    by_seed: tuple[tuple[int, float], ...]
-    n: int
-    estimate: float
-    low: float
-    high: float
-    method: Method
-    p: float
-    p_smallest: float
-    p_holm: float
     verdict: Verdict | None
     reason: str
 
@@ -128,14 +118,17 @@ def effects_of(
 
 
 def effects_frame(effects: Iterable[Effect]) -> pd.DataFrame:
-    """Return one row per effect; the columns are fields of `Effect`, terms as they are written."""
+    """Return one row per effect; the columns are fields of `Effect`, terms as they are written.
+
+    The difference is called estimate.
+    """
     rows = [
-        [
-            {"term": written(one.term), "aliases": " = ".join(one.aliases)}.get(
-                name, getattr(one, name)
-            )
-            for name in COLUMNS
-        ]
+        vars(one)
+        | {
+            "term": written(one.term),
+            "aliases": " = ".join(one.aliases),
+            "estimate": one.difference,
+        }
         for one in effects
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
@@ -246,20 +239,12 @@ def _effect(
     else:
         verdict, reason = _shown(term, layout.aliases[term], direction, tested)
     return Effect(
+        **vars(tested),
         metric=metric,
         direction=direction,
         primary=primary,
         term=term,
         aliases=layout.aliases[term],
-        by_seed=tested.differences,
-        n=tested.n,
-        estimate=tested.difference,
-        low=tested.low,
-        high=tested.high,
-        method=tested.method,
-        p=tested.p,
-        p_smallest=tested.p_smallest,
-        p_holm=tested.p_holm,
         verdict=verdict,
         reason=reason,
     )

@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from ablate.analysis import statistics
 from ablate.analysis.statistics import ALPHA, Gap
-from ablate.analysis.verdicts import Method
+from ablate.analysis.verdicts import Method, Tested
 from ablate.spec import Direction
 
 FEWEST_SEEDS = 3
@@ -32,29 +32,6 @@ class Pair:
     scale: str = ""
     examples: int | None = None
     claims: bool = True
-
-
-@dataclass(frozen=True)
-class Tested:
-    """What the numbers say of a pair; the fields are those of `Comparison`.
-
-    `interval` says what the interval is of.
-    """
-
-    differences: tuple[tuple[int, float], ...]
-    n: int
-    difference: float
-    low: float
-    high: float
-    interval: str
-    method: Method
-    p: float
-    p_exact: float
-    p_smallest: float
-    p_holm: float
-    improvement: float
-    detectable: float
-    seeds_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -212,7 +189,7 @@ def _tested(
 ) -> Tested:
     method, p, p_exact, p_holm = test
     difference = fmean(one.arm) - fmean(one.comparator) if one.n else math.nan
-    low, high, word = _interval(one)
+    low, high = _interval(one)
     detectable, needed = math.nan, None
     if one.gap is not None:
         gap = _widened(one, usual)
@@ -225,10 +202,9 @@ def _tested(
         difference=difference,
         low=low,
         high=high,
-        interval=word,
         method=method,
         p=p,
-        p_exact=p_exact,
+        p_sign_flip=p_exact,
         p_smallest=one.smallest,
         p_holm=p_holm,
         improvement=statistics.improvement(one.arm, one.comparator, one.pair.direction),
@@ -237,15 +213,14 @@ def _tested(
     )
 
 
-def _interval(one: _Measured) -> tuple[float, float, str]:
-    """Return the 95 % interval of a difference and what it is of, in a word or two."""
+def _interval(one: _Measured) -> tuple[float, float]:
+    """Return the 95 % interval of a difference: Student's, or without a spread of two shares."""
     if one.gap is None:
-        return math.nan, math.nan, "none"
+        return math.nan, math.nan
     if one.gap.spread > 0:
         gap = _widened(one)
-        return *statistics.around(gap.difference, gap.error, gap.freedom), "t"
+        return statistics.around(gap.difference, gap.error, gap.freedom)
     if one.pair.examples:
         arm, comparator = fmean(one.arm), fmean(one.comparator)
-        low, high = statistics.proportions_interval(arm, comparator, one.pair.examples)
-        return low, high, f"binomial over {one.pair.examples} examples"
-    return math.nan, math.nan, "none"
+        return statistics.proportions_interval(arm, comparator, one.pair.examples)
+    return math.nan, math.nan

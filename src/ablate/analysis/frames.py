@@ -1,6 +1,6 @@
 """A study as pandas frames: the one read from the store that every table and figure shares."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -292,12 +292,15 @@ def run_list(frames: Frames) -> pd.DataFrame:
     ]
 
 
-def curves(frames: Frames, metric: str) -> pd.DataFrame:
+def curves(frames: Frames, metric: str, runs: Collection[int] | None = None) -> pd.DataFrame:
     """Return the curve of a metric for every current run, non-finite values too.
 
-    Columns: arm, seed, trial, run_id, epoch, step, value; ordered by trial, seed and step.
+    With `runs`, those of these run ids alone. Columns: arm, seed, trial, run_id, epoch, step,
+    value; ordered by trial, seed and step.
     """
     values = frames.values_of(metric)
+    if runs is not None:
+        values = values.take(frames.current["run_id"].isin(runs).to_numpy()[values.run])
     keys = frames.current[["arm", "seed", "trial", "run_id"]]
     found = keys.iloc[values.run].reset_index(drop=True)
     return found.assign(epoch=values.epoch, step=values.step, value=values.value)

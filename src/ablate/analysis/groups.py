@@ -130,7 +130,9 @@ def group_differences(
     without any spread it is that of two shares of as many examples (`proportions_interval`). Each
     stands by itself: nothing is corrected for the number of groups.
     """
-    tables = []
+    tables: list[pd.DataFrame] = []
+    if groups.empty:
+        return pd.DataFrame(columns=DIFFERENCES)
     for names, rows in groups.groupby(["grouping", "metric"], sort=False):
         grouping, metric = map(str, names)
         values = _wide(rows)
@@ -155,8 +157,6 @@ def group_differences(
                 gain=sign * table["difference"],
             )
             tables.append(table.sort_values(["gain", "group"], kind="stable"))
-    if not tables:
-        return pd.DataFrame(columns=DIFFERENCES)
     return pd.concat(tables, ignore_index=True)[DIFFERENCES]
 
 

@@ -83,9 +83,9 @@ def _apart(gains: list[float], spread: float, typical: float, level: float) -> b
         spread = max(spread, typical)
     if not spread:
         return False
-    from scipy.stats import t  # noqa: PLC0415 - slow to import
+    from scipy.special import stdtrit  # noqa: PLC0415 - slow to import
 
-    return fmean(gains) - float(t.ppf(level, n - 1)) * spread / math.sqrt(n) > 0
+    return fmean(gains) - float(stdtrit(n - 1, level)) * spread / math.sqrt(n) > 0
 
 
 def _why(seeds: int, typical: float) -> str:

@@ -39,27 +39,18 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """An arm beside its comparator on one metric.
+class Tested:
+    """What the numbers say of a difference.
 
     `differences` are arm less comparator by seed (empty if they are not paired), `low` and `high`
     the 95 % interval of the mean `difference`. `p` is of `method`, `p_sign_flip` the exact
     sign-flip (or permutation) p, `p_smallest` the smallest that `n` allows it, `p_holm` is
-    corrected over all comparisons of the family: those of the primary metric, or those of all
-    secondary ones. `improvement` is the probability that a run of the arm is better than one of
-    the comparator, `detectable` the smallest difference that `n` seeds show in 80 of 100 cases,
-    `seeds_needed` how many would show the one found (None: no number would, or it is shown).
-    NaN is a number that there is not.
+    corrected over all comparisons of the family. `improvement` is the probability that a run of
+    the arm is better than one of the comparator, `detectable` the smallest difference that `n`
+    seeds show in 80 of 100 cases, `seeds_needed` how many would show the one found (None: no
+    number would). NaN is a number that there is not.
     """
 
-    metric: str
-    direction: Direction
-    primary: bool
-    arm: str
-    comparator: str
-    relation: Relation
-    paired: bool
-    unpaired_because: str
     differences: tuple[tuple[int, float], ...]
     n: int
     difference: float
@@ -73,5 +64,23 @@ class Comparison:
     improvement: float
     detectable: float
     seeds_needed: int | None
+
+
+@dataclass(frozen=True)
+class Comparison(Tested):
+    """An arm beside its comparator on one metric, and what may be said of it.
+
+    The family of `p_holm` are the comparisons of the primary metric, or those of all secondary
+    ones. `seeds_needed` is None, too, where the difference is shown.
+    """
+
+    metric: str
+    direction: Direction
+    primary: bool
+    arm: str
+    comparator: str
+    relation: Relation
+    paired: bool
+    unpaired_because: str
     verdict: Verdict
     reason: str

@@ -8,6 +8,9 @@ from typing import Any
 
 _LIKE_A_FORMULA = tuple("=+-@\t\r\n＝＋－＠'")  # noqa: RUF001 - full width, as spreadsheets read them
 
+_PLAIN = {int, float}
+"""What most numbers are: `Real` is slow to ask."""
+
 
 def line(values: Iterable[Any]) -> str:
     """Write a line of CSV; a cell that holds either sign of a line's end is quoted."""
@@ -16,9 +19,14 @@ def line(values: Iterable[Any]) -> str:
 
 def lines(rows: Iterable[Iterable[Any]]) -> str:
     """Write lines of CSV, each as `line` does."""
+    return "".join(each_line(rows))
+
+
+def each_line(rows: Iterable[Iterable[Any]]) -> list[str]:
+    """Write lines of CSV one by one."""
     written = _Lines()
     csv.writer(written).writerows(map(_cell, values) for values in rows)
-    return "".join(written.found)
+    return written.found
 
 
 class _Lines:
@@ -42,7 +50,7 @@ def _cell(value: Any) -> Any:
     A text that begins like a formula, or with an apostrophe, gets one more apostrophe in front, so
     that taking away one gives every text back.
     """
-    if not isinstance(value, str) and isinstance(value, Real):
+    if type(value) in _PLAIN or (not isinstance(value, str) and isinstance(value, Real)):
         return value
     text = str(value)
     return f"'{text}" if text.startswith(_LIKE_A_FORMULA) and not _is_number(text) else text

@@ -63,7 +63,9 @@ def _forest(concluded: Conclusions, metric: str, rows: Sequence[Comparison]) -> 
         minimize=definition.metrics[metric].lower_is_better,
         margin=definition.margin.get(metric),
     )
-    caption = f"{axis[0].upper()}{axis[1:]} with its 95 % interval, better to the right"
+    known = any(math.isfinite(row.low) for row in contrasts)
+    interval = " with its 95 % interval" if known else ""
+    caption = f"{axis[0].upper()}{axis[1:]}{interval}, better to the right"
     dots = "; dots are seeds." if any(map(_drawn_seeds, rows)) else "."
     return drawn("differences", metric, drawing, caption + dots)
 
@@ -134,15 +136,24 @@ def _pairing(concluded: Conclusions, row: Comparison) -> Pairing:
 
 
 def _unpaired(rows: Sequence[Comparison]) -> list[Block]:
-    items: list[tuple[Inline, ...]] = [
-        (
-            arm_link(row.arm),
-            " and ",
-            arm_link(row.comparator),
-            " are not paired by seed: ",
-            code_link(row.unpaired_because),
-            ".",
+    """Say which comparisons are not paired, by the finding that breaks the pairs."""
+    items: list[tuple[Inline, ...]] = []
+    for code in dict.fromkeys(row.unpaired_because for row in rows):
+        found = [row for row in rows if row.unpaired_because == code]
+        arms = list(dict.fromkeys(row.arm for row in found))
+        others = list(dict.fromkeys(row.comparator for row in found))
+        beside: tuple[Inline, ...] = ("its comparator" if len(arms) == 1 else "their comparators",)
+        if len(others) == 1:
+            beside = (arm_link(others[0]),)
+        verb = "is" if len(arms) == 1 else "are"
+        items.append(
+            (
+                *arm_links(arms),
+                f" {verb} not paired by seed with ",
+                *beside,
+                ": ",
+                code_link(code),
+                ".",
+            )
         )
-        for row in rows
-    ]
     return [Bullets(tuple(items))] if items else []

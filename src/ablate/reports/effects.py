@@ -59,7 +59,7 @@ def _definition(effects: Iterable[Effect]) -> tuple[Inline, ...]:
 def _row(effect: Effect) -> Row:
     return (
         Code(effect.name),
-        Value(numbers.signed(effect.estimate), effect.estimate),
+        Value(numbers.signed(effect.difference), effect.difference),
         interval(effect.low, effect.high),
         str(effect.n),
         numbers.statistic(effect.p),

@@ -17,7 +17,9 @@ from ablate.analysis.episodes import (
     Setting,
     Stability,
     Value,
+    smoothed,
     study_arms,
+    window_of,
 )
 from ablate.analysis.episodes.measures import (
     AVERAGE,
@@ -38,6 +40,7 @@ from ablate.reports.blocks import (
     Code,
     Column,
     Document,
+    Figure,
     Inline,
     Paragraph,
     Section,
@@ -47,6 +50,7 @@ from ablate.reports.blocks import (
     text,
 )
 from ablate.reports.cells import line
+from ablate.reports.figures import Curve, draw_curves
 from ablate.spec.episodes import Usage
 from ablate.spec.files import replacing
 from ablate.spec.secrets import hidden, mask
@@ -68,19 +72,24 @@ class EpisodeFiles:
     markdown: Path
     html: Path
     table: Path
+    figures: tuple[Path, ...] = ()
 
 
 def write(comparison: EpisodeComparison, out_dir: Path) -> EpisodeFiles:
-    """Write the report into `out_dir`: report.md, report.html and metrics.csv.
+    """Write the report into `out_dir`: report.md, report.html, metrics.csv and figures.
 
     Equal logs give equal files. Raises RequestError if they can't be written.
     """
     composed, frame = document(comparison), comparison.frame()
     rows = frame.astype(object).where(frame.notna(), "").itertuples(index=False, name=None)
+    drawings = {
+        block.file: block.drawing.file for block in composed.walk() if isinstance(block, Figure)
+    }
     texts = {
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
         "metrics.csv": "".join(map(line, [list(frame.columns), *rows])),
+        **drawings,
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -91,7 +100,13 @@ def write(comparison: EpisodeComparison, out_dir: Path) -> EpisodeFiles:
         raise RequestError(
             f"the report can't be written to {out_dir}: {error.strerror}; name another folder"
         ) from None
-    return EpisodeFiles(out_dir, *(out_dir / name for name in texts))
+    return EpisodeFiles(
+        folder=out_dir,
+        markdown=out_dir / "report.md",
+        html=out_dir / "report.html",
+        table=out_dir / "metrics.csv",
+        figures=tuple(out_dir / name for name in drawings),
+    )
 
 
 def headlines(comparison: EpisodeComparison) -> list[str]:
@@ -266,6 +281,7 @@ def _setting(setting: Setting, arm: str) -> Inline:
 def _results(comparison: EpisodeComparison) -> tuple[Section, ...]:
     return (
         _metrics(comparison),
+        _returns(comparison),
         _runs(comparison),
         _final(comparison),
         _windows(comparison),
@@ -325,6 +341,31 @@ def _winner(found: Contrast) -> Row:
     if found.comparison is None:
         return (numbers.NOTHING,)
     return (f"{found.comparison.verdict} ({found.comparison.reason})",)
+
+
+def _returns(comparison: EpisodeComparison) -> Section:
+    """Draw the smoothed returns of the arms along their episodes."""
+    window = window_of(comparison.arms)
+    found = [smoothed(arm, window) for arm in comparison.arms]
+    drawing = draw_curves(
+        [
+            Curve(
+                one.arm,
+                list(zip(one.episode.tolist(), one.mean.tolist(), strict=True)),
+                band=[*zip(one.episode.tolist(), one.low.tolist(), one.high.tolist(), strict=True)],
+            )
+            for one in found
+        ],
+        [],
+        ("episode", "return"),
+        title="Returns along the episodes",
+    )
+    last = "the last episode" if window == 1 else f"the last {window} episodes"
+    caption = (
+        f"Mean return of {last} in all runs of an arm; the band holds the middle 80 % of these "
+        "returns."
+    )
+    return Section("Returns", (Figure("returns.svg", drawing, caption),))
 
 
 def _runs(comparison: EpisodeComparison) -> Section:

@@ -17,6 +17,8 @@ from ablate.analysis import (
     SearchFrames,
     arm_curves,
     confirmed_table,
+    effects_frame,
+    group_differences,
     importances_table,
     load,
     load_goals,
@@ -29,7 +31,6 @@ from ablate.errors import RequestError
 from ablate.reports import (
     ablation,
     goals,
-    groups,
     html,
     markdown,
     pictures,
@@ -123,7 +124,7 @@ def write_report(
         "report.md": markdown.render(composed),
         "report.html": html.render(composed),
         **numbers,
-        **{figure.file: _standalone(figure.drawing.svg) for figure in drawings},
+        **{figure.file: figure.drawing.file for figure in drawings},
     }
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
@@ -227,10 +228,10 @@ def tables(reported: Reported, out_dir: Path) -> dict[str, str]:
         "published": published_table(conclusions.frames),
         "tuned": tuned_table(conclusions),
         "budget": arm_curves(reported.searches),
+        "effects": effects_frame(conclusions.effects),
+        "groups": group_differences(conclusions.frames, reported.groups, conclusions.comparisons),
     }
     found |= {f"{name}.csv": _table_csv(rows) for name, rows in more.items() if not rows.empty}
-    if not reported.groups.empty:
-        found[groups.FILE] = _table_csv(reported.groups)
     return {"arms.csv": _arms_csv(conclusions.table), **found}
 
 
@@ -293,13 +294,6 @@ def _directories(frames: Frames, out_dir: Path) -> Mapping[int, str]:
             path.removeprefix(home) if path.startswith(home) else path.rpartition(os.sep)[2]
         )
     return shown
-
-
-def _standalone(svg: str) -> str:
-    """Give a figure its own paper and ink, for a reader outside the HTML report."""
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg.replace(
-        "<svg ", '<svg style="background:#ffffff;color:#1c2024" ', 1
-    )
 
 
 def _write(path: Path, content: Iterable[bytes]) -> None:

@@ -24,6 +24,10 @@ from ablate.reports.blocks import (
     parts_of,
 )
 
+LONG = 16
+"""A cell with more letters may be broken into lines, a name with more after its underscores."""
+LONG_NAME = 24
+"""A name or command with more letters gets a wider cell."""
 FOLDED_FROM = 30
 """Tables with more rows than this start folded."""
 
@@ -80,12 +84,21 @@ def _inline(part: Inline, anchors: Collection[str]) -> str:
                 f"{escape(part.symbol)}</span> {escape(str(part))}</span>"
             )
         case Code():
-            written = f"<code>{escape(str(part))}</code>"
+            name = str(escape(str(part)))
+            written = f"<code>{name.replace('_', '_<wbr>') if len(part) > LONG else name}</code>"
         case Strong():
             written = f"<strong>{escape(str(part))}</strong>"
         case _:
             written = str(escape(str(part)))
     return written
+
+
+def _width(cell: Cell) -> str:
+    """Return the class of a cell that needs some width: a name needs more than a sentence."""
+    parts = parts_of(cell)
+    if len(parts) == 1 and isinstance(parts[0], Code) and len(parts[0]) > LONG_NAME:
+        return "name"
+    return "long" if sum(map(len, parts)) > LONG else ""
 
 
 def _sorted_as(cell: Cell) -> Markup:
@@ -122,6 +135,10 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        kind=_kind, drawing=_drawing, data_uri=_data_uri, sorted_as=_sorted_as
+        kind=_kind,
+        drawing=_drawing,
+        data_uri=_data_uri,
+        sorted_as=_sorted_as,
+        width=_width,
     )
     return environment.get_template("report.html.j2")

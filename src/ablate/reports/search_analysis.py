@@ -62,15 +62,19 @@ def _history_section(concluded: SearchConclusions) -> Section:
 def _curves_figure(concluded: SearchConclusions) -> Figure | None:
     frames, best = concluded.frames, concluded.best
     metric = frames.definition.objective.metric
-    found = curves(frames, metric).drop_duplicates(["run_id", "epoch"], keep="last")
-    if found.empty or best is None:
+    if best is None:
         return None
-    of_best = found[found["trial"] == best.number]
-    mean = of_best.groupby("epoch")["value"].mean()
-    others = found[found["trial"] != best.number]
-    runs = sorted(others["run_id"].unique())
-    some = others[others["run_id"].isin(figures.every(runs, figures.MOST_BEHIND))]
-    behind = [_pairs(curve["epoch"], curve["value"]) for _, curve in some.groupby("run_id")]
+    values = frames.values_of(metric)
+    told = frames.current.iloc[values.run[values.starts]]
+    if told.empty:
+        return None
+    own = told.loc[told["trial"] == best.number, "run_id"].tolist()
+    runs = sorted(told.loc[told["trial"] != best.number, "run_id"].tolist())
+    some = figures.every(runs, figures.MOST_BEHIND)
+    found = curves(frames, metric, {*own, *some}).drop_duplicates(["run_id", "epoch"], keep="last")
+    mean = found[found["run_id"].isin(own)].groupby("epoch")["value"].mean()
+    others = found[found["run_id"].isin(some)]
+    behind = [_pairs(curve["epoch"], curve["value"]) for _, curve in others.groupby("run_id")]
     drawing = figures.draw_curves(
         [figures.Curve(f"trial {best.number} (best)", _pairs(mean.index, mean))],
         [],

@@ -1,9 +1,13 @@
 """The curves of the arms, metric by metric."""
 
-import numpy as np
-import pandas as pd
+from itertools import pairwise
+from typing import Any
 
-from ablate.analysis import Conclusions, Estimate, curves
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.analysis import Conclusions, Estimate
+from ablate.analysis.frames import Values
 from ablate.reports import numbers
 from ablate.reports.blocks import Block, Figure, Folded, Section
 from ablate.reports.figures import HIGHLIGHTED, Curve, Level, draw_curves
@@ -29,25 +33,25 @@ def sections(concluded: Conclusions) -> tuple[Section, ...]:
 
 def _figure(concluded: Conclusions, metric: str) -> Figure | None:
     frames = concluded.frames
-    found = curves(frames, metric)
-    if found.empty:
-        return None
-    known = set(found["arm"].unique())
+    values = frames.values_of(metric)
+    if (values.starts == values.ends).all():
+        return None  # a single value of each run has no course
+    arm_of = frames.current["arm"].to_numpy()
+    known = {*arm_of[values.run[values.starts]].tolist()}
     rows = [row for row in concluded.estimates.values() if row.metric == metric]
     arms = sorted(
         (row for row in rows if row.kind != "floor" and row.arm in known),
         key=lambda row: rank(concluded, row),
     )
-    drawn_arms = [row.arm for row in arms[:MOST_CURVES]]
-    found = found[found["arm"].isin(drawn_arms)].drop_duplicates(["run_id", "epoch"], keep="last")
-    by_arm = dict(iter(found.groupby("arm", sort=False)))
+    by_arm = _by_arm(values, arm_of, [row.arm for row in arms[:MOST_CURVES]])
+    trial_of = frames.current["trial"].to_numpy()
     # An arm without a value may have no line: then the next one stands out.
     bright = HIGHLIGHTED + sum(not row.n for row in arms)
     levels = [Level(row.arm, row.mean) for row in rows if row.kind == "floor" and row.n]
     drawing = draw_curves(
         [
-            _curve(row, by_arm[row.arm], bright=place < bright)
-            for place, row in enumerate(arms[:MOST_CURVES])
+            _curve(row, of_arm, trial_of, bright=place < bright)
+            for place, (row, of_arm) in enumerate(zip(arms, by_arm, strict=False))
         ],
         levels,
         ("epoch", metric),
@@ -61,19 +65,32 @@ def _figure(concluded: Conclusions, metric: str) -> Figure | None:
     return drawn("curves", metric, drawing, caption)
 
 
-def _curve(row: Estimate, of_arm: pd.DataFrame, *, bright: bool) -> Curve:
+def _by_arm(values: Values, arm_of: NDArray[Any], arms: list[str]) -> list[Values]:
+    """Return the values of each of some arms; `arm_of` names the arm of every run."""
+    places = {arm: place for place, arm in enumerate(arms)}
+    of_run = np.array([places.get(arm, len(arms)) for arm in arm_of.tolist()], np.int32)
+    of_value = of_run[values.run]
+    order = np.argsort(of_value, kind="stable")
+    edges = np.searchsorted(of_value[order], np.arange(len(arms) + 1))
+    return [values.take(order[start:end]) for start, end in pairwise(edges.tolist())]
+
+
+def _curve(row: Estimate, values: Values, trial_of: NDArray[Any], *, bright: bool) -> Curve:
     """Draw the mean of the seeds that count where all have a value, and if bright every seed.
 
     A mean over fewer and fewer seeds would jump where one of them ends.
     """
-    counted = [cell.trial for cell in row.cells if cell.counted]
-    wide = of_arm.pivot_table(index="epoch", columns="trial", values="value", dropna=False)
-    averaged = wide[[trial for trial in counted if trial in wide.columns]]
-    complete = averaged[np.isfinite(averaged.to_numpy(float)).all(axis=1)]
-    mean = _pairs(complete.mean(axis=1)) if counted else []
-    seeds = wide.columns if bright or not mean else ()
-    return Curve(row.arm, mean, tuple(_pairs(wide[trial]) for trial in seeds))
+    counted = [cell.trial for cell in row.cells if cell.counted and cell.trial is not None]
+    epochs, at_epoch = np.unique(values.epoch, return_inverse=True)
+    trials, of_trial = np.unique(trial_of[values.run], return_inverse=True)
+    wide = np.full((len(epochs), len(trials)), np.nan)
+    wide[at_epoch, of_trial] = values.value  # the last of an epoch stays
+    averaged = np.compress(np.isin(trials, counted), wide, axis=1)
+    complete = np.isfinite(averaged).all(axis=1)
+    mean = _pairs(epochs[complete], averaged[complete].mean(axis=1)) if counted else []
+    seeds = wide.T if bright or not mean else ()
+    return Curve(row.arm, mean, tuple(_pairs(epochs, seed) for seed in seeds))
 
 
-def _pairs(series: "pd.Series[float]") -> list[tuple[float, float]]:
-    return list(zip(series.index.tolist(), series.tolist(), strict=True))
+def _pairs(epochs: NDArray[Any], values: NDArray[Any]) -> list[tuple[float, float]]:
+    return list(zip(epochs.tolist(), values.tolist(), strict=True))

@@ -57,7 +57,8 @@ def _seeds(concluded: Conclusions) -> tuple[Inline, ...]:
         smallest = 2 / 2 ** len(seeds) if seeds else 1.0
         said = (
             *said,
-            f"; the smallest p that an exact test of {len(seeds)} pairs can have is "
+            f"; the smallest p that an exact test of "
+            f"{numbers.plural(len(seeds), 'pair')} can have is "
             f"{numbers.number(min(smallest, 1.0))}",
         )
     return (*said, ".")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from ablate import analysis
-from ablate.analysis import Relation, RemarkKind, Verdict
 from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
@@ -83,18 +82,19 @@ def audit_recorded(study: Study, storage: str) -> list[Finding]:
         return audit_runs(store, analysis.load(store, study.name))
 
 
-def audit_runs(store: Store, frames: analysis.Frames) -> list[Finding]:
+def audit_runs(store: Store, study: analysis.Frames | analysis.ArmEstimates) -> list[Finding]:
     """Check what a study has run, before it is compared."""
-    if isinstance(frames, analysis.SearchFrames):
-        return ordered(check_trials(frames.definition, frames.trials))
-    return ordered(check_runs(_recorded(store, frames, [frames.name])))
+    if isinstance(study, analysis.SearchFrames):
+        return ordered(check_trials(study.definition, study.trials))
+    known = study if isinstance(study, analysis.ArmEstimates) else analysis.ArmEstimates(study)
+    return ordered(check_runs(_recorded(store, known, [known.frames.name])))
 
 
 def audit_sides(
-    store: Store, frames: analysis.AblationFrames, studies: Iterable[str]
+    store: Store, known: analysis.ArmEstimates, studies: Iterable[str]
 ) -> list[Finding]:
     """Check runs of some studies that are put side by side; no seed is missing from any side."""
-    found = check_runs(_recorded(store, frames, studies))
+    found = check_runs(_recorded(store, known, studies))
     return ordered(item for item in found if item.code != "missing-runs")
 
 
@@ -113,10 +113,8 @@ def _origins(study: Study, storage: str) -> dict[str, Config]:
             return {}
 
 
-def _recorded(
-    store: Store, frames: analysis.AblationFrames, studies: Iterable[str]
-) -> RecordedRuns:
-    definition = frames.definition
+def _recorded(store: Store, known: analysis.ArmEstimates, studies: Iterable[str]) -> RecordedRuns:
+    frames = known.frames
     current = frames.current
     arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
     prints: dict[int, Mapping[str, str]] = {}
@@ -125,26 +123,19 @@ def _recorded(
     for study in studies:
         prints |= store.fingerprints(study)
         facts |= store.facts(study)
-        found = store.runs(study, with_config=True)
-        runs += [replace(run, arm=arms[run.id]) for run in found if run.id in arms]
-    concluded = analysis.conclude(frames, frames.audited or ())
-    beside_floor = {
-        (row.metric, row.arm): row.reason
-        for row in concluded.comparisons
-        if row.relation is Relation.FLOOR and row.verdict is Verdict.FLOOR_NOT_BEATEN
-    }
+        found = [run for run in store.runs(study, with_config=True) if run.id in arms]
+        runs += [
+            run if run.arm == arms[run.id] else replace(run, arm=arms[run.id]) for run in found
+        ]
+    behind = analysis.floors_not_beaten(known, frames.audited or ())
     return RecordedRuns(
-        definition=definition,
+        definition=frames.definition,
         runs=runs,
         curves=_curves(frames),
         fingerprints=prints,
         environments=frames.environments,
         facts=facts,
-        examples={
-            remark.metric: int(remark.value)
-            for remark in concluded.remarks
-            if remark.kind is RemarkKind.RESOLUTION
-        },
+        examples={metric: count for metric, count in known.examples.items() if count is not None},
         results=[
             Result(
                 metric=row["metric"],
@@ -153,9 +144,9 @@ def _recorded(
                 kind=row["kind"],
                 runs=row["runs"],
                 values=tuple(cell.value for cell in row["cells"] if cell.counted),
-                behind=beside_floor.get((row["metric"], row["arm"]), ""),
+                behind=behind.get((row["metric"], row["arm"]), ""),
             )
-            for row in concluded.table.to_dict("records")
+            for row in known.table.to_dict("records")
         ],
     )
 

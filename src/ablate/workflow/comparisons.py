@@ -10,7 +10,16 @@ from typing import Any
 import pandas as pd
 
 from ablate import analysis
-from ablate.analysis import AblationFrames, Comparison, Conclusions, Frames, SearchFrames, Side
+from ablate.analysis import (
+    AblationFrames,
+    Comparator,
+    Comparison,
+    Conclusions,
+    Frames,
+    Relation,
+    SearchFrames,
+    Side,
+)
 from ablate.audits.codes import as_rows
 from ablate.errors import RequestError, quoted
 from ablate.run import Launcher
@@ -21,7 +30,7 @@ from ablate.store import FindingRow, Store
 from ablate.study.recorded import trial_named
 from ablate.workflow.audited import audit_sides
 from ablate.workflow.defaults import storage_url
-from ablate.workflow.reports import audit_of
+from ablate.workflow.reports import audited
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
 
@@ -111,7 +120,7 @@ def compare(
     """
     names = _checked([str(name) for name in (first, *others)])
     groups: list[dict[str, Side]] = []
-    concluded: list[Conclusions] = []
+    concluded: Conclusions | None = None
     files = [name for name in names if _is_file(name)]
     recorded = [name for name in names if name not in files]
     with ExitStack() as stack:
@@ -119,7 +128,8 @@ def compare(
             store = stack.enter_context(Store.open(storage_url(storage), create=False))
             studies = _Studies(store)
             groups = studies.groups(recorded)
-            concluded = [studies.conclude([*group.values()]) for group in groups if len(group) > 1]
+            sides = [[*group.values()] for group in groups if len(group) > 1]
+            concluded = studies.conclude(sides) if sides else None
     resolved = _resolve(files, storage, workers, launcher, quiet=quiet) if files else {}
     shown = groups[0] if groups else {}
     return CompareResult(
@@ -127,11 +137,9 @@ def compare(
         differences=tuple(
             _differences([resolved[n] if n in resolved else shown[n].config for n in names])
         ),
-        comparisons=tuple(row for made in concluded for row in made.comparisons),
-        means={key: row.mean for made in concluded for key, row in made.estimates.items()},
-        _table=pd.concat([made.frame() for made in concluded], ignore_index=True)
-        if concluded
-        else pd.DataFrame(),
+        comparisons=concluded.comparisons if concluded else (),
+        means={key: row.mean for key, row in concluded.estimates.items()} if concluded else {},
+        _table=concluded.frame() if concluded else pd.DataFrame(),
     )
 
 
@@ -152,15 +160,31 @@ class _Studies:
             return self._arm_by_arm(ablations)
         return [{name: self._side(name, whole.get(name)) for name in names}]
 
-    def conclude(self, sides: Sequence[Side]) -> Conclusions:
-        """Compare sides, with what the audits of their studies and of all together find."""
-        frames = analysis.side_by_side(sides)
+    def conclude(self, groups: Sequence[Sequence[Side]]) -> Conclusions:
+        """Compare the sides of every group with its first one, all of them as one family.
+
+        What the audits of their studies and of each group together find holds.
+        """
+        against: dict[str, tuple[Comparator, ...]] = {}
         findings: list[FindingRow] = []
-        for side in sides:
-            findings += analysis.findings_of(side, self._audit(side.frames))
+        for sides in groups:
+            first, *others = (side.name for side in sides)
+            beside = (Comparator(first, Relation.REFERENCE),)
+            against |= {first: (), **dict.fromkeys(others, beside)}
+            findings += self._found(sides)
+        together = analysis.side_by_side([side for sides in groups for side in sides])
+        return analysis.conclude(together, findings, against)
+
+    def _found(self, sides: Sequence[Side]) -> list[FindingRow]:
+        """Return what is found of each of some sides, and of all of them together."""
+        names = tuple(side.name for side in sides)
+        found = [
+            row for side in sides for row in analysis.findings_of(side, self._audit(side.frames))
+        ]
+        known = analysis.ArmEstimates(analysis.side_by_side(sides))
         studies = dict.fromkeys(side.frames.name for side in sides)
-        together = as_rows(audit_sides(self._store, frames, studies))
-        return analysis.conclude(frames, [*findings, *together])
+        together = as_rows(audit_sides(self._store, known, studies))
+        return [*found, *(row._replace(arms=row.arms or names) for row in together)]
 
     def _read(self, study: str) -> Frames:
         if study not in self._frames:
@@ -169,7 +193,7 @@ class _Studies:
 
     def _audit(self, study: Frames) -> tuple[FindingRow, ...]:
         if study.name not in self._findings:
-            self._findings[study.name] = audit_of(self._store, study).findings
+            self._findings[study.name] = audited(self._store, study).findings
         return self._findings[study.name]
 
     def _arm_by_arm(self, studies: Mapping[str, AblationFrames]) -> list[dict[str, Side]]:

@@ -69,17 +69,24 @@ def load(study: str, *, storage: str | None = None) -> StudyData:
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
         groups = analysis.load_groups(store, frames)
-        seen = audit_runs(store, frames)
+        known = (
+            analysis.ArmEstimates(frames) if isinstance(frames, analysis.AblationFrames) else frames
+        )
+        seen = audit_runs(store, known)
         recorded = store.runs(study, with_config=True)
         trials = store.trials(study)
         values = analysis.metrics_frame(store.metrics(study))
     found = as_rows(seen)
-    if isinstance(frames, analysis.AblationFrames):
-        found = [*(frames.audited or ()), *found]
-        concluded = analysis.conclude(frames, found)
+    if isinstance(known, analysis.ArmEstimates):
+        found = [*(known.frames.audited or ()), *found]
+        concluded = analysis.conclude(known, found)
         arms, comparisons, listed = concluded.table, concluded.frame(), _trials(trials)
     else:
-        arms, comparisons, listed = pd.DataFrame(), pd.DataFrame(), trials_frame(frames)
+        arms, comparisons, listed = (
+            pd.DataFrame(),
+            pd.DataFrame(),
+            trials_frame(analysis.trials_table(known)),
+        )
     keys = frames.runs[["run_id", "trial", "arm", "seed"]]
     return StudyData(
         study=study,

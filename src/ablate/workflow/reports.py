@@ -66,13 +66,12 @@ def report(
         raise RequestError(f"--format {format}: there is no such format; it is one of {known}")
     with Store.open(storage_url(storage), create=False) as store:
         frames = analysis.load(store, study)
-        audited = audit_of(store, frames)
-        concluded = _concluded(frames, audited)
+        concluded, found = _concluded(store, frames)
         folder = study_folder(results, study) / "report"
-        reported = gathered(store, concluded, audited, results / FOLDER)
+        reported = gathered(store, concluded, found, results / FOLDER)
         files = write_report(reported, folder, Format(format))
     if isinstance(concluded, analysis.SearchConclusions):
-        return ReportResult(study, files, trials_frame(concluded.frames))
+        return ReportResult(study, files, trials_frame(concluded.trials))
     return ReportResult(study, files, concluded.frame())
 
 
@@ -81,23 +80,24 @@ def page_of(store: Store, study: str, results: Path) -> str:
 
     Raises NotFoundError for an unknown study.
     """
-    frames = analysis.load(store, study)
-    audited = audit_of(store, frames)
+    concluded, found = _concluded(store, analysis.load(store, study))
     folder = study_folder(results, study) / "report"
-    concluded = _concluded(frames, audited)
-    return report_page(gathered(store, concluded, audited, results / FOLDER), folder)
+    return report_page(gathered(store, concluded, found, results / FOLDER), folder)
 
 
 def _concluded(
-    frames: analysis.Frames, audited: Audit
-) -> analysis.Conclusions | analysis.SearchConclusions:
-    """Draw the conclusions of a study."""
-    if isinstance(frames, analysis.AblationFrames):
-        return analysis.conclude(frames, audited.findings)
-    return analysis.conclude_search(frames)
+    store: Store, frames: analysis.Frames
+) -> tuple[analysis.Conclusions | analysis.SearchConclusions, Audit]:
+    """Audit the runs of a study, and draw its conclusions."""
+    if isinstance(frames, analysis.SearchFrames):
+        return analysis.conclude_search(frames), audited(store, frames)
+    known = analysis.ArmEstimates(frames)
+    found = audited(store, known)
+    return analysis.conclude(known, found.findings), found
 
 
-def audit_of(store: Store, frames: analysis.Frames) -> Audit:
+def audited(store: Store, study: analysis.Frames | analysis.ArmEstimates) -> Audit:
     """Return what was found before the runs of a study, and what its runs show."""
+    frames = study.frames if isinstance(study, analysis.ArmEstimates) else study
     before = frames.audited if isinstance(frames, analysis.AblationFrames) else None
-    return Audit(before is not None, (*(before or ()), *as_rows(audit_runs(store, frames))))
+    return Audit(before is not None, (*(before or ()), *as_rows(audit_runs(store, study))))

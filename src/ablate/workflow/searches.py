@@ -39,7 +39,7 @@ class SearchResult(Result):
     def frame(self) -> pd.DataFrame:
         """Return the trials: number, state, value, seeds, seconds, reason, every parameter."""
         with Store.open(self._url, create=False) as store:
-            return trials_frame(analysis.load_search(store, self.study))
+            return trials_frame(analysis.trials_table(analysis.load_search(store, self.study)))
 
     def summary(self) -> str:
         """Say how many trials ended how, and which is the best."""
@@ -94,8 +94,7 @@ def search(
     return SearchResult(**vars(summary), _url=storage_url(storage))
 
 
-def trials_frame(frames: analysis.SearchFrames) -> pd.DataFrame:
-    """Return the trials of a search with a column per parameter, named by its dotted path."""
-    trials = analysis.trials_table(frames)
+def trials_frame(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of trials with a column per parameter, named by its dotted path."""
     params = pd.DataFrame(trials["params"].tolist(), index=trials.index)
     return pd.concat([trials.drop(columns="params"), params], axis=1)

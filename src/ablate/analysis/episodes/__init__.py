@@ -33,6 +33,7 @@ from ablate.analysis.episodes.metrics import (
     Scale,
     metrics_of,
 )
+from ablate.analysis.episodes.smoothed import Smoothed, smoothed, window_of
 from ablate.analysis.episodes.study import study_arms
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "Must",
     "Scale",
     "Setting",
+    "Smoothed",
     "Stability",
     "Tally",
     "Value",
@@ -63,6 +65,8 @@ __all__ = [
     "logs_by_seed",
     "measured",
     "metrics_of",
+    "smoothed",
     "stability",
     "study_arms",
+    "window_of",
 ]

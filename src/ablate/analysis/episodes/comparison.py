@@ -20,9 +20,9 @@ from ablate.analysis.episodes.metrics import (
     metrics_of,
     window_key,
 )
-from ablate.analysis.families import FEWEST_SEEDS, Pair, Tested, compare
+from ablate.analysis.families import FEWEST_SEEDS, Pair, compare
 from ablate.analysis.statistics import ALPHA
-from ablate.analysis.verdicts import Comparison, Relation, Verdict
+from ablate.analysis.verdicts import Comparison, Relation, Tested, Verdict
 from ablate.errors import RequestError, nearest, quoted
 from ablate.spec import Direction, paths
 
@@ -372,6 +372,7 @@ class EpisodeComparison:
     ) -> Comparison:
         verdict, reason = self._verdict(metric, direction, arm, found)
         return Comparison(
+            **vars(found),
             metric=metric.key,
             direction=direction,
             primary=metric.key == self.primary,
@@ -380,19 +381,6 @@ class EpisodeComparison:
             relation=Relation.REFERENCE,
             paired=not self._unpaired(metric, arm),
             unpaired_because=self._unpaired(metric, arm),
-            differences=found.differences,
-            n=found.n,
-            difference=found.difference,
-            low=found.low,
-            high=found.high,
-            method=found.method,
-            p=found.p,
-            p_sign_flip=found.p_exact,
-            p_smallest=found.p_smallest,
-            p_holm=found.p_holm,
-            improvement=found.improvement,
-            detectable=found.detectable,
-            seeds_needed=found.seeds_needed,
             verdict=verdict,
             reason=reason,
         )

@@ -112,15 +112,24 @@ def _shades(places: Array, values: Array, steps: Array, cells: Sequence[int]) ->
 
     A cell of a category is far from the trials of the others.
     """
-    centres = [(np.arange(count) + 0.5) / count for count in cells]
-    grid = np.stack(np.meshgrid(*centres), axis=-1).reshape(-1, 1, 2)
     apart = np.array([1.0 if count == CELLS else FAR for count in cells])
-    distances = (((grid - places) * apart) ** 2).sum(axis=-1)
-    near = np.argsort(distances, axis=1, kind="stable")[:, :NEIGHBOURS]
-    weights = 1 / (np.take_along_axis(distances, near, axis=1) + 1e-4)
-    means = (weights * values[near]).sum(axis=1) / weights.sum(axis=1)
+    means = [
+        _mean_near(np.array(((x + 0.5) / cells[0], (y + 0.5) / cells[1])), places, values, apart)
+        for y in range(cells[1])
+        for x in range(cells[0])
+    ]
     found: Array = np.searchsorted(steps, means).reshape(cells[1], cells[0])
     return found
+
+
+def _mean_near(cell: Array, places: Array, values: Array, apart: Array) -> float:
+    """Return the weighted mean of the nearest trials, the first of those that are as near."""
+    distances = (((cell - places) * apart) ** 2).sum(axis=-1)
+    reach = np.partition(distances, NEIGHBOURS - 1)[NEIGHBOURS - 1]
+    able = np.flatnonzero(distances <= reach)
+    near = able[np.argsort(distances[able], kind="stable")[:NEIGHBOURS]]
+    weights = 1 / (distances[near] + 1e-4)
+    return float((weights * values[near]).sum() / weights.sum())
 
 
 def _alpha(step: int, count: int, minimize: bool) -> float:

@@ -38,6 +38,13 @@ class Drawing:
     svg: str
     figure: Figure = field(repr=False, compare=False)
 
+    @property
+    def file(self) -> str:
+        """The drawing as an SVG file: with its own paper and ink, for a reader outside a page."""
+        return '<?xml version="1.0" encoding="utf-8"?>\n' + self.svg.replace(
+            "<svg ", '<svg style="background:#ffffff;color:#1c2024" ', 1
+        )
+
     def pdf(self) -> bytes:
         """Write the drawing as a PDF with its fonts inside and without a date."""
         buffer = io.BytesIO()
