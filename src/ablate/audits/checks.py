@@ -19,6 +19,7 @@ from ablate.audits.evidence_checks import (
     faults,
     floors,
     functions,
+    recipe,
     scales,
     sizes,
     submodules,
@@ -65,6 +66,15 @@ OF_SINGLE_ARMS = _codes(
     "seed-has-no-effect",
     "property-violated",
 )
+OF_ONE_RECIPE = _codes(
+    "full-rate-never-reached",
+    "rate-off-schedule",
+    "every-step-clipped",
+    "outside-optimizer",
+    "unchanged-parameters",
+    "gradients-not-zeroed",
+    "detached-loss-term",
+)
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
 OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
@@ -85,7 +95,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_SEARCH, static.check_measuring, _codes("objective-depends-on-searched")),
     Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
     Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
-    Check(EVIDENCE, faults.check_faults, OF_SINGLE_ARMS),
+    Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_ONE_RECIPE}),
     Check(EVIDENCE, functions.check_functions, _codes("same-function")),
     Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
     Check(EVIDENCE, scales.check_scales, _codes("unequal-initial-scale")),
@@ -95,6 +105,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, floors.check_floors, _codes("floor-saturates-metric")),
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
+    Check(EVIDENCE, recipe.check_recipes, _codes("unequal-recipe")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),

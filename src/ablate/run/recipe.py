@@ -1,52 +1,74 @@
-"""The recipe by which a run really trained, written down as it trains."""
+"""The recipe by which a model is trained, as it was observed: optimizers, schedules, clipping."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
-import torch
-from torch.optim import Optimizer
+from pydantic import TypeAdapter
+
+KIND = "recipe"
+"""The kind under which a run records its recipe."""
 
 Setting = bool | float | str | None
-
-_TECHNICAL = {
-    "params",
-    "param_names",
-    "initial_lr",
-    "foreach",
-    "fused",
-    "capturable",
-    "differentiable",
-    "max_lr",
-    "min_lr",
-    "max_momentum",
-    "base_momentum",
-}
-"""What a group holds that is no setting of its own, or changes nothing but the speed."""
+Pace = Literal["step", "epoch", "never"]
+Reduction = Literal["mean", "sum"]
 
 
-def optimizer_name(optimizer: Optimizer) -> str:
-    """Return the full name of an optimizer's class."""
-    kind = type(optimizer)
-    return f"{kind.__module__.split('.')[0]}.{kind.__qualname__}"
+@dataclass(frozen=True)
+class ParameterGroup:
+    """What an optimizer does with some parameters: its class, its settings, their names."""
+
+    optimizer: str
+    settings: dict[str, Setting]
+    names: tuple[str, ...]
 
 
-def group_settings(group: Mapping[str, Any]) -> dict[str, Setting]:
-    """Return the settings of a group as plain values; the rate is that from before any schedule."""
-    settings = {
-        name: _plain(value) for name, value in sorted(group.items()) if name not in _TECHNICAL
-    }
-    if "initial_lr" in group:
-        settings["lr"] = _plain(group["initial_lr"])
-    return settings
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule of the learning rate: its class, and how often it is stepped.
+
+    `steps` says how often in the whole run, `rates` are its rates at the beginning, after each
+    quarter and at the end, as shares of the highest; without a known length there are none.
+    """
+
+    kind: str
+    pace: Pace | None
+    steps: int | None = None
+    rates: tuple[float, ...] = ()
 
 
-def _plain(value: Any) -> Setting:
-    if isinstance(value, torch.Tensor):
-        return float(value) if value.numel() == 1 else str(tuple(value.shape))
-    if isinstance(value, bool | str | None):
-        return value
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, list | tuple):
-        return ", ".join(str(_plain(item)) for item in value)
-    return type(value).__name__
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; what was not seen is None or empty.
+
+    `epochs` and `steps` of optimizers are those of the whole run, `examples` as many as a step is
+    made of, `seen` as many as the whole run has seen. `clip` is the norm at which gradients are
+    clipped, `norm` the least norm of a step's gradient before it, of `measured` steps. `peak` is
+    the highest learning rate. `dtypes` are those of values within the model while it trains, or
+    that of an autocast.
+    """
+
+    groups: tuple[ParameterGroup, ...] = ()
+    schedules: tuple[Schedule, ...] = ()
+    steps: int | None = None
+    epochs: int | None = None
+    examples: int | None = None
+    seen: int | None = None
+    accumulation: int | None = None
+    clip: float | None = None
+    norm: float | None = None
+    measured: int = 0
+    peak: float | None = None
+    dtypes: tuple[str, ...] = ()
+    reduction: Reduction | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, to be stored as JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def of(data: Any) -> "Recipe":
+        """Read what `as_dict` gave, also after a journey through JSON."""
+        return _READER.validate_python(data)
+
+
+_READER = TypeAdapter(Recipe)

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from ablate.audits.probes.canonical import freeze
 from ablate.audits.probes.content import size, tensors
-from ablate.audits.recipe import Reduction
+from ablate.run.recipe import Reduction
 from ablate.run.randomness import seeded
 
 TOLERANCE = 0.02

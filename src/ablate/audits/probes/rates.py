@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from ablate.audits.evidence import Fault
-from ablate.audits.recipe import Pace, Schedule
+from ablate.run.recipe import Pace, Schedule
 
 MOST = 20_000
 SECONDS = 1.0

@@ -20,8 +20,8 @@ from ablate.audits.probes.hooks import hook
 from ablate.audits.probes.loss_terms import detached_terms, reduction
 from ablate.audits.probes.rates import Followed, Plan, rate_faults
 from ablate.audits.probes.served import Data
-from ablate.audits.recipe import Pace, ParameterGroup, Recipe, Reduction, Schedule
-from ablate.run.recipe import group_settings, optimizer_name
+from ablate.run.recipe import Pace, ParameterGroup, Recipe, Reduction, Schedule
+from ablate.run.optimizers import groups_of
 
 BATCHES = 4
 OVERSHOOT = 30.0
@@ -100,15 +100,7 @@ class Rehearsal(Callback):
             for group in optimizer.param_groups
             for p in group["params"]
         }
-        self._groups = tuple(
-            ParameterGroup(
-                optimizer_name(optimizer),
-                group_settings(group),
-                tuple(named[p] for p in group["params"] if p in named),
-            )
-            for optimizer in trainer.optimizers
-            for group in optimizer.param_groups
-        )
+        self._groups = groups_of(trainer.optimizers, named)
         for p, name in named.items():
             self._parameters[name] = _Parameter(owners.get(p), p.detach().clone())
             self._handles += [
@@ -188,6 +180,7 @@ class Rehearsal(Callback):
             accumulation=self._accumulation,
             clip=min(clips, default=None),
             norm=min(norms, default=None),
+            measured=len(norms),
             dtypes=tuple(sorted(str(d).removeprefix("torch.") for d in self._dtypes)),
             reduction=self._reduction,
         )
