@@ -72,8 +72,9 @@ class Evidence:
     `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
-    without the model. `recipe` is how the first steps of the configured run train. `metrics` are those of an arm that has nothing to train. `skipped` names
-    the probes that could not run, with the reason.
+    without the model. `recipe` is how the configured run begins to train. `metrics` are those of
+    an arm that has nothing to train. `skipped` names the probes that could not run, with the
+    reason.
     """
 
     parameters: int = 0

@@ -30,6 +30,9 @@ _WORDS: dict[str, frozenset[str]] = {
 A schedule may move momenta, too.
 """
 
+_SCHEDULED = ("lr", "betas", "momentum")
+"""What a schedule sets from the first step on."""
+
 _ACCUMULATION = frozenset({"accumulate", "accumulation", "accum", "grad", "batch", "batches"})
 _CLIPPING = frozenset({"clip", "clipping", "grad", "gradient", "norm"})
 _PRECISION = frozenset(
@@ -78,8 +81,9 @@ def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Dif
         left = {arm: r for arm, r in recipes.items() if not known[arm] & frozenset(words)}
         yield from _apart(aspect, {arm: value(recipe) for arm, recipe in left.items()}, write)
 
-    yield from _of_optimizers(recipes, known)
-    yield from apart("schedules of the learning rate", _SCHEDULE, _schedules)
+    schedules = [*apart("schedules of the learning rate", _SCHEDULE, _schedules)]
+    yield from _of_optimizers(recipes, known, _SCHEDULED if schedules else ())
+    yield from schedules
     yield from _rates(recipes, known)
     yield from apart("batches per optimizer step", _ACCUMULATION, lambda r: r.accumulation)
     yield from _clipping({a: r for a, r in recipes.items() if not known[a] & _CLIPPING})
@@ -110,8 +114,8 @@ def _said(declared: Collection[str]) -> frozenset[str]:
         if not speaking:
             continue
         words |= _of_key(speaking[-1])
-        if _split(parts[0]) & _SCHEDULE:
-            words |= {"scheduler"}
+        if any(_split(part) & {"scheduler", "schedule", "sched"} for part in speaking):
+            words |= {"scheduler", "lr"}
     return frozenset(words)
 
 
@@ -155,7 +159,7 @@ def _by_name(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 
 def _of_optimizers(
-    recipes: Mapping[str, Recipe], known: Mapping[str, frozenset[str]]
+    recipes: Mapping[str, Recipe], known: Mapping[str, frozenset[str]], without: Collection[str]
 ) -> Iterator[Difference]:
     """Compare the optimizers of parameters of one name, or of all where no name is shared."""
     settings = {arm: _by_name(recipe) for arm, recipe in recipes.items() if recipe.groups}
@@ -168,10 +172,9 @@ def _of_optimizers(
         return
     names = dict.fromkeys(n for found in free.values() for each in found.values() for n in each)
     for name in names:
-        if name != "optimizer":
-            yield from _unequal(
-                name, {a: f for a, f in free.items() if not _speaks(known[a], name)}
-            )
+        if name not in {"optimizer", *without}:
+            left = {arm: each for arm, each in free.items() if not _speaks(known[arm], name)}
+            yield from _unequal(name, left)
 
 
 def _speaks(words: frozenset[str], setting: str) -> bool:

@@ -11,8 +11,8 @@ from torch.overrides import TorchFunctionMode
 
 from ablate.audits.probes.canonical import freeze
 from ablate.audits.probes.content import size, tensors
-from ablate.run.recipe import Reduction
 from ablate.run.randomness import seeded
+from ablate.run.recipe import Reduction
 
 TOLERANCE = 0.02
 """How far a doubled gradient may be from twice the other, as a share of it."""

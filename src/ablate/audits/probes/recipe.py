@@ -20,8 +20,8 @@ from ablate.audits.probes.hooks import hook
 from ablate.audits.probes.loss_terms import detached_terms, reduction
 from ablate.audits.probes.rates import Followed, Plan, rate_faults
 from ablate.audits.probes.served import Data
-from ablate.run.recipe import Pace, ParameterGroup, Recipe, Reduction, Schedule
 from ablate.run.optimizers import groups_of
+from ablate.run.recipe import Pace, ParameterGroup, Recipe, Reduction, Schedule
 
 BATCHES = 4
 OVERSHOOT = 30.0

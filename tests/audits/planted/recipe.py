@@ -1,0 +1,240 @@
+"""Modules with a fault in their recipe, as strangers would write them, and sound look-alikes."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+from tests.audits.modules import random_split
+
+Kind = Literal[
+    "sound",
+    "hard-coded lr",
+    "decays biases",
+    "swaps the optimizer",
+    "sums the loss",
+    "clips by itself",
+    "steps every other batch",
+    "autocasts",
+    "forgets the head",
+    "head only",
+    "head only, by list",
+    "never zeroes",
+    "zeroes one of two",
+    "undoes its steps",
+    "restores the embedding",
+    "detached penalty",
+    "penalty as a number",
+    "penalty without gradient",
+    "penalty",
+    "target entropy",
+]
+
+
+class Table(LightningDataModule):
+    """Rows of random numbers, labelled by the sign of their sum."""
+
+    def __init__(self, count: int = 64, batch_size: int = 8, drop_last: bool = False) -> None:
+        super().__init__()
+        self.count, self.batch_size, self.drop_last = count, batch_size, drop_last
+
+    def _loader(self, seed: int) -> DataLoader:
+        x, y = random_split(self.count, 6, seed=seed)
+        rows = TensorDataset(x, y)
+        return DataLoader(rows, self.batch_size, shuffle=seed == 0, drop_last=self.drop_last)
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader(0)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(1)
+
+
+class Net(LightningModule):
+    """A classifier with a normalised body and a head; `kind` plants a fault."""
+
+    def __init__(
+        self, kind: Kind = "sound", lr: float = 1e-2, penalty: float = 0.1, wide: bool = False
+    ) -> None:
+        super().__init__()
+        self.kind, self.lr, self.penalty = kind, lr, penalty
+        width = 16 if wide else 8
+        self.body = nn.Sequential(nn.Linear(6, width), nn.LayerNorm(width), nn.ReLU())
+        self.head = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.kind == "autocasts":
+            with torch.autocast("cpu", torch.bfloat16):
+                return self.head(self.body(x)).float()
+        return self.head(self.body(x))
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        x, y = batch
+        reduction = "sum" if self.kind == "sums the loss" else "mean"
+        loss = functional.cross_entropy(self(x), y, reduction=reduction)
+        penalty = sum(p.square().sum() for p in self.body.parameters())
+        assert isinstance(penalty, Tensor)
+        self.log("train_penalty", penalty)
+        if self.kind == "penalty":
+            loss = loss + self.penalty * penalty
+        if self.kind == "detached penalty":
+            loss = loss + self.penalty * penalty.detach()
+        if self.kind == "penalty as a number":
+            loss += self.penalty * penalty.item()
+        if self.kind == "penalty without gradient":
+            with torch.no_grad():
+                extra = self.head.weight.norm() + self.head.bias.norm()
+            loss = self.penalty * extra + 2 * loss
+        if self.kind == "target entropy":
+            share = y.float().mean().clamp(0.01, 0.99)
+            loss = loss - (-(share * share.log() + (1 - share) * (1 - share).log()))
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        x, y = batch
+        self.log("val_loss", functional.cross_entropy(self(x), y))
+
+    def configure_optimizers(self) -> Any:
+        if self.kind == "swaps the optimizer":
+            return torch.optim.SGD(self.parameters(), lr=self.lr)
+        if self.kind == "head only":
+            return torch.optim.AdamW(self.head.parameters(), lr=self.lr)
+        if self.kind == "head only, by list":
+            return torch.optim.AdamW([p for p in self.parameters() if p.ndim > 1], lr=self.lr)
+        if self.kind == "forgets the head":
+            return torch.optim.AdamW(self.body.parameters(), lr=self.lr)
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        others = [p for p in self.parameters() if p.ndim <= 1]
+        kept = 0.01 if self.kind == "decays biases" else 0.0
+        groups = [
+            {"params": decayed, "weight_decay": 0.01},
+            {"params": others, "weight_decay": kept},
+        ]
+        return torch.optim.AdamW(groups, lr=3e-4 if self.kind == "hard-coded lr" else self.lr)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        super().configure_gradient_clipping(optimizer, *args, **kwargs)
+        if self.kind == "clips by itself":
+            nn.utils.clip_grad_norm_(self.parameters(), 0.01)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        if self.kind == "never zeroes":
+            return
+        if self.kind == "zeroes one of two":
+            if batch_idx % 2 == 0:
+                optimizer.zero_grad()
+            return
+        super().optimizer_zero_grad(epoch, batch_idx, optimizer)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        if not hasattr(self, "first"):
+            self.first = {n: p.detach().clone() for n, p in self.named_parameters()}
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        undone = {"undoes its steps": "", "restores the embedding": "body.0"}.get(self.kind)
+        if undone is not None:
+            with torch.no_grad():
+                for name, p in self.named_parameters():
+                    if name.startswith(undone):
+                        p.copy_(self.first[name])
+
+
+class ByHand(Net):
+    """The same, optimized by hand: `every` batches make a step."""
+
+    def __init__(self, every: int = 1, zeroes: bool = True) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.every, self.zeroes = every, zeroes
+
+    def training_step(self, batch: list[Tensor], index: int) -> None:
+        optimizer = self.optimizers()
+        loss = super().training_step(batch, index) / self.every
+        self.manual_backward(loss)
+        if (index + 1) % self.every == 0:
+            optimizer.step()
+            if self.zeroes:
+                optimizer.zero_grad()
+
+
+Schedule = Literal[
+    "none",
+    "warm-up in steps, by epoch",
+    "warm-up longer than the run",
+    "warm-up as a share",
+    "linear warm-up, sequential",
+    "one cycle",
+    "decay in epochs, by step",
+    "cosine in epochs, by step",
+    "cosine",
+    "restarts",
+    "milestones far off",
+    "plateau",
+]
+
+
+class Scheduled(Net):
+    """The same with a schedule of the learning rate."""
+
+    def __init__(self, schedule: Schedule = "none") -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.Adam(self.parameters(), lr=self.lr)
+        of = torch.optim.lr_scheduler
+        total = int(self.trainer.estimated_stepping_batches)
+
+        made: dict[str, Callable[[], Any]] = {
+            "warm-up in steps, by epoch": lambda: of.LambdaLR(optimizer, _rise(100)),
+            "warm-up longer than the run": lambda: of.LinearLR(optimizer, 0.01, total_iters=1000),
+            "warm-up as a share": lambda: of.LambdaLR(optimizer, _rise(total // 10)),
+            "linear warm-up, sequential": lambda: of.SequentialLR(
+                optimizer,
+                [of.LinearLR(optimizer, 0.01, total_iters=500), of.ConstantLR(optimizer)],
+                [500],
+            ),
+            "one cycle": lambda: of.OneCycleLR(optimizer, 0.1, total_steps=total),
+            "decay in epochs, by step": lambda: of.ExponentialLR(optimizer, 0.8),
+            "cosine in epochs, by step": lambda: of.CosineAnnealingLR(optimizer, 5),
+            "cosine": lambda: of.CosineAnnealingLR(optimizer, total),
+            "restarts": lambda: of.CosineAnnealingWarmRestarts(optimizer, 20),
+            "milestones far off": lambda: of.MultiStepLR(optimizer, [100, 200]),
+            "plateau": lambda: of.ReduceLROnPlateau(optimizer),
+        }
+        if self.schedule == "none":
+            return optimizer
+        by_epoch = {"warm-up in steps, by epoch", "milestones far off", "plateau"}
+        interval = "epoch" if self.schedule in by_epoch else "step"
+        schedule = {"scheduler": made[self.schedule](), "interval": interval}
+        return [optimizer], [{**schedule, "monitor": "val_loss"}]
+
+
+def _rise(steps: int) -> Callable[[int], float]:
+    return lambda step: min(1.0, (step + 1) / steps)
+
+
+class Critic(LightningModule):
+    """Learns values by temporal differences, one transition a step, with a frozen target."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = nn.Linear(6, 1)
+        self.target = nn.Linear(6, 1).requires_grad_(False)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        x, y = batch
+        value, after = self.value(x[0])[0], self.value(x[-1])[0].detach()
+        error = y[0].float() + 0.9 * after - value
+        return error.square() + (after - self.target(x[0])[0]).square().detach() * 0
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", (self.value(batch[0])[:, 0] - batch[1]).square().mean())
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.value.parameters(), lr=1e-3)
