@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
 
 from tests.audits.modules import random_split
@@ -38,7 +39,9 @@ Kind = Literal[
 class Table(LightningDataModule):
     """Rows of random numbers, labelled by the sign of their sum."""
 
-    def __init__(self, count: int = 64, batch_size: int = 8, drop_last: bool = False) -> None:
+    def __init__(
+        self, count: int = 64, batch_size: int = 8, drop_last: bool = False, spare: float = 0.0
+    ) -> None:
         super().__init__()
         self.count, self.batch_size, self.drop_last = count, batch_size, drop_last
 
@@ -238,3 +241,19 @@ class Critic(LightningModule):
 
     def configure_optimizers(self) -> Any:
         return torch.optim.Adam(self.value.parameters(), lr=1e-3)
+
+
+class Configured(Net):
+    """Takes its optimizer and its schedule from the config."""
+
+    def __init__(
+        self,
+        optimizer: Callable[[Any], torch.optim.Optimizer],
+        schedule: Callable[[Any], ReduceLROnPlateau],
+    ) -> None:
+        super().__init__()
+        self.optimizer, self.plateau = optimizer, schedule
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameters())
+        return [optimizer], [{"scheduler": self.plateau(optimizer), "monitor": "val_loss"}]

@@ -9,8 +9,10 @@ from ablate.audits.checks import compare_evidence
 from ablate.audits.codes import CODES
 from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import Declared
+from ablate.audits.probes import keys
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.recipe import rehearse
+from ablate.audits.probes.signature import signature
 from ablate.run.lightning_cli import resolve
 from ablate.run.recipe import Recipe
 from ablate.spec import paths
@@ -224,3 +226,59 @@ def test_a_recipe_travels_as_plain_data():
     recipe = scheduled("one cycle")[0]
     assert Recipe.of(recipe.as_dict()) == recipe
     assert Evidence.of(Evidence(recipe=recipe).as_dict()).recipe == recipe
+
+
+# Keys
+
+
+def readings(changes: dict[str, Any], alternatives: dict[str, list[Any]]) -> dict[str, str]:
+    known = config(**changes)
+    bench = Bench(known)
+    bench.fit(steps=1)
+    observer = keys.Observer(bench, known, signature(bench), ())
+    return {path: observer.reading(path, values) for path, values in alternatives.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reading"),
+    [
+        ("detached penalty", "dead"),
+        ("penalty as a number", "dead"),
+        ("penalty without gradient", "dead"),
+        ("penalty", "read"),
+    ],
+)
+def test_a_key_that_moves_a_logged_loss_alone_is_dead(kind, reading):
+    weight = "model.init_args.penalty"
+    assert readings({"model.init_args.kind": kind}, {weight: [1.0]}) == {weight: reading}
+
+
+def test_keys_of_the_data_are_tried_by_what_is_served():
+    values = {"spare": [1.0], "count": [80], "batch_size": [4], "drop_last": [True]}
+    found = readings({}, {f"data.init_args.{name}": other for name, other in values.items()})
+    assert list(found.values()) == ["dead", "read", "read", "read"]
+
+
+def test_an_argument_of_a_library_that_nobody_wrote_is_not_tried():
+    written = {
+        "model.init_args.optimizer": {"class_path": "torch.optim.SGD", "init_args": {"lr": 0.1}},
+        "model.init_args.schedule": {
+            "class_path": "torch.optim.lr_scheduler.ReduceLROnPlateau",
+            "init_args": {"patience": 3},
+        },
+    }
+    known = resolve(
+        {
+            "model": {
+                "class_path": f"{PLANTED}.Configured",
+                "init_args": {key.rpartition(".")[2]: value for key, value in written.items()},
+            }
+        }
+    )
+    sgd = "model.init_args.optimizer.init_args"
+    plateau = "model.init_args.schedule.init_args"
+    assert f"{sgd}.dampening" in paths.flatten(known)
+    told = [path for path in paths.flatten(written) if not path.endswith("class_path")]
+    tried = keys.wanted(known, [f"{sgd}.momentum"], told)
+    assert set(tried) == {f"{sgd}.momentum", f"{sgd}.lr", f"{plateau}.patience"}
+    assert "model.init_args.penalty" in keys.wanted(config(), [])

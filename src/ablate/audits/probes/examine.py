@@ -200,7 +200,7 @@ class _Examination:
     def _read_keys(self, seen: Signature, declared: Mapping[str, list[Any]]) -> dict[str, Reading]:
         if "weights" in self.unstable:
             raise ValueError("equal runs differ, so unequal ones prove nothing")
-        wanted = keys.wanted(self.config, list(declared))
+        wanted = keys.wanted(self.config, list(declared), self.request.written)
         observer = keys.Observer(self.bench, self.config, seen, self.unstable)
         until = time.monotonic() + self.request.seconds
         readings, left = keys.read_keys(observer, wanted, declared, until)
