@@ -43,7 +43,9 @@ def audit(
     if probes:
         evidence, found = _examine(study, configs, launcher, say)
     if isinstance(study, AblationStudy):
-        static = check_ablation(study, configs, recorded or {})
+        steps = {arm: seen.recipe.steps for arm, seen in evidence.items()}
+        known = {arm: count for arm, count in steps.items() if count is not None}
+        static = check_ablation(study, configs, recorded or {}, steps=known)
     else:
         static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
     return ordered([*static, *found])

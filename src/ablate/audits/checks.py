@@ -5,9 +5,10 @@ codes stand in `ablate.audits.codes`. Those of installed packages follow behind.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from ablate.audits import curves, fairness, runs, static, trials
+from ablate.audits import curves, fairness, run_recipes, runs, static, trials
 from ablate.audits.codes import CODES
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
@@ -112,7 +113,9 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),
     Check(RUNS, runs.check_data, OF_RECORDED_DATA),
-    Check(RUNS, runs.check_lengths, _codes("unequal-run-lengths")),
+    Check(RUNS, run_recipes.check_lengths, _codes("unequal-run-lengths")),
+    Check(RUNS, run_recipes.check_recipes, _codes("recipe-differs")),
+    Check(RUNS, run_recipes.check_clipping, _codes("clipped-throughout")),
     Check(RUNS, curves.check_finiteness, _codes("non-finite")),
     Check(RUNS, curves.check_movement, _codes("constant-metric", "zero-metric")),
     Check(RUNS, curves.check_collapse, _codes("collapse")),
@@ -125,14 +128,18 @@ CHECKS: tuple[Check[Any], ...] = (
 
 
 def check_ablation(
-    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+    study: AblationStudy,
+    resolved: Mapping[str, Config],
+    recorded: Mapping[str, Config],
+    *,
+    steps: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Finding]:
     """Check the arms of an ablation by their resolved configurations, given by arm.
 
     `recorded` holds configurations that the study names as the origin of its values, by where
-    they are recorded.
+    they are recorded; `steps` are the optimizer steps of their runs by arm, as far as known.
     """
-    return _found(STATIC_ABLATION, AblationConfigs(study, resolved, recorded))
+    return _found(STATIC_ABLATION, AblationConfigs(study, resolved, recorded, steps))
 
 
 def check_search(

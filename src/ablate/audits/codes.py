@@ -81,6 +81,8 @@ CODES: dict[str, Code] = {
     "ties-the-floor": Code("warning", "an arm may be no better than a trivial predictor", "runs"),
     "collapse": Code("warning", "a metric falls and stays down", "runs"),
     "too-good-too-soon": Code("warning", "an arm is far better at once", "runs"),
+    "recipe-differs": Code("warning", "runs of arms trained by different recipes", "runs"),
+    "clipped-throughout": Code("warning", "every gradient measured in a run is clipped", "runs"),
     "at-the-edge": Code("warning", "the best value lies at the edge of its range", "runs"),
     "thin-branch": Code("warning", "a branch of the space was hardly tried", "runs"),
     "tied-trials": Code("warning", "different trials have exactly the same value", "runs"),

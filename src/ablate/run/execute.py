@@ -168,7 +168,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         for name in left_out(call.cli):
             print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
         callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
-        call.trainer.callbacks = [keeper, *callbacks, watch]  # type: ignore[attr-defined]
+        call.trainer.callbacks = [keeper, *callbacks, watch.recipe, watch]  # type: ignore[attr-defined]
         _name_checkpoints(call.trainer, job.identity)
         epoch, length = earlier["epoch"] if earlier else None, _length(call.trainer.max_epochs)
         channel(Built(job.id, parameter_count(call.model), length, epoch))
@@ -201,7 +201,7 @@ def _stopped(job: Run, reason: str) -> Finished:
 def _ended(job: Run, call: FitCall, watch: Watch) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    seen = fingerprints, watch.groups.kept
+    seen = fingerprints, watch.groups.kept, watch.recipe.facts(call.trainer)
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)
     trainer = call.trainer

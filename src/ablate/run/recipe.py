@@ -1,12 +1,17 @@
 """The recipe by which a model is trained, as it was observed: optimizers, schedules, clipping."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 KIND = "recipe"
-"""The kind under which a run records its recipe."""
+GRADIENTS = "gradients"
+"""The kinds of facts under which a run records its recipe, and how long its gradients were."""
+
+BY_HAND = "set by hand"
+"""What a schedule is called that no scheduler makes."""
 
 Setting = bool | float | str | None
 Pace = Literal["step", "epoch", "never"]
@@ -69,6 +74,13 @@ class Recipe:
     def of(data: Any) -> "Recipe":
         """Read what `as_dict` gave, also after a journey through JSON."""
         return _READER.validate_python(data)
+
+    @staticmethod
+    def recorded(facts: Mapping[str, Mapping[str, Any]]) -> "Recipe | None":
+        """Read the recipe that a run has recorded among its facts, None if it has none."""
+        if KIND not in facts:
+            return None
+        return Recipe.of({**facts[KIND], **facts.get(GRADIENTS, {})})
 
 
 _READER = TypeAdapter(Recipe)

@@ -21,7 +21,7 @@ from ablate.audits.probes.loss_terms import detached_terms, reduction
 from ablate.audits.probes.rates import Followed, Plan, rate_faults
 from ablate.audits.probes.served import Data
 from ablate.run.optimizers import groups_of
-from ablate.run.recipe import Pace, ParameterGroup, Recipe, Reduction, Schedule
+from ablate.run.recipe import BY_HAND, Pace, ParameterGroup, Recipe, Reduction, Schedule
 
 BATCHES = 4
 OVERSHOOT = 30.0
@@ -79,6 +79,8 @@ class Rehearsal(Callback):
         self._by_batch: list[int] = []
         self._between: list[int] = []
         self._batches = 0
+        self._rates: list[Any] = []
+        self._by_hand = False
         self._batch: Any = None
         self._dtypes: set[torch.dtype] = set()
         self._plan = Plan(None, None)
@@ -119,13 +121,16 @@ class Rehearsal(Callback):
 
     def on_train_batch_start(
         self,
-        trainer: Trainer,  # noqa: ARG002
+        trainer: Trainer,
         pl_module: LightningModule,  # noqa: ARG002
         batch: Any,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Note what stepped the schedules since the last batch."""
         self._batch = batch if self._batch is None else self._batch
+        rates = [group.get("lr") for each in trainer.optimizers for group in each.param_groups]
+        self._by_hand |= bool(self._rates) and rates != self._rates and not self._followed
+        self._rates = rates
         self._advance(self._between)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -306,7 +311,7 @@ class Rehearsal(Callback):
             seen.append(found)
             if rates is not None:
                 self.faults += rate_faults(found, rates)
-        self._schedules = tuple(seen)
+        self._schedules = (*seen, *([Schedule(BY_HAND, "step")] if self._by_hand else []))
 
     def _pace(self, module: LightningModule, place: int) -> Pace | None:
         """Say how often a schedule is stepped: by Lightning as it was told, or by the module."""
