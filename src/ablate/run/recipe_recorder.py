@@ -27,8 +27,7 @@ class RecipeRecorder(Callback):
         self._steps: dict[int, int] = {}
         self._seen: int | None = 0
         self._peak = -math.inf
-        self._rates: list[float] | None = None
-        self._epoch = -1
+        self._rates: dict[int, tuple[list[float], int]] = {}
         self._pace: Pace = "never"
         self._least: Tensor | None = None
         self._measured = 0
@@ -53,23 +52,12 @@ class RecipeRecorder(Callback):
 
     def on_train_batch_start(
         self,
-        trainer: Trainer,
+        trainer: Trainer,  # noqa: ARG002
         pl_module: LightningModule,  # noqa: ARG002
         batch: Any,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Read the learning rates, and count the examples."""
-        rates = [
-            rate
-            for optimizer in trainer.optimizers
-            for group in optimizer.param_groups
-            if isinstance(rate := group.get("lr"), float)
-        ]
-        if rates:
-            self._peak = max(self._peak, *rates)
-        if self._rates is not None and rates != self._rates and self._pace != "step":
-            self._pace = "step" if trainer.current_epoch == self._epoch else "epoch"
-        self._rates, self._epoch = rates, trainer.current_epoch
+        """Count the examples."""
         count = _size(batch)
         self._seen = None if count is None or self._seen is None else self._seen + count
 
@@ -79,9 +67,10 @@ class RecipeRecorder(Callback):
         pl_module: LightningModule,  # noqa: ARG002
         optimizer: Optimizer,
     ) -> None:
-        """Count the step, and now and then measure a gradient that is about to be clipped."""
+        """Count the step, read its rates, and now and then measure a gradient to be clipped."""
         place = self._places.get(optimizer, 0)
         steps = self._steps[place] = self._steps.get(place, 0) + 1
+        self._follow(place, optimizer, trainer.current_epoch)
         if self._recipe is None or self._recipe.clip is None or trainer.world_size > 1:
             return
         if steps <= _ALL_OF or steps % _EVERY == 0:
@@ -89,6 +78,15 @@ class RecipeRecorder(Callback):
             if norm is not None:
                 self._least = norm if self._least is None else torch.fmin(self._least, norm)
                 self._measured += 1
+
+    def _follow(self, place: int, optimizer: Optimizer, epoch: int) -> None:
+        rates = [rate for g in optimizer.param_groups if isinstance(rate := g.get("lr"), float)]
+        if rates:
+            self._peak = max(self._peak, *rates)
+        before, then = self._rates.get(place, (rates, epoch))
+        if rates != before and self._pace != "step":
+            self._pace = "step" if epoch == then else "epoch"
+        self._rates[place] = rates, epoch
 
     def facts(self, trainer: Trainer) -> dict[str, dict[str, Any]]:
         """Return what was seen, by kind: what runs share, and what each has of its own."""
@@ -116,8 +114,7 @@ class RecipeRecorder(Callback):
             "steps": self._steps,
             "seen": self._seen,
             "peak": self._peak,
-            "rates": self._rates,
-            "epoch": self._epoch,
+            "rates": {place: list(seen) for place, seen in self._rates.items()},
             "pace": self._pace,
             "least": None if self._least is None else float(self._least),
             "measured": self._measured,
@@ -127,8 +124,8 @@ class RecipeRecorder(Callback):
         """Go back to what `to_plain` gave."""
         least = plain["least"]
         self._steps, self._seen = dict(plain["steps"]), plain["seen"]
-        self._peak, self._rates, self._epoch = plain["peak"], plain["rates"], plain["epoch"]
-        self._pace, self._measured = plain["pace"], plain["measured"]
+        self._rates = {place: (rates, epoch) for place, (rates, epoch) in plain["rates"].items()}
+        self._peak, self._pace, self._measured = plain["peak"], plain["pace"], plain["measured"]
         self._least = None if least is None else torch.tensor(least)
 
 

@@ -49,6 +49,7 @@ class _Use:
 
     steps: int = 0
     before: float | None = None
+    rates: list[float] = field(default_factory=list)
     norms: list[tuple[float, float]] = field(default_factory=list)
 
 
@@ -79,7 +80,6 @@ class Rehearsal(Callback):
         self._by_batch: list[int] = []
         self._between: list[int] = []
         self._batches = 0
-        self._rates: list[Any] = []
         self._by_hand = False
         self._batch: Any = None
         self._dtypes: set[torch.dtype] = set()
@@ -121,16 +121,13 @@ class Rehearsal(Callback):
 
     def on_train_batch_start(
         self,
-        trainer: Trainer,
+        trainer: Trainer,  # noqa: ARG002
         pl_module: LightningModule,  # noqa: ARG002
         batch: Any,
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Note what stepped the schedules since the last batch."""
         self._batch = batch if self._batch is None else self._batch
-        rates = [group.get("lr") for each in trainer.optimizers for group in each.param_groups]
-        self._by_hand |= bool(self._rates) and rates != self._rates and not self._followed
-        self._rates = rates
         self._advance(self._between)
 
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -215,6 +212,9 @@ class Rehearsal(Callback):
         if use.before is not None and behind is not None:
             use.norms.append((use.before, behind))
         use.before = None
+        rates = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
+        self._by_hand |= bool(use.steps) and rates != use.rates and not self._followed
+        use.rates = rates
         for group in optimizer.param_groups:
             rate = float(group["lr"]) if "lr" in group else 0.0
             for p in group["params"]:
