@@ -9,6 +9,7 @@ from ablate.run.recipe import Recipe
 
 _STRUCTURE = {"init_args", "class_path", "dict_kwargs"}
 _SAME = 0.02
+_ROUNDING = 0.1
 _LONGER = 1.5
 """How far above another arm's clipping a gradient must be that nobody has clipped."""
 
@@ -33,7 +34,7 @@ A schedule may move momenta, too.
 _SCHEDULED = ("lr", "betas", "momentum")
 """What a schedule sets from the first step on."""
 
-_ACCUMULATION = frozenset({"accumulate", "accumulation", "accum", "grad", "batch", "batches"})
+_ACCUMULATION = frozenset({"accumulate", "accumulation", "accum", "grad", "batch", "batches", "bs"})
 _CLIPPING = frozenset({"clip", "clipping", "grad", "gradient", "norm"})
 _PRECISION = frozenset(
     {"precision", "dtype", "amp", "autocast", "mixed", "half", "fp16", "bf16", "float16"}
@@ -86,6 +87,9 @@ def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Dif
     yield from schedules
     yield from _rates(recipes, known)
     yield from apart("batches per optimizer step", _ACCUMULATION, lambda r: r.accumulation)
+    yield from _batches(
+        {a: r for a, r in recipes.items() if not known[a] & _ACCUMULATION and not _data(a, changes)}
+    )
     yield from _clipping({a: r for a, r in recipes.items() if not known[a] & _CLIPPING})
     yield from apart("precision", _PRECISION, lambda r: " and ".join(r.dtypes) or None)
     yield from apart("reduction of the loss over the batch", _REDUCTION, lambda r: r.reduction)
@@ -244,14 +248,27 @@ def _rates(
     yield from _apart("highest learning rate", near, lambda value: f"{value[0]:.4g}")
 
 
-def _near(value: tuple[float, ...], known: Any) -> tuple[float, ...]:
+def _near(value: tuple[float, ...], known: Any, share: float = _SAME) -> tuple[float, ...]:
     """Return the first of some values that is about as another."""
     return next(
         one
         for one in known
         if len(one) == len(value)
-        and all(abs(a - b) <= _SAME * max(abs(a), abs(b)) for a, b in zip(one, value, strict=True))
+        and all(abs(a - b) <= share * max(abs(a), abs(b)) for a, b in zip(one, value, strict=True))
     )
+
+
+def _batches(recipes: Mapping[str, Recipe]) -> Iterator[Difference]:
+    """Compare how many examples a step is made of, where batches per step are equally many."""
+    if len({r.accumulation for r in recipes.values()} - {None}) > 1:
+        return
+    sizes = {arm: (float(r.examples),) for arm, r in recipes.items() if r.examples is not None}
+    near = {arm: _near(size, sizes.values(), _ROUNDING) for arm, size in sizes.items()}
+    yield from _apart("examples per optimizer step", near, lambda value: f"{value[0]:.4g}")
+
+
+def _data(arm: str, changes: Changes) -> bool:
+    return any(path.startswith("data") for path in changes.get(arm, ()))
 
 
 def _shares(rates: tuple[float, ...]) -> str:

@@ -46,10 +46,10 @@ class Recipe:
     """How a model is trained; what was not seen is None or empty.
 
     `epochs` and `steps` of optimizers are those of the whole run, `examples` as many as a step is
-    made of, `seen` as many as the whole run has seen. `clip` is the norm at which gradients are
-    clipped, `norm` the least norm of a step's gradient before it, of `measured` steps. `peak` is
-    the highest learning rate. `dtypes` are those of values within the model while it trains, or
-    that of an autocast.
+    made of, in the mean, `seen` as many as the whole run has seen. `clip` is the norm at which
+    gradients are clipped, `norm` the least norm of a step's gradient before it, of `measured`
+    steps. `peak` is the highest learning rate. `dtypes` are those of values within the model while
+    it trains, or that of an autocast.
     """
 
     groups: tuple[ParameterGroup, ...] = ()

@@ -93,12 +93,16 @@ class RecipeRecorder(Callback):
         recipe = self._recipe
         if recipe is None:
             return {}
+        steps = max(self._steps.values(), default=None)
         by_hand = (
             () if recipe.schedules or self._pace == "never" else (Schedule(BY_HAND, self._pace),)
         )
         found = recipe.as_dict() | {
             "schedules": [vars(each) for each in (*recipe.schedules, *by_hand)],
-            "steps": max(self._steps.values(), default=None),
+            "steps": steps,
+            "examples": round(self._seen * trainer.world_size / steps)
+            if self._seen is not None and steps
+            else None,
             "epochs": trainer.current_epoch,
             "seen": None if self._seen is None else self._seen * trainer.world_size,
             "peak": self._peak if math.isfinite(self._peak) else None,

@@ -257,3 +257,145 @@ class Configured(Net):
     def configure_optimizers(self) -> Any:
         optimizer = self.optimizer(self.parameters())
         return [optimizer], [{"scheduler": self.plateau(optimizer), "monitor": "val_loss"}]
+
+
+class Sound(LightningModule):
+    """What the sound modules of other kinds share."""
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", batch[0].mean())
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.Adam(self.parameters(), lr=1e-3)
+
+
+class Experts(Sound):
+    """Sends every other batch to another expert; gradients are set to zero, not to nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList([nn.Linear(6, 2), nn.Linear(6, 2)])
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return functional.cross_entropy(self.experts[index % 2](batch[0]), batch[1])
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Any) -> None:
+        optimizer.zero_grad(set_to_none=False)
+
+
+class Adversaries(Sound):
+    """Trains the critic at every batch, the generator at every second; clips by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator, self.critic = nn.Linear(6, 6), nn.Linear(6, 1)
+
+    def training_step(self, batch: list[Tensor], index: int) -> None:
+        real = batch[0]
+        for_critic, for_generator = self.optimizers()
+        for_critic.zero_grad()
+        made = self.generator(torch.randn_like(real))
+        self.manual_backward(self.critic(made).mean() - self.critic(real).mean())
+        self.clip_gradients(for_critic, 0.5, "norm")
+        for_critic.step()
+        if index % 2 == 0:
+            for_generator.zero_grad()
+            made = self.generator(torch.randn_like(real))
+            self.manual_backward(-self.critic(made).mean())
+            for_generator.step()
+        with torch.no_grad():
+            for p in self.critic.parameters():
+                p.clamp_(-0.5, 0.5)
+
+    def configure_optimizers(self) -> Any:
+        parts = self.generator, self.critic
+        return [torch.optim.RMSprop(part.parameters(), lr=1e-3) for part in parts]
+
+
+class Tasks(Sound):
+    """Two tasks, of which one has no weight, and weights that are learned."""
+
+    def __init__(self, weight: float = 0.0) -> None:
+        super().__init__()
+        self.body, self.left, self.right = nn.Linear(6, 8), nn.Linear(8, 2), nn.Linear(8, 1)
+        self.scale = nn.Parameter(torch.zeros(()))
+        self.weight = weight
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        hidden = self.body(batch[0]).relu()
+        left = functional.cross_entropy(self.left(hidden), batch[1])
+        right = functional.mse_loss(self.right(hidden)[:, 0], batch[0].sum(1))
+        self.log_dict({"left": left, "right": right.detach()})
+        return (-self.scale).exp() * left + self.scale + self.weight * right
+
+
+class Contrast(Sound):
+    """Tells two views of an example from those of its neighbours, with a learned temperature."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.temperature = nn.Linear(6, 8), nn.Parameter(torch.tensor(0.1))
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        x = batch[0]
+        views = [functional.normalize(self.net(x + 0.1 * torch.randn_like(x)), dim=1)] * 2
+        logits = views[0] @ views[1].T / self.temperature.clamp(0.01)
+        return functional.cross_entropy(logits, torch.arange(len(x)))
+
+
+class Policy(Sound):
+    """Follows the gradient of a policy against a learned baseline, with a bonus of entropy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actor, self.critic = nn.Linear(6, 3), nn.Linear(6, 1)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        x, y = batch
+        chosen = torch.distributions.Categorical(logits=self.actor(x))
+        actions, value = chosen.sample(), self.critic(x)[:, 0]
+        advantage = (actions == y).float() - value
+        self.log("advantage", advantage.detach().mean())
+        policy = -(chosen.log_prob(actions) * advantage.detach()).mean()
+        return policy + 0.5 * advantage.square().mean() - 0.01 * chosen.entropy().mean()
+
+
+class Variational(Sound):
+    """Draws a code, and sums what is lost over the columns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder, self.decoder = nn.Linear(6, 4), nn.Linear(2, 6)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        mean, scale = self.encoder(batch[0]).chunk(2, 1)
+        code = mean + (scale / 2).exp() * torch.randn_like(mean)
+        lost = (self.decoder(code) - batch[0]).square().sum(1).mean()
+        divergence = 0.5 * (mean.square() + scale.exp() - 1 - scale).sum(1).mean()
+        self.log("elbo", -(lost.detach() + divergence.detach()))
+        return lost + min(1.0, self.global_step / 10) * divergence
+
+
+class Student(Sound):
+    """Learns from an average of itself, which no gradient reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(6, 2)
+        self.teacher = nn.Linear(6, 2).requires_grad_(False)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        with torch.no_grad():
+            taught = self.teacher(batch[0]).softmax(1)
+        log = self.net(batch[0]).log_softmax(1)
+        entropy = -(taught * taught.clamp_min(1e-9).log()).sum(1).mean()
+        return -(taught * log).sum(1).mean() - entropy
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        with torch.no_grad():
+            for mean, p in zip(self.teacher.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(p, 0.1)
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.net.parameters(), lr=0.1)

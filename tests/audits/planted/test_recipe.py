@@ -160,6 +160,21 @@ def test_a_temporal_difference_is_no_term_without_gradient():
     assert rehearsed("Critic")[1] == {}
 
 
+@pytest.mark.parametrize(
+    "model",
+    ["Experts", "Adversaries", "Tasks", "Contrast", "Policy", "Variational", "Student"],
+)
+def test_sound_modules_of_other_kinds_have_no_fault(model):
+    assert rehearsed(model)[1] == {}
+
+
+def test_a_head_alone_is_no_mistake_where_a_callback_thaws_the_rest():
+    callback = {"class_path": "lightning.pytorch.callbacks.BackboneFinetuning"}
+    changes = {"model.init_args.kind": "head only", "trainer.callbacks": [callback]}
+    (fault,) = rehearse(Bench(config(**changes)))[1]
+    assert fault.slight
+
+
 # Arms side by side
 
 
@@ -215,6 +230,14 @@ def test_batch_sizes_are_compared_by_their_steps():
     equal = {"trainer.max_steps": 30, "trainer.max_epochs": -1}
     arms = {"a": rehearsed(**equal)[0], "b": rehearsed(**equal, **large)[0]}
     assert compared(arms, b=["data.init_args.batch_size"]) == {}
+
+
+def test_larger_batches_that_no_key_speaks_of_are_found():
+    equal = {"trainer.max_steps": 30, "trainer.max_epochs": -1}
+    large = {"data.init_args.batch_size": 16}
+    arms = {"a": rehearsed(**equal)[0], "b": rehearsed(**equal, **large)[0]}
+    found = compared(arms, b=["model.init_args.kind"])
+    assert set(found) == {"examples per optimizer step"}
 
 
 def test_less_data_are_not_a_shorter_recipe():

@@ -85,6 +85,13 @@ class Bench:
         return Bench(config, self.directory, self._entry)
 
     @property
+    def callbacks(self) -> list[str]:
+        """The class paths of the configured callbacks, which no run on the bench has."""
+        callbacks = (self._config.get("trainer") or {}).get("callbacks") or []
+        listed = callbacks if isinstance(callbacks, list) else [callbacks]
+        return [str(each.get("class_path")) for each in listed if isinstance(each, dict)]
+
+    @property
     def order(self) -> str | None:
         """The digest of the order in which the last training would have seen the data."""
         return None if self.data.served is None else self.data.served.order

@@ -4,8 +4,9 @@ A probe keeps its own count of steps: a module may step optimizers and schedules
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
@@ -33,6 +34,9 @@ _SAME_NORM = 0.01
 _VISIBLE = 1e-5
 """The least step, as a share of a value, that single precision surely shows."""
 
+_THAWING = re.compile("finetun|freez", re.IGNORECASE)
+"""How callbacks are called that give parameters to an optimizer later on."""
+
 _SHOWN = 4
 
 
@@ -40,7 +44,9 @@ def rehearse(bench: Bench) -> tuple[Recipe, list[Fault]]:
     """Begin the configured training, and say by which recipe it goes and what is wrong with it."""
     seen = Rehearsal(bench.data)
     bench.rehearse(seen, batches=BATCHES)
-    return seen.recipe(), seen.faults
+    later = any(_THAWING.search(name) for name in bench.callbacks)
+    slight = {"outside-optimizer"} if later else set()
+    return seen.recipe(), [replace(f, slight=f.slight or f.code in slight) for f in seen.faults]
 
 
 @dataclass
@@ -221,7 +227,7 @@ class Rehearsal(Callback):
                 if p not in self._names or p.grad is None:
                     continue
                 seen = self._parameters[self._names[p]]
-                if use.steps and seen.reached and not seen.fresh:
+                if use.steps and seen.reached and not seen.fresh and _any(p.grad):
                     seen.stale_steps += 1
                 seen.fresh = False
                 if rate > 0 and not p.grad.is_sparse and not seen.due:
