@@ -133,6 +133,14 @@ def test_a_disqualified_arm_corrects_no_other():
     assert alone.of("loss", "a")[0].p_holm == beside.of("loss", "a")[0].p_holm
 
 
+@pytest.mark.parametrize("arms", [("a",), ("b",)])
+def test_a_training_that_is_wrong_in_one_arm_alone_leaves_nothing_to_tell(arms):
+    found = concluded(CLEAR, [finding("gradients-not-zeroed", *arms, severity="warning")])
+    assert headline(found) == ("cannot tell", "audit warning gradients-not-zeroed")
+    both = concluded(CLEAR, [finding("gradients-not-zeroed", "a", "b", severity="warning")])
+    assert headline(both)[0] == "better"
+
+
 def test_a_warning_that_touches_comparability_leaves_nothing_to_tell():
     found = concluded(CLEAR, [finding("confounded", "a", "b", severity="warning")])
     assert headline(found) == ("cannot tell", "audit warning confounded")

@@ -121,7 +121,8 @@ PLANTED = [
     ("other-examples", "error", with_fingerprints("val", {2: "w", 3: "w"})),
     ("other-training-data", "warning", with_fingerprints("train", {2: "u"})),
     ("unpaired-order", "note", with_fingerprints("first training batch", {2: "x"})),
-    ("unequal-run-lengths", "warning", with_run(2, epochs=9)),
+    ("unequal-run-lengths", "warning", with_run(2, epochs=9, steps=90)),
+    ("unequal-run-lengths", "warning", with_run(2, steps=25)),
     ("non-finite", "warning", with_curve(2, "acc", [NAN, 0.5, 0.6, 0.7, 0.75])),
     ("constant-metric", "note", with_curve(2, "acc", [0.4, 0.5, 0.5, 0.5, 0.5])),
     ("zero-metric", "note", with_curve(2, "acc", [0.0] * 5)),
@@ -187,7 +188,7 @@ def test_data_drawn_by_the_seed_is_the_same_for_every_arm():
 def test_lengths_that_one_stopping_rule_made_are_a_note():
     trainer = {"max_epochs": 9, "callbacks": [STOPPING]}
     runs = [replace(r, config={**(r.config or {}), "trainer": trainer}) for r in RUNS]
-    recorded = replace(CLEAN, runs=[replace(r, epochs=9) if r.id == 2 else r for r in runs])
+    recorded = replace(CLEAN, runs=[replace(r, steps=90) if r.id == 2 else r for r in runs])
     assert codes(check_runs(recorded)) == {"unequal-run-lengths": "note"}
 
 
@@ -289,6 +290,34 @@ def test_a_loss_of_the_size_of_the_others_is_not_too_good(value, others):
 )
 def test_too_good_is_out_of_all_proportion(value, others, direction, suspicious):
     assert too_good(value, others, direction) is suspicious
+
+
+def suspected(full, narrow):
+    curves = {
+        (made.id, "loss"): list(enumerate({"full": full, "narrow": narrow}.get(made.arm, [2.5])))
+        for made in RUNS
+    }
+    return [item.arms for item in check_runs(replace(CLEAN, curves={**CLEAN.curves, **curves}))]
+
+
+@pytest.mark.parametrize(
+    "slow",
+    [
+        [2.3, 2.29, 2.28, 2.27, 2.26],
+        [2.3, 2.3, 2.3, 2.3, 2.3 - 1e-9],
+        [2.3, 1.8, 1.3, 0.8, 0.3],
+        [2.3, 2.2, 1.2, 0.4, 0.02],
+    ],
+)
+def test_an_arm_beside_a_slow_one_is_not_too_good_too_soon(slow):
+    assert suspected([0.01, 0.005, 0.004, 0.004, 0.004], slow) == []
+
+
+@pytest.mark.parametrize(
+    "healthy", [[2.3, 1.4, 1.1, 1.0, 0.98], [2.3, 1.2], [1.5, 1.0, 0.9, 0.9, 0.91]]
+)
+def test_an_arm_that_beats_at_once_what_others_ever_reach_is_too_good(healthy):
+    assert suspected([0.001, 0.0009, 0.001, 0.001, 0.001], healthy) == [("full",)]
 
 
 # --- trials ------------------------------------------------------------------------------

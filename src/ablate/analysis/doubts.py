@@ -12,9 +12,18 @@ BETWEEN_ARMS = frozenset(
         *("unequal-validation", "unequal-validation-examples", "unequal-train-examples"),
         *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
         *("other-examples", "other-training-data", "mixed-environments"),
+        *("unequal-recipe", "recipe-differs"),
     }
 )
 """Codes of findings that set the arms they name apart; any other is of each arm by itself."""
+ONE_SIDED = frozenset(
+    {
+        *("full-rate-never-reached", "rate-off-schedule", "every-step-clipped"),
+        *("clipped-throughout", "outside-optimizer", "unchanged-parameters"),
+        *("gradients-not-zeroed", "detached-loss-term"),
+    }
+)
+"""Codes of warnings of a training that is wrong; two arms that both are wrong so are alike."""
 TOUCHES_COMPARABILITY = frozenset(
     {
         *("confounded", "tuned-for-one-arm", "same-function", "seed-has-no-effect"),
@@ -22,6 +31,7 @@ TOUCHES_COMPARABILITY = frozenset(
         *("unequal-data", "unequal-validation", "unequal-validation-examples"),
         *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
         *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
+        *("unequal-recipe", "recipe-differs", *ONE_SIDED),
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""
@@ -31,10 +41,14 @@ BREAKS_PAIRS = frozenset({"unpaired-order", "other-training-data"})
 
 @dataclass(frozen=True)
 class Doubts:
-    """Findings as they bear on arms: `own` by arm, `between` as codes with the arms set apart."""
+    """Findings as they bear on arms: `own` by arm, `between` as codes with the arms set apart.
+
+    `one_sided` holds the arms of codes that set them apart from all others.
+    """
 
     own: Mapping[str, tuple[str, ...]]
     between: tuple[tuple[str, frozenset[str]], ...]
+    one_sided: Mapping[str, frozenset[str]]
     allowed: frozenset[str]
 
     def of_pair(self, arm: str, other: str) -> tuple[tuple[str, ...], str]:
@@ -45,7 +59,9 @@ class Doubts:
 
     def between_them(self, arm: str, other: str) -> tuple[str, ...]:
         """Return the codes that set two arms apart."""
-        return tuple(dict.fromkeys(code for code, arms in self.between if {arm, other} <= arms))
+        both = [code for code, arms in self.between if {arm, other} <= arms]
+        one = [code for code, arms in self.one_sided.items() if len({arm, other} & arms) == 1]
+        return tuple(dict.fromkeys((*both, *one)))
 
     def named(self, codes: Sequence[str]) -> str:
         """Join codes, the allowed ones marked so."""
@@ -78,8 +94,11 @@ def unpaired_because(findings: Iterable[FindingRow], arm: str, other: str) -> st
 def _doubts(rows: Sequence[FindingRow], arms: Sequence[str]) -> Doubts:
     own: dict[str, dict[str, None]] = {}
     between = []
+    one_sided: dict[str, set[str]] = {}
     for row in rows:
-        if row.code in BETWEEN_ARMS and len(row.arms) > 1:
+        if row.code in ONE_SIDED:
+            one_sided.setdefault(row.code, set()).update(row.arms or arms)
+        elif row.code in BETWEEN_ARMS and len(row.arms) > 1:
             between.append((row.code, frozenset(row.arms)))
         else:
             for arm in row.arms or arms:
@@ -87,5 +106,6 @@ def _doubts(rows: Sequence[FindingRow], arms: Sequence[str]) -> Doubts:
     return Doubts(
         own={arm: tuple(codes) for arm, codes in own.items()},
         between=tuple(between),
+        one_sided={code: frozenset(names) for code, names in one_sided.items()},
         allowed=frozenset(row.code for row in rows if row.allowed),
     )

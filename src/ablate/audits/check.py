@@ -43,7 +43,9 @@ def audit(
     if probes:
         evidence, found = _examine(study, configs, launcher, say)
     if isinstance(study, AblationStudy):
-        static = check_ablation(study, configs, recorded or {})
+        steps = {arm: seen.recipe.steps for arm, seen in evidence.items()}
+        known = {arm: count for arm, count in steps.items() if count is not None}
+        static = check_ablation(study, configs, recorded or {}, steps=known)
     else:
         static = check_search(study, configs[study.name], batches_matter=_batches_matter(evidence))
     return ordered([*static, *found])
@@ -85,12 +87,12 @@ def _examine(
     names = list(configs)
     say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
     declaration = declared(study)
-    request = ProbeRequest(
-        keys=_values(study, configs), metrics=tuple(declaration.metrics)
-    ).as_dict()
+    written = _written(study)
+    values, metrics = _values(study, configs), tuple(declaration.metrics)
+    requests = [ProbeRequest(values, written[name], metrics).as_dict() for name in names]
     jobs = [
         Call(number, dict(config), _EXAMINE, {"request": request}, study.cli, study.trust)
-        for number, config in enumerate(configs.values())
+        for number, (config, request) in enumerate(zip(configs.values(), requests, strict=True))
     ]
     evidence: dict[str, Evidence] = {}
     found: list[Finding] = []
@@ -106,6 +108,13 @@ def _examine(
         else:
             found.append(_not_examined(name, events[-1]))
     return evidence, [*compare_evidence(evidence, declaration), *found]
+
+
+def _written(study: Study) -> dict[str, tuple[str, ...]]:
+    """Return the paths that each configuration has before its defaults are filled in."""
+    if isinstance(study, AblationStudy):
+        return {arm.name: tuple(flat(study.configured(arm.changes, 0))) for arm in study.arms}
+    return {study.name: tuple(flat(study.definition.config))}
 
 
 def _not_examined(arm: str, last: Event) -> Finding:

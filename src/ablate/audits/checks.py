@@ -5,9 +5,10 @@ codes stand in `ablate.audits.codes`. Those of installed packages follow behind.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-from ablate.audits import curves, fairness, runs, static, trials
+from ablate.audits import curves, fairness, run_recipes, runs, static, trials
 from ablate.audits.codes import CODES
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
@@ -19,6 +20,7 @@ from ablate.audits.evidence_checks import (
     faults,
     floors,
     functions,
+    recipe,
     scales,
     sizes,
     submodules,
@@ -65,6 +67,15 @@ OF_SINGLE_ARMS = _codes(
     "seed-has-no-effect",
     "property-violated",
 )
+OF_ONE_RECIPE = _codes(
+    "full-rate-never-reached",
+    "rate-off-schedule",
+    "every-step-clipped",
+    "outside-optimizer",
+    "unchanged-parameters",
+    "gradients-not-zeroed",
+    "detached-loss-term",
+)
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
 OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
@@ -85,7 +96,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_SEARCH, static.check_measuring, _codes("objective-depends-on-searched")),
     Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
     Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
-    Check(EVIDENCE, faults.check_faults, OF_SINGLE_ARMS),
+    Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_ONE_RECIPE}),
     Check(EVIDENCE, functions.check_functions, _codes("same-function")),
     Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
     Check(EVIDENCE, scales.check_scales, _codes("unequal-initial-scale")),
@@ -95,13 +106,16 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, floors.check_floors, _codes("floor-saturates-metric")),
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
+    Check(EVIDENCE, recipe.check_recipes, _codes("unequal-recipe")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
     Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),
     Check(RUNS, runs.check_data, OF_RECORDED_DATA),
-    Check(RUNS, runs.check_lengths, _codes("unequal-run-lengths")),
+    Check(RUNS, run_recipes.check_lengths, _codes("unequal-run-lengths")),
+    Check(RUNS, run_recipes.check_recipes, _codes("recipe-differs")),
+    Check(RUNS, run_recipes.check_clipping, _codes("clipped-throughout")),
     Check(RUNS, curves.check_finiteness, _codes("non-finite")),
     Check(RUNS, curves.check_movement, _codes("constant-metric", "zero-metric")),
     Check(RUNS, curves.check_collapse, _codes("collapse")),
@@ -114,14 +128,18 @@ CHECKS: tuple[Check[Any], ...] = (
 
 
 def check_ablation(
-    study: AblationStudy, resolved: Mapping[str, Config], recorded: Mapping[str, Config]
+    study: AblationStudy,
+    resolved: Mapping[str, Config],
+    recorded: Mapping[str, Config],
+    *,
+    steps: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Finding]:
     """Check the arms of an ablation by their resolved configurations, given by arm.
 
     `recorded` holds configurations that the study names as the origin of its values, by where
-    they are recorded.
+    they are recorded; `steps` are the optimizer steps of their runs by arm, as far as known.
     """
-    return _found(STATIC_ABLATION, AblationConfigs(study, resolved, recorded))
+    return _found(STATIC_ABLATION, AblationConfigs(study, resolved, recorded, steps))
 
 
 def check_search(

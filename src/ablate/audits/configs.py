@@ -11,12 +11,13 @@ class AblationConfigs:
     """An ablation and the resolved configurations of its arms, by arm.
 
     `recorded` holds configurations that the study names as the origin of its values, by where
-    they are recorded.
+    they are recorded. `steps` are the optimizer steps of their runs by arm, as far as known.
     """
 
     study: AblationStudy
     resolved: Mapping[str, Config]
     recorded: Mapping[str, Config] = field(default_factory=dict)
+    steps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

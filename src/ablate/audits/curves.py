@@ -29,6 +29,7 @@ _FALL, _FALL_OF_PEAK = 0.5, 0.25
 _AT_ONCE = 0.01
 _SAME = 1e-6
 _ERRORS = 3.0
+_LEARNED, _STEADY = 0.2, 0.8
 
 
 def _curves(
@@ -184,7 +185,7 @@ def _may_be_down(curves: MetricCurves) -> NDArray[np.bool_]:
 
 
 def check_suspicion(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find arms that after one epoch are far better than all others after one."""
+    """Find arms that after one epoch are far better than any other that has learned ever is."""
     for metric, direction in recorded.metrics.items():
         firsts: dict[str, list[float]] = {}
         if (curves := recorded.by_metric.get(metric)) is None:
@@ -197,17 +198,46 @@ def check_suspicion(recorded: RecordedRuns) -> Iterator[Finding]:
         means = {arm: median(values) for arm, values in firsts.items()}
         ordered = sorted(means.values())
         for arm, value in means.items():
-            if len(means) > 1 and too_good(
-                value, [typical := _median_without(ordered, value)], direction
-            ):
+            if len(means) < 2 or not too_good(value, [_median_without(ordered, value)], direction):
+                continue
+            others = [
+                curves.curve(run.id)
+                for run in recorded.compared
+                if run.arm in means and run.arm != arm and run.id in values
+            ]
+            reached = [
+                direction.best([v for _, v in curve])
+                for curve in others
+                if has_learned(curve, value, direction)
+            ]
+            if reached and too_good(value, reached, direction):
                 yield finding(
                     "too-good-too-soon",
                     [arm],
-                    f"{metric} is {value:.4g} after the first epoch, and {typical:.4g} in "
-                    "the median of the other arms",
+                    f"{metric} is {value:.4g} after the first epoch; the other arms reach "
+                    f"{median(reached):.4g} at their best, in the median",
                     f"{metric} at the first epoch",
                     "see that the arm does not see what it is to predict",
                 )
+
+
+def has_learned(curve: Curve, goal: float, direction: Direction) -> bool:
+    """Say whether a run has learned enough to show what a metric can reach, and by when.
+
+    It has come a fifth of the way from its first value to the goal, and has slowed down at its
+    end: an arm that is merely slow is still on its way. Of fewer than three epochs nobody can tell.
+    """
+    values = [value for _, value in curve if math.isfinite(value)]
+    if len(values) < _FEWEST_EPOCHS:
+        return bool(values)
+    sign = -1 if direction.lower_is_better else 1
+    way = sign * (goal - values[0])
+    gained = sign * (direction.best(values) - values[0])
+    if way <= 0 or gained < _LEARNED * way:
+        return way <= 0
+    tail = max(1, (len(values) - 1) // 4)
+    late = sign * (values[-1] - values[-1 - tail]) / tail
+    return late < _STEADY * gained / (len(values) - 1)
 
 
 def _median_without(ordered: Sequence[float], value: float) -> float:

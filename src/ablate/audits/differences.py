@@ -38,12 +38,14 @@ class Comparison:
 
     `values` maps the path of every leaf in which their resolved configurations differ to its
     value in the other and in the arm. A parser of the project's `own` may link values.
+    `equal_steps` says that both make equally many optimizer steps.
     """
 
     other: Side
     side: Side
     values: Mapping[str, tuple[Any, Any]]
     own: bool = False
+    equal_steps: bool = False
 
     @property
     def names(self) -> tuple[str, str]:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from ablate.run.recipe import Recipe
+
 Reading = Literal["read", "dead", "unknown"]
 
 
@@ -70,8 +72,9 @@ class Evidence:
     `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
-    without the model. `metrics` are those of an arm that has nothing to train. `skipped` names
-    the probes that could not run, with the reason.
+    without the model. `recipe` is how the configured run begins to train. `metrics` are those of
+    an arm that has nothing to train. `skipped` names the probes that could not run, with the
+    reason.
     """
 
     parameters: int = 0
@@ -87,6 +90,7 @@ class Evidence:
     elsewhere: str = ""
     train: Split = field(default_factory=Split)
     val: Split = field(default_factory=Split)
+    recipe: Recipe = field(default_factory=Recipe)
     keys: dict[str, Reading] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()

@@ -1,7 +1,8 @@
 """Were the arms treated alike? What differs beside what the study declares and ablates."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 from ablate.audits.codes import finding
@@ -12,19 +13,28 @@ from ablate.audits.differences import (
     Comparison,
     Kind,
     comparisons,
+    flat,
     listed,
     stem,
 )
 from ablate.audits.findings import Finding, Severity
 from ablate.audits.values import shown
+from ablate.spec import Config
 
 _LENGTH = ("max_epochs", "min_epochs", "max_steps", "min_steps", "max_time")
 _TRAINING = (*_LENGTH, "limit_train_batches", "overfit_batches", "fast_dev_run")
+_SHARES = {f"trainer.{name}" for name in ("max_epochs", "max_steps", "limit_train_batches")}
+_OTHER_LENGTHS = {
+    f"trainer.{name}"
+    for name in ("min_epochs", "min_steps", "max_time", "overfit_batches", "fast_dev_run")
+}
+_BATCH_SIZES = ("batch_size", "train_batch_size")
 _CHECKS = ("val_check_interval", "check_val_every_n_epoch")
 _LOADING = {"num_workers", "pin_memory", "persistent_workers", "prefetch_factor", "batch_size"}
 """Arguments of a datamodule that say how its data are loaded, not which."""
 _STOPPING = ("EarlyStopping", "Timer")
 _SHOWN = 4
+_ROUNDING = 0.1
 
 
 @dataclass(frozen=True)
@@ -133,7 +143,10 @@ def check_fairness(configs: AblationConfigs) -> list[Finding]:
     A difference in treatment is a note if some comparison shows it alone, as then it is what is
     ablated; a warning if it is declared beside others; an error if nothing declares it.
     """
-    compared = comparisons(configs.study, configs.resolved)
+    compared = [
+        replace(pair, equal_steps=_same_steps(pair, configs.steps))
+        for pair in comparisons(configs.study, configs.resolved)
+    ]
     alone = _shown_alone(compared)
     observations = [
         observation
@@ -157,11 +170,53 @@ def stopping_rules(callbacks: Any) -> list[str]:
 
 def _rule(pair: Comparison, leaf: str) -> _Rule | None:
     """Return the rule that a difference breaks, if any."""
+    if leaf in _SHARES and pair.equal_steps:
+        return None
     if leaf == CALLBACKS:
         before, after = map(stopping_rules, pair.values[leaf])
         if before == after:
             return None
     return next((rule for rule in _RULES if rule.covers(leaf)), None)
+
+
+def _same_steps(pair: Comparison, known: Mapping[str, int]) -> bool:
+    """Say whether two configurations make equally many optimizer steps, whatever the data hold.
+
+    More epochs of larger batches, or of more batches to a step, come to the same. The steps that
+    are `known` by arm may be rounded by the last of other batches in every epoch.
+    """
+    steps = [known[name] for name in pair.names if name in known]
+    if len(steps) == len(pair.names):
+        batches = any(stem(leaf).endswith(("batch_size", "grad_batches")) for leaf in pair.values)
+        return max(steps) - min(steps) <= (_ROUNDING * max(steps) if batches else 0)
+    if any(_is_data(leaf) or leaf in _OTHER_LENGTHS for leaf in pair.values):
+        return False
+    before, after = (_steps(flat(side.resolved)) for side in (pair.other, pair.side))
+    return before is not None and before == after
+
+
+def _steps(leaves: Config) -> tuple[bool, Fraction, Any] | None:
+    """Return how many steps a configuration makes, up to a factor, and the most that it may.
+
+    The factor is the number of examples, or nothing where batches are counted. None if epochs,
+    batches or the size of a batch are not said.
+    """
+    epochs, share = leaves.get("trainer.max_epochs"), leaves.get("trainer.limit_train_batches")
+    most = leaves.get("trainer.max_steps")
+    most = None if most == -1 else most
+    if epochs in {None, -1}:
+        return None if most is None else (True, Fraction(0), most)
+    counted = isinstance(share, int) and not isinstance(share, bool)
+    sizes = [
+        value
+        for leaf, value in leaves.items()
+        if leaf.startswith("data.") and leaf.rpartition(".")[2] in _BATCH_SIZES
+    ]
+    if not counted and (len(sizes) != 1 or not isinstance(sizes[0], int) or sizes[0] < 1):
+        return None
+    steps = Fraction(epochs) * Fraction(1.0 if share is None else share)
+    steps /= leaves.get("trainer.accumulate_grad_batches") or 1
+    return counted, steps if counted else steps / sizes[0], most
 
 
 def _unequal(pair: Comparison, alone: set[_Value]) -> Iterator[_Observation]:

@@ -14,10 +14,12 @@ class ProbeRequest:
     """What to look for in an arm.
 
     `keys` are declared paths with the other values that they take in the study; None tries no key
-    at all. `metrics` are the names that the study reports, `seconds` the time for trying keys.
+    at all. `written` are the paths that the config has before defaults are filled in. `metrics` are
+    the names that the study reports, `seconds` the time for trying keys.
     """
 
     keys: Mapping[str, list[Any]] | None = None
+    written: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     seconds: float = SECONDS_FOR_KEYS
 

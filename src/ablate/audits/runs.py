@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from ablate.audits.codes import finding
 from ablate.audits.differences import flat, listed
-from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import (
     RecordedRuns,
@@ -233,36 +232,6 @@ def _apart(
 
 def _data_section(run: RunRecord) -> str:
     return canonical_json((run.config or {}).get("data"))
-
-
-def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find compared runs of different lengths."""
-    done = [
-        run for run in recorded.compared if run.status is Status.COMPLETE and run.epochs is not None
-    ]
-    lengths = grouped(done, lambda run: run.epochs)
-    if len(lengths) < 2:
-        return
-    rules = {canonical_json(_stopping(run)) for run in done}
-    same_rule = len(rules) == 1 and rules != {"[]"} and len({_budget(run) for run in done}) == 1
-    text = ", ".join(f"{n} epochs in {named(runs)}" for n, runs in sorted(lengths.items()))
-    yield finding(
-        "unequal-run-lengths",
-        arms_of(done),
-        text + (", by the same stopping rule" if same_rule else ""),
-        "epochs",
-        "compare at equal budget: the best of more epochs is better by luck alone",
-        severity="note" if same_rule else None,
-    )
-
-
-def _stopping(run: RunRecord) -> list[str]:
-    return stopping_rules(((run.config or {}).get("trainer") or {}).get("callbacks"))
-
-
-def _budget(run: RunRecord) -> str:
-    trainer = (run.config or {}).get("trainer") or {}
-    return canonical_json([trainer.get("max_epochs"), trainer.get("max_steps")])
 
 
 def check_floors(recorded: RecordedRuns) -> Iterator[Finding]:

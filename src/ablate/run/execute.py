@@ -175,7 +175,8 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
         # A run that has no goals is not looked at in every step.
         followed = [goals] if job.goals.any else []
-        call.trainer.callbacks = [keeper, *callbacks, *followed, watch]  # type: ignore[attr-defined]
+        beside = [*followed, watch.recipe, watch]
+        call.trainer.callbacks = [keeper, *callbacks, *beside]  # type: ignore[attr-defined]
         _name_checkpoints(call.trainer, job.identity)
         epoch, length = earlier["epoch"] if earlier else None, _length(call.trainer.max_epochs)
         channel(Built(job.id, parameter_count(call.model), length, epoch))
@@ -211,7 +212,9 @@ def _stopped(job: Run, reason: str) -> Finished:
 def _ended(job: Run, call: FitCall, watch: Watch, goals: FollowGoals) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    facts = {GOALS: goals.facts()} if job.goals.any else {}
+    facts = watch.recipe.facts(call.trainer)
+    if job.goals.any:
+        facts[GOALS] = goals.facts()
     seen = fingerprints, watch.groups.kept, facts
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)

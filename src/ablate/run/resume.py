@@ -190,6 +190,7 @@ class Keeper(Callback):
             "fingerprints": dict(self._watch.fingerprints),
             "groups": self._watch.groups.to_plain(),
             "goals": self._goals.tracker.to_plain(),
+            "recipe": self._watch.recipe.to_plain(),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
@@ -247,6 +248,7 @@ def restore(trainer: Trainer, watch: Watch, goals: FollowGoals, state: dict[str,
     watch.fingerprints |= state["fingerprints"]
     watch.groups.restore(state["groups"])
     goals.tracker.restore(state["goals"])
+    watch.recipe.restore(state["recipe"])
     watch.replay(state["reports"])
     # The run has passed its sanity check.
     trainer.num_sanity_val_steps = 0

@@ -15,6 +15,7 @@ from ablate.errors import SpecError, cut, nearest, printable
 from ablate.run.batches import batch_digest
 from ablate.run.group_metrics import Groups
 from ablate.run.messages import Decision, Progress, Reported
+from ablate.run.recipe_recorder import RecipeRecorder
 from ablate.spec import Direction
 
 Report = Callable[[Reported | Progress], Decision]
@@ -35,7 +36,8 @@ class Watch(Checkpoint):
     `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
     ended before its time because `asked_to_end` came true. `fingerprints` holds digests of the
     first batches, which tell that two runs saw the same data in the same order. `groups` holds what
-    the module tells of its examples by group.
+    the module tells of its examples by group. `recipe` is a callback of its own, which sees how the
+    run trains.
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
@@ -71,6 +73,7 @@ class Watch(Checkpoint):
         self.metrics: dict[str, Tensor] = {}
         self.fingerprints: dict[str, str] = {}
         self.groups = Groups(best)
+        self.recipe = RecipeRecorder()
         self.stopped_at: Reported | None = None
         self.validated_at: int | None = None
         self.interrupted = False

@@ -30,12 +30,21 @@ ADVICE = {
     "unequal-train-examples": "train all arms on the same examples, or declare the data in the arm",
     "unequal-lengths": "filter the data in all arms alike",
     "floor-saturates-metric": "report a metric that a trivial predictor cannot reach",
+    "unequal-recipe": "train all arms by one recipe, or declare the difference in the arm",
+    "full-rate-never-reached": "shorten the warm-up, or have it stepped as often as it is meant",
+    "rate-off-schedule": "give the schedule the length of the run, in its own steps or epochs",
+    "every-step-clipped": "raise the clipping norm, or scale the loss: only directions are left",
+    "outside-optimizer": "give the parameters to an optimizer, or freeze them",
+    "unchanged-parameters": "see what takes their steps back, or freeze them",
+    "gradients-not-zeroed": "set the gradients to zero before every step, or say how many add up",
+    "detached-loss-term": "compute the term from tensors that have a gradient, or leave it out",
     "probe-not-run": "check by hand what the probe would have checked",
 }
 
 SLIGHT: dict[str, Severity] = {
     "metric-depends-on-batch": "note",
     "no-gradient": "note",
+    "outside-optimizer": "note",
     "train-val-overlap": "warning",
 }
 """How severe a fault is that the probes call slight."""

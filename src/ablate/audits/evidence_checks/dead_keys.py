@@ -20,8 +20,8 @@ def check_keys(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fin
     )
     for path, names in idle.items():
         what = (
-            f"with another value of {path} nothing is seen to change: neither modules nor outputs, "
-            "steps of training or learning rates"
+            f"with another value of {path} nothing is seen to change: neither modules nor "
+            "gradients, weights, learning rates, data or what validation logs"
         )
         yield advised("dead-key", names, what, path)
     if unread := _unread(trained, idle):

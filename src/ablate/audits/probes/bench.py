@@ -34,6 +34,10 @@ KEPT = (
 """What a short run takes over from the configured trainer; all else of it is the probes' own."""
 
 
+LENGTH = ("accumulate_grad_batches", "limit_train_batches", "max_epochs", "max_steps")
+"""What a rehearsal takes over besides."""
+
+
 class Validations(Enum):
     """When a short training validates: behind its last step if wanted, or behind every step."""
 
@@ -81,6 +85,13 @@ class Bench:
         return Bench(config, self.directory, self._entry)
 
     @property
+    def callbacks(self) -> list[str]:
+        """The class paths of the configured callbacks, which no run on the bench has."""
+        callbacks = (self._config.get("trainer") or {}).get("callbacks") or []
+        listed = callbacks if isinstance(callbacks, list) else [callbacks]
+        return [str(each.get("class_path")) for each in listed if isinstance(each, dict)]
+
+    @property
     def order(self) -> str | None:
         """The digest of the order in which the last training would have seen the data."""
         return None if self.data.served is None else self.data.served.order
@@ -119,6 +130,20 @@ class Bench:
         cli = self.built(self._config if config is None else config)
         settings = self._validations.settings(steps, wanted=validates)
         self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
+
+    def rehearse(self, *callbacks: Callback, batches: int) -> None:
+        """Begin the training as it is configured, with its own length, and end it early."""
+        cli = self.built(self._config)
+        asked = self._config.get("trainer") or {}
+        settings = {name: asked[name] for name in LENGTH if asked.get(name) is not None}
+        validates = self._validations is Validations.EVERY_STEP
+        validation = {"limit_val_batches": int(validates), "check_val_every_n_epoch": 1}
+        whole = {"limit_train_batches": 1.0, **settings, **validation}
+        self.data.endless = True
+        try:
+            self._run(_trainer(cli, [*callbacks, _Stop(batches)], whole).fit, cli.model)
+        finally:
+            self.data.endless = False
 
     def validate(self, *callbacks: Callback, batches: list[list[Any]] | None = None) -> Values:
         """Validate on the batches served, or on others, and return what was logged."""
@@ -160,7 +185,6 @@ def build_short(
             enable_checkpointing=False,
             inference_mode=False,
             num_sanity_val_steps=0,
-            limit_train_batches=1,
         )
 
 
@@ -171,13 +195,13 @@ def short(config: dict[str, Any]) -> dict[str, Any]:
     for key in ("max_epochs", "max_steps"):
         if kept.get(key, -1) != -1:
             kept[key] = max(kept[key], TRAIN_BATCHES)
-    kept["devices"] = 1
+    kept |= {"devices": 1, "limit_train_batches": 1}
     if "plugins" not in kept:
         kept["precision"] = "32-true"
     return {**config, "trainer": kept}
 
 
-def _trainer(cli: LightningCLI, callbacks: Sequence[Callback], settings: dict[str, int]) -> Trainer:
+def _trainer(cli: LightningCLI, callbacks: Sequence[Callback], settings: dict[str, Any]) -> Trainer:
     with quiet():
         trainer = cli.instantiate_trainer(**settings)
     trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]

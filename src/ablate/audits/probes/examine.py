@@ -24,6 +24,7 @@ from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.leakage import context_faults, overlap
 from ablate.audits.probes.promises import Promises
+from ablate.audits.probes.recipe import rehearse
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
@@ -106,6 +107,10 @@ class _Examination:
             with self._probing("floor"):
                 self.found = replace(self.found, metrics=floor_metrics(self.bench))
             return
+        with self._probing("recipe"):
+            recipe, faults = rehearse(self.bench)
+            self.found = replace(self.found, recipe=recipe)
+            self.faults += faults
         with self._probing("determinism"):
             self._repeat(self.first)
         with self._probing("canonical weights"):
@@ -195,7 +200,7 @@ class _Examination:
     def _read_keys(self, seen: Signature, declared: Mapping[str, list[Any]]) -> dict[str, Reading]:
         if "weights" in self.unstable:
             raise ValueError("equal runs differ, so unequal ones prove nothing")
-        wanted = keys.wanted(self.config, list(declared))
+        wanted = keys.wanted(self.config, list(declared), self.request.written)
         observer = keys.Observer(self.bench, self.config, seen, self.unstable)
         until = time.monotonic() + self.request.seconds
         readings, left = keys.read_keys(observer, wanted, declared, until)

@@ -1,6 +1,8 @@
 """Which keys of a configuration are read: each is given another value, and something must move."""
 
 import importlib
+import inspect
+import sysconfig
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -9,26 +11,80 @@ from lightning.pytorch import LightningModule
 
 from ablate.audits.evidence import Reading
 from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.served import Data
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.structure import shapes, trainable, tree
 from ablate.audits.probes.trace import SCHEDULES, exact, norm
 from ablate.errors import AblateError
 from ablate.spec import paths
 
-SECTIONS = ("model", "optimizer", "lr_scheduler")
+SECTIONS = ("model", "optimizer", "lr_scheduler", "data")
 TRIES = 3
+_LOADING = ("num_workers", "drop_last", "pin_memory", "prefetch_factor", "persistent_workers")
+OURS = "ablate"
+"""The package whose systems are a user's own as much as any other module of a project."""
 
 
-def wanted(config: Mapping[str, Any], declared: Sequence[str]) -> list[str]:
-    """List the keys to try: the declared ones, then every other argument of the model."""
+def wanted(
+    config: Mapping[str, Any], declared: Sequence[str], written: Collection[str] = ()
+) -> list[str]:
+    """List the keys to try: the declared ones, then every other argument of the model.
+
+    An argument of a library's class that nobody has written is none of the project's affair.
+    """
     sections = {section for section in SECTIONS if config.get(section)}
     first = [p for p in declared if p.split(".")[0] in sections and paths.has(config, p)]
     of_model = [
         path
         for path in paths.flatten({"model": config.get("model") or {}})
-        if "init_args" in path and not path.endswith("class_path")
+        if "init_args" in path
+        and not path.endswith("class_path")
+        and (path in written or not of_library(config, path))
     ]
     return list(dict.fromkeys([*first, *of_model]))
+
+
+def of_library(config: Mapping[str, Any], path: str) -> bool:
+    """Say whether an installed package, not the project, has the argument that a path leads to."""
+    keys = paths.parse(path)
+    if "init_args" not in keys:
+        return False
+    place = len(keys) - 1 - keys[::-1].index("init_args")
+    owner = _target(paths.get(config, paths.render(keys[:place])))
+    for kind in inspect.getmro(owner) if inspect.isclass(owner) else ():
+        if "__init__" in vars(kind) and _takes(kind.__init__, str(keys[place + 1])):
+            return _is_installed(kind)
+    return owner is not None and _is_installed(owner)
+
+
+def _takes(function: Any, name: str) -> bool:
+    try:
+        return name in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_installed(owner: Any) -> bool:
+    module = str(getattr(owner, "__module__", ""))
+    if module.partition(".")[0] == OURS:
+        return False
+    try:
+        file = inspect.getfile(owner)
+    except (TypeError, OSError):
+        return module == "builtins"
+    known = sysconfig.get_paths()
+    return file.startswith(tuple(known[name] for name in ("purelib", "platlib", "stdlib")))
+
+
+def _target(described: Any) -> Any:
+    """Return the class or function that a part of a config names, None if there is none."""
+    name = described.get("class_path", "") if isinstance(described, Mapping) else ""
+    module, _, attribute = str(name).rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError):
+        return None
 
 
 def others(value: Any, annotation: Any = None) -> list[Any]:
@@ -61,12 +117,10 @@ def annotation(config: Mapping[str, Any], path: str) -> Any:
     keys = paths.parse(path)
     if len(keys) < 3 or keys[-2] != "init_args":
         return None
-    owner = paths.get(config, paths.render(keys[:-2]))
-    module, _, name = str(owner.get("class_path", "")).rpartition(".")
+    target = _target(paths.get(config, paths.render(keys[:-2])))
     try:
-        target = getattr(importlib.import_module(module), name)
         return get_type_hints(target.__init__).get(str(keys[-1]))
-    except (ImportError, AttributeError, NameError, TypeError, ValueError):
+    except (AttributeError, NameError, TypeError, ValueError):
         return None
 
 
@@ -90,12 +144,14 @@ class Observer:
     def reading(self, path: str, alternatives: Sequence[Any]) -> Reading:
         """Try other values of a key until one is legal; a refused value proves nothing.
 
-        Given alternatives are tried first, and one more value where they change nothing.
+        Given alternatives are tried first, and one more value where they change nothing. Of the
+        data only those are tried: what else a key may be, nobody here can know.
         """
         value = paths.get(self._config, path)
         given = [other for other in alternatives if other != value][:TRIES]
-        proposed = others(value, annotation(self._config, path))[:TRIES]
-        wanted = 2 if given else 1
+        of_data = path.startswith("data")
+        proposed = [] if of_data else others(value, annotation(self._config, path))[:TRIES]
+        wanted = len(given) or 1 if of_data else 2 if given else 1
         dead = 0
         for other in [*given, *proposed]:
             effect = self._effect(path, other)
@@ -111,6 +167,8 @@ class Observer:
         config = paths.fresh(self._config)
         paths.put(config, path, paths.fresh(value))
         try:
+            if path.startswith("data"):
+                return self._effect_on_data(config)
             if (
                 path.startswith("model")
                 and _structure(self._bench.built(config).model) != self._built
@@ -125,8 +183,43 @@ class Observer:
             return "unknown"
         return "dead" if same else "read"
 
+    def _effect_on_data(self, config: dict[str, Any]) -> Reading:
+        """Say whether another data module serves other examples, or serves them otherwise."""
+        beside = self._bench.beside(config)
+        beside.fit(steps=1)
+        if self._exact(signature(beside)) != self._seen:
+            return "read"
+        if _served(beside.data) != _served(self._bench.data):
+            return "read"
+        return "dead" if _content(beside.data) == _content(self._bench.data) else "read"
+
     def _exact(self, seen: Signature) -> list[dict[str, str]]:
-        return exact([*seen.trace, seen.response], self._unstable)
+        return exact(seen.moves, self._unstable)
+
+
+def _served(data: Data) -> list[Any]:
+    """Return how loaders serve their examples."""
+    sources = [source for source in (data.train, *data.val) if source is not None]
+    return [
+        (
+            source.length,
+            source.examples,
+            source.batch_size,
+            *(type(getattr(source.loader, name, None)) for name in ("sampler", "collate_fn")),
+            *(getattr(source.loader, name, None) for name in _LOADING),
+        )
+        for source in sources
+    ]
+
+
+def _content(data: Data) -> list[Any]:
+    """Return digests of the examples, and of the order in which training would see them."""
+    train, val = look_at_examples(data)
+    order = None if data.served is None else data.served.order
+    return [
+        describe(train, [data.train] if data.train else [], data.train_batches, order),
+        describe(val, data.val, [b for batches in data.val_batches for b in batches], None),
+    ]
 
 
 def _structure(model: LightningModule) -> tuple[Any, ...]:

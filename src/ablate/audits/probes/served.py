@@ -1,6 +1,7 @@
 """The loaders of a data module, prepared once and served again in small, fixed batches."""
 
 import copy
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -22,24 +23,27 @@ class Served:
     """A loader of fixed batches that otherwise answers as the loader that it stands for.
 
     Each pass begins one batch later than the one before and draws the first of the original's
-    indices, as a real pass would; `order` is their digest at the first pass.
+    indices, as a real pass would; `order` is their digest at the first pass. `length` is how many
+    batches a pass has: the fixed ones come again.
     """
 
-    def __init__(self, batches: Sequence[Any], source: Source) -> None:
+    def __init__(self, batches: Sequence[Any], source: Source, length: int | None = None) -> None:
         self._batches = list(batches)
         self._source = source
+        self._length = len(self._batches) if length is None else length
         self._passes = 0
         self.order: str | None = None
 
     def __len__(self) -> int:
-        return len(self._batches)
+        return self._length
 
     def __iter__(self) -> Iterator[Any]:
         if self.order is None:
             self.order = _first_of_epoch(self._source)
         start = self._passes % max(1, len(self._batches))
         self._passes += 1
-        for batch in self._batches[start:] + self._batches[:start]:
+        again = itertools.cycle(self._batches[start:] + self._batches[:start])
+        for batch in itertools.islice(again, self._length):
             yield copy.deepcopy(batch)
 
     def __getattr__(self, name: str) -> Any:
@@ -64,7 +68,8 @@ class Data:
     """The data of a configuration: set up by its first use, served in fixed batches ever after.
 
     `module` is None where the LightningModule has loaders of its own. `validation` replaces what
-    is served for validation: a list of batches for each loader.
+    is served for validation: a list of batches for each loader. While it is `endless`, training
+    batches come again, in epochs that are as long as the configured ones.
     """
 
     def __init__(self, module: LightningDataModule | None) -> None:
@@ -75,6 +80,7 @@ class Data:
         self.val_batches: list[list[Any]] = []
         self.validation: list[list[Any]] | None = None
         self.served: Served | None = None
+        self.endless = False
         self._form: Callable[[list[Any]], Any] = list
         if module is not None:
             self._take_over(module)
@@ -100,7 +106,8 @@ class Data:
         if self.train is None:
             self.train = Source(original())
             self.train_batches = self.train.batches(TRAIN_BATCHES, TRAIN_EXAMPLES)
-        self.served = Served(self.train_batches, self.train)
+        length = self.train.length if self.endless and self.train_batches else None
+        self.served = Served(self.train_batches, self.train, length)
         return self.served
 
     def _validation(self, original: Callable[[], Any]) -> Any:

@@ -44,6 +44,21 @@ class Source:
         """The number of examples, if it is known."""
         return len(self.loader.dataset) if self.by_example else None
 
+    @property
+    def length(self) -> int | None:
+        """The number of batches, if it is known."""
+        try:
+            return len(self.loader)
+        except (TypeError, NotImplementedError, RuntimeError):
+            return None
+
+    @property
+    def batch_size(self) -> int | None:
+        """The number of examples in a full batch, if it is known."""
+        sampler = getattr(self.loader, "batch_sampler", None)
+        size = getattr(self.loader, "batch_size", None) or getattr(sampler, "batch_size", None)
+        return size if isinstance(size, int) else None
+
     def lists(self) -> Iterator[list[Any]]:
         """Yield the indices of each batch in the order of a new epoch."""
         if self._lists is None:
