@@ -19,6 +19,7 @@ from ablate.audits.evidence_checks import (
     faults,
     floors,
     functions,
+    measures,
     scales,
     sizes,
     submodules,
@@ -64,8 +65,11 @@ OF_SINGLE_ARMS = _codes(
     "nondeterministic",
     "seed-has-no-effect",
     "property-violated",
+    "wrong-loss-input",
+    "targets-unshifted",
 )
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
+OF_METRICS = _codes("metric-defined-otherwise", "altered-validation-loss")
 OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
 )
@@ -95,6 +99,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, floors.check_floors, _codes("floor-saturates-metric")),
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
+    Check(EVIDENCE, measures.check_measures, OF_METRICS),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),

@@ -23,6 +23,7 @@ from ablate.audits.probes.flops import Flops
 from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.leakage import context_faults, overlap
+from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.promises import Promises
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
@@ -110,6 +111,8 @@ class _Examination:
             self._repeat(self.first)
         with self._probing("canonical weights"):
             self._sign()
+        with self._probing("losses"):
+            self._measure()
 
     def _train(self) -> None:
         first, beginning = Trace(), Beginning()
@@ -188,6 +191,13 @@ class _Examination:
         if self.request.keys is not None:
             with self._probing("dead keys"):
                 self.found = replace(self.found, keys=self._read_keys(first, self.request.keys))
+
+    def _measure(self) -> None:
+        """Record how the module measures itself."""
+        measurement = measure(self.bench)
+        self.found = replace(self.found, measured=measurement.measured)
+        self.faults += measurement.faults
+        self.skipped |= measurement.skipped
 
     def _stable(self, values: Values) -> Values:
         return {name: value for name, value in values.items() if name not in self.unstable}

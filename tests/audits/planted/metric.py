@@ -1,0 +1,289 @@
+"""Modules whose metrics, losses, targets or weights are not what they seem, as strangers write them.
+
+Each has sound look-alikes beside it: another value of the same argument.
+"""
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
+
+WORDS = 7
+
+
+def sgd(model: LightningModule) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr=0.05)
+
+
+class Flowers(LightningDataModule):
+    """Four measurements of three kinds, as many of each."""
+
+    def __init__(self, batch_size: int = 8, count: int = 30) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+        self.count = count
+
+    def setup(self, stage: str) -> None:
+        self.train, self.val = self._part(0), self._part(1)
+
+    def _part(self, seed: int) -> TensorDataset:
+        generator = torch.Generator().manual_seed(seed)
+        kind = torch.arange(self.count) % 3
+        x = torch.randn(self.count, 4, generator=generator) + kind[:, None]
+        return TensorDataset(x, kind)
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(self.train, batch_size=self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        return DataLoader(self.val, batch_size=self.batch_size)
+
+
+class Classifier(LightningModule):
+    """A perceptron with the losses that people write, some of them wrong."""
+
+    def __init__(self, kind: str = "logits", smoothing: float = 0.0, width: int = 8) -> None:
+        super().__init__()
+        self.kind = kind
+        self.smoothing = smoothing
+        self.net = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+    def criterion(self, logits: Tensor, y: Tensor) -> Tensor:
+        hot = functional.one_hot(y, 3).float()
+        match self.kind:
+            case "softmax twice":
+                return nn.CrossEntropyLoss()(nn.Softmax(dim=-1)(logits), y)
+            case "nll of logits":
+                return functional.nll_loss(logits, y)
+            case "nll of probabilities":
+                return functional.nll_loss(logits.softmax(1), y)
+            case "nll":
+                return functional.nll_loss(logits.log_softmax(1), y)
+            case "sigmoid twice":
+                return nn.BCEWithLogitsLoss()(torch.sigmoid(logits), hot)
+            case "binary":
+                return functional.binary_cross_entropy_with_logits(logits, hot)
+            case "binary of sigmoid":
+                return functional.binary_cross_entropy(torch.sigmoid(logits), hot)
+            case "softmax before log_softmax":
+                return functional.nll_loss(functional.log_softmax(logits.softmax(1), 1), y)
+        return functional.cross_entropy(logits, y, label_smoothing=self.smoothing)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return self.criterion(self(batch[0]), batch[1])
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        logits = self(batch[0])
+        self.log("val_loss", self.criterion(logits, batch[1]))
+        self.log("val_accuracy", (logits.argmax(1) == batch[1]).float().mean())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+class Scored(Classifier):
+    """Trains alike, and validates in one of several ways."""
+
+    def __init__(self, how: str = "plain", weight: float = 0.0, width: int = 8) -> None:
+        super().__init__(width=width)
+        self.how = how
+        self.weight = weight
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        penalty = self.weight * self.net[0].weight.square().sum()
+        return functional.cross_entropy(self(batch[0]), batch[1]) + penalty
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        x, y = batch
+        logits = self(x)
+        match self.how:
+            case "smoothed":
+                loss = functional.cross_entropy(logits, y, label_smoothing=0.1)
+            case "weighted":
+                loss = functional.cross_entropy(logits, y, weight=torch.tensor([1.0, 2.0, 5.0]))
+            case "penalised":
+                loss = functional.cross_entropy(logits, y) + 0.01 * logits.square().mean()
+            case "without one kind":
+                loss = functional.cross_entropy(logits, y, ignore_index=0)
+            case _:
+                loss = functional.cross_entropy(logits, y)
+        right = logits.argmax(1) == y
+        if self.how == "two guesses":
+            right = (logits.topk(2).indices == y[:, None]).any(1)
+        self.log("val_loss", loss)
+        self.log("val_accuracy", right.float().mean())
+
+
+class Deep(LightningModule):
+    """Another network with a validation of its own, which may add something."""
+
+    def __init__(self, extra: float = 0.0) -> None:
+        super().__init__()
+        self.extra = extra
+        self.body = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 6), nn.Tanh())
+        self.head = nn.Linear(6, 3)
+        self.loss = nn.CrossEntropyLoss()
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return self.loss(self.head(self.body(batch[0])), batch[1])
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        hidden = self.body(batch[0])
+        logits = self.head(hidden)
+        loss = self.loss(logits, batch[1])
+        if self.extra:
+            loss = loss + self.extra * hidden.square().mean()
+        self.log("val_loss", loss)
+        self.log("val_accuracy", (logits.argmax(-1) == batch[1]).float().mean())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+class Residual(LightningModule):
+    """Predicts numbers; what comes behind its network is part of the model, not of the metric."""
+
+    def __init__(self, skip: bool = False, loss: str = "mse") -> None:
+        super().__init__()
+        self.skip = skip
+        self.loss = loss
+        self.net = nn.Linear(4, 4)
+
+    def _step(self, batch: list[Tensor]) -> Tensor:
+        x = batch[0]
+        predicted = x + self.net(x) if self.skip else self.net(x)
+        losses = {"mse": functional.mse_loss, "l1": functional.l1_loss}
+        if self.loss == "by hand":
+            return (predicted - x.flip(0)).square().mean()
+        return losses[self.loss](predicted, x.flip(0))
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return self._step(batch)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", self._step(batch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+# Languages
+
+
+class Sentences(LightningDataModule):
+    """Sequences of words 1 to 6; `pairs` gives the tokens twice, or shifted by one."""
+
+    def __init__(self, pairs: str = "alone", length: int = 9) -> None:
+        super().__init__()
+        self.pairs = pairs
+        self.length = length
+
+    def _loader(self, seed: int) -> DataLoader:
+        generator = torch.Generator().manual_seed(seed)
+        ids = torch.randint(1, WORDS, (24, self.length), generator=generator)
+        targets = {"alone": (), "twice": (ids,), "shifted": (ids.roll(-1, 1),)}[self.pairs]
+        return DataLoader(TensorDataset(ids, *targets), batch_size=4, shuffle=seed == 0)
+
+    def train_dataloader(self) -> DataLoader:
+        return self._loader(0)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(1)
+
+
+class Language(LightningModule):
+    """A small transformer over tokens, trained in one of the ways that people write."""
+
+    def __init__(self, task: str = "next", causal: bool = True, width: int = 8) -> None:
+        super().__init__()
+        self.task = task
+        self.causal = causal
+        self.embedding = nn.Embedding(WORDS + 1, width)
+        self.block = nn.TransformerEncoderLayer(width, 2, 16, dropout=0.1, batch_first=True)
+        self.squeeze = nn.Linear(width, 1)
+        self.head = nn.Linear(width, WORDS)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        length = ids.shape[1]
+        mask = nn.Transformer.generate_square_subsequent_mask(length) if self.causal else None
+        hidden = self.block(self.embedding(ids), src_mask=mask)
+        if self.task == "autoencoder":
+            hidden = hidden.mean(1, keepdim=True) + torch.arange(length)[None, :, None] / length
+        return self.head(hidden)
+
+    def _loss(self, batch: list[Tensor]) -> Tensor:
+        ids = batch[0]
+        if len(batch) > 1:
+            return functional.cross_entropy(self(ids).view(-1, WORDS), batch[1].view(-1))
+        match self.task:
+            case "next":
+                logits, targets = self(ids[:, :-1]), ids[:, 1:]
+            case "next of all":
+                logits, targets = self(ids)[:, :-1], ids[:, 1:]
+            case "wrong slice":
+                logits, targets = self(ids)[:, 1:], ids[:, 1:]
+            case "masked":
+                hidden = torch.zeros_like(ids, dtype=torch.bool)
+                hidden[:, ::3] = True
+                logits = self(ids.masked_fill(hidden, WORDS))
+                targets = ids.masked_fill(~hidden, -100)
+            case "denoise":
+                noisy = ids.clone()
+                noisy[:, ::4] = 1
+                logits, targets = self(noisy), ids
+            case "begun":
+                begun = functional.pad(ids[:, :-1], (1, 0), value=WORDS)
+                logits, targets = self(begun), ids
+            case _:
+                logits, targets = self(ids), ids
+        return functional.cross_entropy(logits.transpose(1, 2), targets)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return self._loss(batch)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", self._loss(batch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+class Recurring(LightningModule):
+    """A recurrent language model of time first; `shift` of 0 trains it to repeat its input."""
+
+    def __init__(self, shift: int = 1) -> None:
+        super().__init__()
+        self.shift = shift
+        self.embedding = nn.Embedding(WORDS, 6)
+        self.rnn = nn.GRU(6, 6)
+        self.head = nn.Linear(6, WORDS)
+
+    def _loss(self, batch: list[Tensor]) -> Tensor:
+        ids_TB = batch[0].T
+        inputs = ids_TB[: len(ids_TB) - self.shift]
+        hidden, _ = self.rnn(self.embedding(inputs))
+        logits = self.head(hidden)
+        return functional.cross_entropy(logits.flatten(0, 1), ids_TB[self.shift :].flatten())
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return self._loss(batch)
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", self._loss(batch))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+class Projected(Recurring):
+    """Takes its tokens in by a matrix product: where they enter is not seen."""
+
+    def _loss(self, batch: list[Tensor]) -> Tensor:
+        ids = batch[0]
+        hot = (ids[:, :-1, None] == torch.arange(WORDS)).float()
+        hidden, _ = self.rnn(hot @ self.embedding.weight)
+        return functional.cross_entropy(self.head(hidden).transpose(1, 2), ids[:, 1:])

@@ -1,0 +1,186 @@
+"""Losses, metrics, targets and weights that are not what they seem, and sound look-alikes."""
+
+from typing import Any
+
+import pytest
+
+from ablate.audits.evidence import Evidence
+from ablate.audits.findings import Finding
+from tests.audits.examined import audited, changed, examined, resolve
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+
+METRICS = {"val_loss": "minimize", "val_accuracy": "maximize"}
+
+
+def config(model: str, data: str, **arguments: Any) -> dict[str, Any]:
+    """Return the config of a planted module, every default filled in."""
+    planted = "tests.audits.planted.metric"
+    return resolve(
+        {
+            "seed_everything": 1,
+            "model": {"class_path": f"{planted}.{model}", "init_args": arguments},
+            "data": {"class_path": f"{planted}.{data}"},
+            "trainer": {"max_epochs": 5, "accelerator": "cpu"},
+        }
+    )
+
+
+def seen(
+    model: str, data: str, of_data: dict[str, Any] | None = None, **arguments: Any
+) -> Evidence:
+    base = config(model, data, **arguments)
+    paths = {f"data.init_args.{name}": value for name, value in (of_data or {}).items()}
+    return examined(changed(base, paths), metrics=tuple(METRICS))
+
+
+def faults(evidence: Evidence) -> dict[str, str]:
+    return {fault.code: fault.what for fault in evidence.faults}
+
+
+# What losses are given
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("softmax twice", "cross_entropy is given probabilities that sum to one"),
+        ("nll of logits", "values that are no logarithms"),
+        ("nll of probabilities", "nll_loss is given probabilities"),
+        ("sigmoid twice", "the output of a sigmoid"),
+        ("softmax before log_softmax", "a log_softmax came second"),
+    ],
+)
+def test_a_loss_that_is_given_what_it_does_not_take_is_named(kind: str, what: str) -> None:
+    found = faults(seen("Classifier", "Flowers", kind=kind))
+    assert what in found.pop("wrong-loss-input")
+    assert found == {}
+
+
+@pytest.mark.parametrize("kind", ["logits", "nll", "binary", "binary of sigmoid"])
+def test_a_loss_that_is_given_what_it_takes_is_not(kind: str) -> None:
+    assert faults(seen("Classifier", "Flowers", kind=kind)) == {}
+
+
+# What metrics are
+
+
+def compared(
+    base: dict[str, Any], arms: dict[str, dict[str, Any]], **metrics: str
+) -> dict[str, Finding]:
+    found = audited(base, arms, **(metrics or METRICS))
+    return {item.code: item for item in found if item.severity != "note"}
+
+
+@pytest.mark.parametrize(
+    ("how", "metric"),
+    [
+        ("smoothed", "val_loss"),
+        ("weighted", "val_loss"),
+        ("penalised", "val_loss"),
+        ("without one kind", "val_loss"),
+        ("two guesses", "val_accuracy"),
+    ],
+)
+def test_equal_outputs_with_other_values_of_a_metric_are_an_error(how: str, metric: str) -> None:
+    arms = {"plain": {}, "odd": {"model.init_args.how": how}}
+    found = compared(config("Scored", "Flowers"), arms)
+    item = found.pop("metric-defined-otherwise")
+    assert (item.severity, item.where) == ("error", f"metric {metric}")
+    assert item.arms == ("plain", "odd")
+
+
+def test_a_loss_that_only_training_adds_to_defines_no_other_metric() -> None:
+    arms = {"plain": {}, "penalised": {"model.init_args.weight": 0.1}}
+    assert compared(config("Scored", "Flowers"), arms) == {}
+
+
+def test_a_smoothing_that_reaches_the_reported_loss_is_an_error() -> None:
+    arms = {"plain": {}, "smooth": {"model.init_args.smoothing": 0.1}}
+    found = compared(config("Classifier", "Flowers"), arms)
+    item = found["metric-defined-otherwise"]
+    assert item.severity == "error"
+    assert "cross_entropy with label_smoothing 0.1" in item.what
+
+
+@pytest.mark.parametrize(("extra", "expected"), [(0.0, set()), (0.1, {"metric-defined-otherwise"})])
+def test_networks_of_other_shapes_are_compared_by_what_their_metrics_are(
+    extra: float, expected: set[str]
+) -> None:
+    arms: dict[str, dict[str, Any]] = {
+        "flat": {},
+        "deep": {
+            "model": {
+                "class_path": "tests.audits.planted.metric.Deep",
+                "init_args": {"extra": extra},
+            }
+        },
+    }
+    found = compared(config("Scored", "Flowers"), arms)
+    assert set(found) == expected
+    assert all(item.severity == "warning" for item in found.values())
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"model.init_args.skip": True}, set()),
+        ({"model.init_args.loss": "l1"}, {"metric-defined-otherwise"}),
+    ],
+)
+def test_what_comes_behind_the_network_is_not_taken_for_the_metric(
+    changes: dict[str, Any], expected: set[str]
+) -> None:
+    found = compared(
+        config("Residual", "Flowers"), {"plain": {}, "odd": changes}, val_loss="minimize"
+    )
+    assert set(found) == expected
+    by_hand = config("Residual", "Flowers", loss="by hand")
+    if not expected:
+        assert compared(by_hand, {"plain": {}, "odd": changes}, val_loss="minimize") == {}
+
+
+# What predictions of tokens see
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "pairs", "code"),
+    [
+        ("Language", {"task": "same"}, "alone", "targets-unshifted"),
+        ("Language", {"task": "same", "causal": False}, "alone", "targets-unshifted"),
+        ("Language", {}, "twice", "targets-unshifted"),
+        ("Recurring", {"shift": 0}, "alone", "targets-unshifted"),
+        ("Language", {"task": "next", "causal": False}, "alone", "sees-the-future"),
+        ("Language", {"task": "wrong slice"}, "alone", "sees-the-future"),
+        ("Language", {"causal": False}, "shifted", "sees-the-future"),
+    ],
+)
+def test_a_language_model_that_sees_its_targets_is_found_without_a_hook(
+    model: str, arguments: dict[str, Any], pairs: str, code: str
+) -> None:
+    found = seen(model, "Sentences", {"pairs": pairs}, **arguments)
+    assert set(faults(found)) == {code}
+
+
+@pytest.mark.parametrize(
+    ("model", "arguments", "pairs"),
+    [
+        ("Language", {"task": "next"}, "alone"),
+        ("Language", {"task": "next of all"}, "alone"),
+        ("Language", {"task": "begun"}, "alone"),
+        ("Language", {}, "shifted"),
+        ("Language", {"task": "masked", "causal": False}, "alone"),
+        ("Language", {"task": "denoise", "causal": False}, "alone"),
+        ("Language", {"task": "autoencoder", "causal": False}, "alone"),
+        ("Recurring", {}, "alone"),
+    ],
+)
+def test_sound_models_of_tokens_are_not(model: str, arguments: dict[str, Any], pairs: str) -> None:
+    found = seen(model, "Sentences", {"pairs": pairs}, **arguments)
+    assert faults(found) == {}
+    assert found.skipped == {}
+
+
+def test_a_prediction_of_tokens_that_cannot_be_looked_into_is_said_to_be_so() -> None:
+    found = seen("Projected", "Sentences")
+    assert "`autoregression`" in found.skipped["causality"]
