@@ -68,7 +68,7 @@ class Measured:
 
     Of each set: `outputs` and `inputs` describe what the network gave and what losses were given
     in one validation, `training` is the loss of a training step, `metrics` has what was logged.
-    `losses` are those called in the validation, `definitions` the measures that metrics are.
+    `losses` are those called in the validation, `definitions` the measures that metrics may be.
     """
 
     outputs: tuple[tuple[float, ...], ...] = ()
@@ -76,7 +76,7 @@ class Measured:
     losses: tuple[str, ...] = ()
     training: tuple[float | None, ...] = ()
     metrics: tuple[dict[str, float], ...] = ()
-    definitions: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Modules whose metrics, losses, targets or weights are not what they seem, as strangers write them.
+"""Modules whose metrics, losses, targets or weights are not what they seem.
 
 Each has sound look-alikes beside it: another value of the same argument.
 """
@@ -54,23 +54,18 @@ class Classifier(LightningModule):
 
     def criterion(self, logits: Tensor, y: Tensor) -> Tensor:
         hot = functional.one_hot(y, 3).float()
-        match self.kind:
-            case "softmax twice":
-                return nn.CrossEntropyLoss()(nn.Softmax(dim=-1)(logits), y)
-            case "nll of logits":
-                return functional.nll_loss(logits, y)
-            case "nll of probabilities":
-                return functional.nll_loss(logits.softmax(1), y)
-            case "nll":
-                return functional.nll_loss(logits.log_softmax(1), y)
-            case "sigmoid twice":
-                return nn.BCEWithLogitsLoss()(torch.sigmoid(logits), hot)
-            case "binary":
-                return functional.binary_cross_entropy_with_logits(logits, hot)
-            case "binary of sigmoid":
-                return functional.binary_cross_entropy(torch.sigmoid(logits), hot)
-            case "softmax before log_softmax":
-                return functional.nll_loss(functional.log_softmax(logits.softmax(1), 1), y)
+        if self.kind in {"sigmoid twice", "binary"}:
+            scores = logits if self.kind == "binary" else torch.sigmoid(logits)
+            return nn.BCEWithLogitsLoss()(scores, hot)
+        if self.kind == "binary of sigmoid":
+            return functional.binary_cross_entropy(torch.sigmoid(logits), hot)
+        if self.kind == "softmax twice":
+            return nn.CrossEntropyLoss()(nn.Softmax(dim=-1)(logits), y)
+        if self.kind.startswith("nll"):
+            given = {"nll": logits.log_softmax(1), "nll of probabilities": logits.softmax(1)}
+            twice = functional.log_softmax(logits.softmax(1), 1)
+            given["nll of a second log_softmax"] = twice
+            return functional.nll_loss(given.get(self.kind, logits), y)
         return functional.cross_entropy(logits, y, label_smoothing=self.smoothing)
 
     def training_step(self, batch: list[Tensor], index: int) -> Tensor:
@@ -204,7 +199,6 @@ class Language(LightningModule):
         self.causal = causal
         self.embedding = nn.Embedding(WORDS + 1, width)
         self.block = nn.TransformerEncoderLayer(width, 2, 16, dropout=0.1, batch_first=True)
-        self.squeeze = nn.Linear(width, 1)
         self.head = nn.Linear(width, WORDS)
 
     def forward(self, ids: Tensor) -> Tensor:

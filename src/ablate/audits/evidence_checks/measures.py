@@ -57,7 +57,8 @@ def _altered(arms: Mapping[str, Evidence], metric: str) -> Iterator[Finding]:
 
 
 def _definition(evidence: Evidence, metric: str) -> str:
-    return "" if evidence.measured is None else evidence.measured.definitions.get(metric, "")
+    names = () if evidence.measured is None else evidence.measured.definitions.get(metric, ())
+    return names[0] if names else ""
 
 
 def _judged(left: Evidence, right: Evidence, metric: str) -> Severity | None:
@@ -70,16 +71,16 @@ def _judged(left: Evidence, right: Evidence, metric: str) -> Severity | None:
             return "error"
         if not any((*one.inputs, *other.inputs)) and _equal_losses(one, other):
             return "warning"
-    mine, theirs = one.definitions.get(metric), other.definitions.get(metric)
-    if mine == theirs:
+    mine, theirs = one.definitions.get(metric, ()), other.definitions.get(metric, ())
+    if not {*mine}.isdisjoint(theirs) or not (mine or theirs):
         return None
-    known = all((mine or _calls(one, theirs), theirs or _calls(other, mine)))
+    known = (mine or _calls(one, theirs)) and (theirs or _calls(other, mine))
     return "warning" if known else None
 
 
-def _calls(measured: Measured, name: str | None) -> bool:
+def _calls(measured: Measured, names: Sequence[str]) -> bool:
     """Say whether a validation calls the loss by which a metric is known elsewhere."""
-    return name is not None and any(_loss(name) == _loss(each) for each in measured.losses)
+    return any(_loss(name) == _loss(each) for name in names for each in measured.losses)
 
 
 def _loss(name: str) -> str:
@@ -135,5 +136,5 @@ def _told(evidence: Evidence, metric: str) -> str:
     if measured is None or not measured.metrics:
         return _ELSE
     value = measured.metrics[0].get(metric)
-    name = measured.definitions.get(metric, _ELSE)
+    name = _definition(evidence, metric) or _ELSE
     return name if value is None else f"{value:.6g} ({name})"

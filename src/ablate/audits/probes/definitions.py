@@ -26,16 +26,21 @@ def measures(calls: Sequence[LossCall]) -> Measures:
     return found
 
 
-def definitions(metrics: Values, runs: Sequence[tuple[Values, Measures]]) -> dict[str, str]:
-    """Name for every metric the measure whose value it has in all runs, if there is one."""
+def definitions(
+    metrics: Values, runs: Sequence[tuple[Values, Measures]]
+) -> dict[str, tuple[str, ...]]:
+    """Name for every metric the measures whose values it has in all runs, if there are any."""
     named = {}
     for metric in metrics:
-        for name in runs[0][1]:
-            pairs = [(values.get(metric), known.get(name)) for values, known in runs]
-            if all(a is not None and b is not None and _near(a, b) for a, b in pairs):
-                named[metric] = name
-                break
+        names = tuple(name for name in runs[0][1] if _is(metric, name, runs))
+        if names:
+            named[metric] = names
     return named
+
+
+def _is(metric: str, name: str, runs: Sequence[tuple[Values, Measures]]) -> bool:
+    pairs = [(values.get(metric), known.get(name)) for values, known in runs]
+    return all(a is not None and b is not None and _near(a, b) for a, b in pairs)
 
 
 def _near(left: float, right: float) -> bool:
