@@ -3,11 +3,13 @@
 Each has sound look-alikes beside it: another value of the same argument.
 """
 
+from pathlib import Path
+
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Subset, TensorDataset
 
 WORDS = 7
 
@@ -281,3 +283,65 @@ class Projected(Recurring):
         hot = (ids[:, :-1, None] == torch.arange(WORDS)).float()
         hidden, _ = self.rnn(hot @ self.embedding.weight)
         return functional.cross_entropy(self.head(hidden).transpose(1, 2), ids[:, 1:])
+
+
+# Weights and data that come from elsewhere
+
+
+class Started(Classifier):
+    """Begins as the seed says, from a file, or from a generator of its own."""
+
+    def __init__(self, start: str = "seed", width: int = 8) -> None:
+        super().__init__(width=width)
+        if start == "file":
+            self.load_state_dict(torch.load("weights.pt"))
+        if start == "generator":
+            generator = torch.Generator().manual_seed(0)
+            for parameter in self.parameters():
+                nn.init.normal_(parameter, generator=generator)
+        if start == "reseeded":
+            torch.manual_seed(0)
+            self.net = nn.Sequential(nn.Linear(4, width), nn.ReLU(), nn.Linear(width, 3))
+
+
+class Primed(Started):
+    """Begins from a file, whatever it is told."""
+
+    def __init__(self, width: int = 8) -> None:
+        super().__init__("file", width=width)
+
+
+class Cached(Flowers):
+    """Keeps what it has made in a file: under a name that says little, or all."""
+
+    def __init__(self, shift: float = 0.0, name: str = "flowers.pt", workers: int = 0) -> None:
+        super().__init__()
+        self.shift = shift
+        self.name = name
+        self.workers = workers
+
+    def _part(self, seed: int) -> TensorDataset:
+        path = Path(f"{seed}-{self.name.format(shift=self.shift)}")
+        if not path.exists():
+            x, kind = super()._part(seed).tensors
+            torch.save((x + self.shift * seed, kind), path)
+        return TensorDataset(*torch.load(path))
+
+
+class Ordered(Flowers):
+    """Shuffles by the seed or by a generator of its own; splits by the seed or not."""
+
+    def __init__(self, order: str = "seed", split: str = "fixed") -> None:
+        super().__init__()
+        self.order = order
+        self.split = split
+
+    def setup(self, stage: str) -> None:
+        both = ConcatDataset([self._part(0), self._part(1)])
+        numbers = torch.randperm(60) if self.split == "seed" else torch.arange(60)
+        self.train = Subset(both, numbers[:30].tolist())
+        self.val = Subset(both, numbers[30:].tolist())
+
+    def train_dataloader(self) -> DataLoader:
+        own = torch.Generator().manual_seed(0) if self.order == "own" else None
+        return DataLoader(self.train, batch_size=8, shuffle=True, generator=own)

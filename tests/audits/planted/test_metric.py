@@ -1,8 +1,10 @@
 """Losses, metrics, targets and weights that are not what they seem, and sound look-alikes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ablate.audits.checks import compare_evidence
 from ablate.audits.evidence import Evidence, Split
@@ -11,10 +13,15 @@ from ablate.audits.findings import Finding
 from ablate.audits.probes import structure
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest
+from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.measuring import measure
+from ablate.audits.probes.opened import Opened
+from ablate.audits.probes.seeding import Beginnings, Initial, reseed
+from ablate.audits.probes.trace import Trace
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction
-from tests.audits.examined import changed
+from tests.audits.examined import audited, changed
+from tests.audits.planted.metric import Started
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -204,3 +211,110 @@ def test_sound_models_of_tokens_are_not(model: str, arguments: dict[str, Any], p
 def test_a_prediction_of_tokens_that_cannot_be_looked_into_is_said_to_be_so() -> None:
     found = seen("Projected", "Sentences")
     assert "`autoregression`" in found.skipped["causality"]
+
+
+# Where weights and data come from
+
+
+def whole(base: dict[str, Any], arms: dict[str, dict[str, Any]], *notes: str) -> dict[str, Finding]:
+    """Examine arms whole; return what is a warning or more, and some notes, by code."""
+    found = audited(base, arms, val_loss="minimize")
+    return {item.code: item for item in found if item.severity != "note" or item.code in notes}
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(Started().state_dict(), "weights.pt")
+
+
+@pytest.mark.usefixtures("weights")
+def test_an_arm_that_begins_from_a_file_says_so_by_a_key_or_is_found() -> None:
+    base = config("Started", "Flowers")
+    primed = {"model": {"class_path": "tests.audits.planted.metric.Primed"}}
+    found = whole(base, {"plain": {}, "primed": primed})
+    assert set(found) == {"unequal-initial-weights", "unequal-files-read"}
+    assert "100% of the initial numbers in primed" in found["unequal-initial-weights"].what
+    assert "weights.pt in primed" in found["unequal-files-read"].what
+    base = config("Primed", "Flowers")
+    found = whole(base, {"narrow": {}, "wide": {}}, "fixed-initial-weights", "files-read")
+    assert set(found) == {"fixed-initial-weights", "files-read"}
+
+
+@pytest.mark.parametrize("start", ["generator", "reseeded"])
+def test_weights_that_no_seed_moves_in_one_arm_are_found_unless_a_key_says_so(start: str) -> None:
+    base = config("Started", "Flowers", start=start)
+    arms: dict[str, dict[str, Any]] = {
+        "fixed": {},
+        "plain": {"model": {"class_path": "tests.audits.planted.metric.Classifier"}},
+    }
+    assert "unequal-initial-weights" in whole(base, arms)
+
+
+# Data that do not change, and what a seed moves
+
+
+def described(config: dict[str, Any]) -> Evidence:
+    """Describe the data of a config, and what another seed moves."""
+    opened, first, initial = Opened(), Trace(), Initial()
+    with opened.watched(Path("none")):
+        bench = Bench(config)
+        bench.fit(steps=1)
+    bench.fit(first, initial)
+    train, val = look_at_examples(bench.data)
+    other = {**config, "seed_everything": 2}
+    return Evidence(
+        parameters=1,
+        train=describe(train, [bench.data.train], [], bench.order),
+        val=describe(val, bench.data.val, [], None),
+        trace=tuple(first.steps[:1]),
+        seeding=reseed(bench, Beginnings(first, initial, bench.order), other).seeding,
+        files=opened.files,
+    )
+
+
+def data_findings(arms: dict[str, dict[str, Any]], data: str) -> dict[str, Finding]:
+    base = config("Classifier", data)
+    seen = {name: described(changed(base, changes)) for name, changes in arms.items()}
+    return {item.code: item for item in compare_evidence(seen, Declared(arms, {}))}
+
+
+def test_a_cache_that_is_keyed_by_its_name_alone_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shift, name = "data.init_args.shift", "data.init_args.name"
+    arms: dict[str, dict[str, Any]] = {"plain": {}, "moved": {shift: 2.0}}
+    item = data_findings(arms, "Cached")["data-key-without-effect"]
+    assert (item.arms, item.where) == (("moved", "plain"), shift)
+    assert "0-flowers.pt" in item.what
+    arms = {"plain": {}, "moved": {shift: 2.0, name: "flowers-{shift}.pt"}}
+    assert "data-key-without-effect" not in data_findings(arms, "Cached")
+    arms = {"plain": {}, "served": {"data.init_args.workers": 1}}
+    assert "data-key-without-effect" not in data_findings(arms, "Cached")
+
+
+def test_what_a_seed_moves_is_said_once() -> None:
+    found = data_findings({"plain": {}, "same": {}}, "Ordered")
+    assert found["seed-moves"].what == (
+        "another seed moves initial weights, the order of the data (not dropout or other noise, "
+        "the validation examples)"
+    )
+    assert "unequal-seeding" not in found
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"data.init_args.order": "own"}, "the order of the data in plain, not in odd"),
+        ({"data.init_args.split": "seed"}, "the validation examples in odd, not in plain"),
+    ],
+)
+def test_arms_in_which_a_seed_moves_other_things_are_found_unless_they_say_so(
+    changes: dict[str, Any], what: str
+) -> None:
+    arms: dict[str, dict[str, Any]] = {"plain": {}, "odd": changes}
+    seen = {n: described(changed(config("Classifier", "Ordered"), c)) for n, c in arms.items()}
+    found = {item.code: item for item in compare_evidence(seen, Declared({}, {}))}
+    assert what in found["unequal-seeding"].what
+    assert "unequal-seeding" not in {i.code for i in compare_evidence(seen, Declared(arms, {}))}

@@ -47,8 +47,8 @@ def same_function(left: Evidence, right: Evidence) -> bool:
         and _start_alike(left.scales, right.scales)
         and left.train.digest == right.train.digest
         and left.val.digest == right.val.digest
-        and _agree(left.responses, right.responses)
-        and _agree(left.trace, right.trace)
+        and agree(left.responses, right.responses)
+        and agree(left.trace, right.trace)
     )
 
 
@@ -60,7 +60,7 @@ def _start_alike(left: Sequence[Scale], right: Sequence[Scale]) -> bool:
     )
 
 
-def _agree(left: Sequence[Mapping[str, float]], right: Sequence[Mapping[str, float]]) -> bool:
+def agree(left: Sequence[Mapping[str, float]], right: Sequence[Mapping[str, float]]) -> bool:
     """Say whether values of the same names are close, and there are any."""
     if len(left) != len(right):
         return False
