@@ -259,7 +259,7 @@ def described(config: dict[str, Any]) -> Evidence:
     opened, first, initial = Opened(), Trace(), Initial()
     with opened.watched(Path("none")):
         bench = Bench(config)
-        bench.fit(steps=1)
+        bench.fit(steps=1, validates=True)
     bench.fit(first, initial)
     train, val = look_at_examples(bench.data)
     other = {**config, "seed_everything": 2}
