@@ -345,3 +345,38 @@ class Ordered(Flowers):
     def train_dataloader(self) -> DataLoader:
         own = torch.Generator().manual_seed(0) if self.order == "own" else None
         return DataLoader(self.train, batch_size=8, shuffle=True, generator=own)
+
+
+# How batches are put together
+
+
+class Put(Classifier):
+    """Puts the values of its batches together in one of several ways."""
+
+    def __init__(self, together: str = "examples") -> None:
+        super().__init__(width=8)
+        self.together = together
+
+    def on_validation_epoch_start(self) -> None:
+        self.losses: list[Tensor] = []
+        self.answers: list[tuple[Tensor, Tensor]] = []
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        x, y = batch
+        logits = self(x)
+        each = functional.cross_entropy(logits, y, reduction="none")
+        self.losses.append(each if self.together == "examples" else each.mean()[None])
+        self.answers.append((logits.argmax(1) == 1, y == 1))
+        if self.together == "f1 of batches":
+            self.log("val_f1", f1(*self.answers[-1]))
+
+    def on_validation_epoch_end(self) -> None:
+        kept = {"last": slice(-1, None), "first": slice(1)}.get(self.together, slice(None))
+        self.log("val_loss", torch.cat(self.losses[kept]).mean())
+        if self.together != "f1 of batches":
+            self.log("val_f1", f1(*map(torch.cat, zip(*self.answers, strict=True))))
+
+
+def f1(picked: Tensor, right: Tensor) -> Tensor:
+    both = (picked & right).sum()
+    return 2 * both / (picked.sum() + right.sum()).clamp(min=1)

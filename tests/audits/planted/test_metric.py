@@ -5,15 +5,19 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ablate.audits.checks import compare_evidence
 from ablate.audits.evidence import Evidence, Split
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.probes import structure
+from ablate.audits.probes.averaging import FIRST, LAST, UNWEIGHTED, WEIGHTED, composed
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest
 from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.seeding import Beginnings, Initial, reseed
@@ -318,3 +322,42 @@ def test_arms_in_which_a_seed_moves_other_things_are_found_unless_they_say_so(
     found = {item.code: item for item in compare_evidence(seen, Declared({}, {}))}
     assert what in found["unequal-seeding"].what
     assert "unequal-seeding" not in {i.code for i in compare_evidence(seen, Declared(arms, {}))}
+
+
+# How batches are put together
+
+
+def batched(together: str) -> dict[str, str]:
+    bench = Bench(config("Put", "Flowers", together=together))
+    bench.fit(steps=1, validates=True)
+    found = batch_invariance(bench, ("val_loss", "val_f1"))
+    return {fault.where: fault.what for fault in found.faults}
+
+
+@pytest.mark.parametrize(
+    ("together", "metric", "why"),
+    [
+        ("last", "val_loss", LAST),
+        ("first", "val_loss", FIRST),
+        ("means", "val_loss", UNWEIGHTED),
+        ("f1 of batches", "val_f1", WEIGHTED),
+    ],
+)
+def test_the_way_in_which_batches_are_put_together_is_named(
+    together: str, metric: str, why: str
+) -> None:
+    assert why in batched(together)[f"metric {metric}"]
+
+
+def test_values_over_all_examples_depend_on_no_batch() -> None:
+    assert batched("examples") == {}
+
+
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=6))
+def test_a_value_is_known_by_those_of_its_batches(parts: list[int]) -> None:
+    lengths = [*[3] * (len(parts) - 1), 1]
+    weighted = sum(p * n for p, n in zip(parts, lengths, strict=True)) / sum(lengths)
+    known = len(set(parts)) > 1
+    assert (composed(parts[-1], parts, lengths) == LAST) is known
+    assert (composed(weighted, parts, lengths) is not None) is known
+    assert composed(99.0, parts, lengths) is None
