@@ -25,6 +25,7 @@ from ablate.audits.evidence_checks import (
     scales,
     sizes,
     submodules,
+    validation_code,
 )
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import RecordedRuns, RecordedTrials
@@ -103,6 +104,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
     Check(EVIDENCE, measures.check_measures, OF_METRICS),
+    Check(EVIDENCE, validation_code.check_validation_code, _codes("unequal-validation-code")),
     Check(EVIDENCE, origins.check_initial_weights, OF_WEIGHTS),
     Check(EVIDENCE, origins.check_files, _codes("unequal-files-read", "files-read")),
     Check(EVIDENCE, data_keys.check_data_keys, _codes("data-key-without-effect")),

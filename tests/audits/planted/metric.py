@@ -380,3 +380,65 @@ class Put(Classifier):
 def f1(picked: Tensor, right: Tensor) -> Tensor:
     both = (picked & right).sum()
     return 2 * both / (picked.sum() + right.sum()).clamp(min=1)
+
+
+# Validations that are written twice
+
+
+class Base(LightningModule):
+    """Regression by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Linear(4, 1)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return (self.net(batch[0])[:, 0] - batch[1]).square().mean()
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        """Score the predictions."""
+        self.log("val_error", self.score(self.net(batch[0])[:, 0], batch[1]))
+
+    def score(self, predicted: Tensor, y: Tensor) -> Tensor:
+        return (predicted - y).abs().clamp(max=3.0).mean()
+
+
+class Renamed(Base):
+    """Says the same in other words, about another network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(4, 1)
+        self.net = None
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        return (self.body(batch[0])[:, 0] - batch[1]).square().mean()
+
+    def validation_step(self, rows: list[Tensor], number: int) -> None:
+        self.log("val_error", self.score(self.body(rows[0])[:, 0], rows[1]))
+
+
+class Milder(Base):
+    """Forgives more."""
+
+    def score(self, predicted: Tensor, y: Tensor) -> Tensor:
+        return (predicted - y).abs().clamp(max=2.0).mean()
+
+
+class Wordy(Base):
+    """Computes a mean in a way of its own."""
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        errors = self.net(batch[0]).squeeze(1) - batch[1]
+        total = errors.square().sum()
+        self.log("val_error", total / len(errors))
+
+
+class Plain(Base):
+    """Computes the mean of torch."""
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_error", functional.mse_loss(self.net(batch[0])[:, 0], batch[1].float()))

@@ -1,5 +1,6 @@
 """Losses, metrics, targets and weights that are not what they seem, and sound look-alikes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from hypothesis import strategies as st
 from ablate.audits.checks import compare_evidence
 from ablate.audits.evidence import Evidence, Split
 from ablate.audits.evidence_checks import Declared
+from ablate.audits.evidence_checks.validation_code import check_validation_code
 from ablate.audits.findings import Finding
 from ablate.audits.probes import structure
 from ablate.audits.probes.averaging import FIRST, LAST, UNWEIGHTED, WEIGHTED, composed
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest
 from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.hook_code import hook_code
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
@@ -361,3 +364,28 @@ def test_a_value_is_known_by_those_of_its_batches(parts: list[int]) -> None:
     assert (composed(parts[-1], parts, lengths) == LAST) is known
     assert (composed(weighted, parts, lengths) is not None) is known
     assert composed(99.0, parts, lengths) is None
+
+
+# Validations that are written twice
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "differs"),
+    [
+        ("Base", "Renamed", False),
+        ("Base", "Milder", True),
+        ("Base", "Wordy", True),
+        ("Wordy", "Plain", False),
+        ("Scored", "Classifier", True),
+    ],
+)
+def test_other_code_of_validation_is_found_unless_it_computes_the_same_measure(
+    left: str, right: str, differs: bool
+) -> None:
+    seen = {}
+    for name in (left, right):
+        base = config(name, "Flowers")
+        seen[name] = replace(watched(base), hooks=hook_code(Bench(base).model))
+    metric = "val_error" if left != "Scored" else "val_margin"
+    found = list(check_validation_code(seen, Declared({}, {metric: Direction.MINIMIZE})))
+    assert bool(found) is differs

@@ -6,23 +6,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ablate.audits.probes.loss_calls import LossCall
+from ablate.audits.probes.loss_calls import LossCall, LossWatch
 from ablate.audits.probes.trace import Values
 
 NEAR = 1e-5
 
-Measures = dict[str, float]
+Measures = list[tuple[str, float]]
+"""Names of measures and their values in one validation, in the order of their computation."""
 
 
-def measures(calls: Sequence[LossCall]) -> Measures:
-    """Compute what the calls of losses in one validation allow to be computed, by name."""
-    found: Measures = {}
-    for call in calls:
-        for name, value in _of_call(call):
-            if math.isfinite(value):
-                found.setdefault(name, value)
-    if len(calls) > 1:
-        found["the sum of its losses"] = sum(call.mean for call in calls)
+def measures(watch: LossWatch) -> Measures:
+    """Compute what the losses and comparisons of one validation allow to be computed."""
+    found = [pair for call in watch.calls for pair in _of_call(call)]
+    if len(watch.calls) > 1:
+        found.append(("the sum of its losses", sum(call.mean for call in watch.calls)))
+    for kind, result in watch.compared:
+        values = result.double()
+        if kind == "equality":
+            found.append(("accuracy", float(values.mean())))
+        else:
+            squares = float(values.square().mean())
+            found += [("mse_loss", squares), ("root of mse_loss", squares**0.5)]
+            found.append(("l1_loss", float(values.abs().mean())))
     return found
 
 
@@ -30,17 +35,20 @@ def definitions(
     metrics: Values, runs: Sequence[tuple[Values, Measures]]
 ) -> dict[str, tuple[str, ...]]:
     """Name for every metric the measures whose values it has in all runs, if there are any."""
+    known = [pairs for _, pairs in runs]
+    if any([name for name, _ in pairs] != [name for name, _ in known[0]] for pairs in known):
+        return {}
     named = {}
     for metric in metrics:
-        names = tuple(name for name in runs[0][1] if _is(metric, name, runs))
+        values = [each.get(metric, math.nan) for each, _ in runs]
+        names = dict.fromkeys(
+            measured[0][0]
+            for measured in zip(*known, strict=True)
+            if all(_near(a, b) for a, (_, b) in zip(values, measured, strict=True))
+        )
         if names:
-            named[metric] = names
+            named[metric] = tuple(names)
     return named
-
-
-def _is(metric: str, name: str, runs: Sequence[tuple[Values, Measures]]) -> bool:
-    pairs = [(values.get(metric), known.get(name)) for values, known in runs]
-    return all(a is not None and b is not None and _near(a, b) for a, b in pairs)
 
 
 def _near(left: float, right: float) -> bool:

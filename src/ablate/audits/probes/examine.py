@@ -20,6 +20,7 @@ from ablate.audits.probes.determinism import nondeterministic, unstable
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.floors import floor_metrics
 from ablate.audits.probes.flops import Flops
+from ablate.audits.probes.hook_code import hook_code
 from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.leakage import context_faults, overlap
@@ -141,6 +142,7 @@ class _Examination:
             settings=model.extra_repr(),
             shapes=structure.shapes(model),
             submodules=structure.submodules(model, {}),
+            hooks=hook_code(self.bench.model),
         )
         with self._probing("FLOPs"):
             flops = Flops()

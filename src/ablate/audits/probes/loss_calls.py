@@ -49,6 +49,20 @@ SQUASHING: dict[Callable[..., Any], str] = {
 TOKENS = (functional.embedding, functional.one_hot)
 """What takes tokens into a network."""
 
+COMPARING: dict[Callable[..., Any], str] = {
+    torch.sub: "difference",
+    torch.Tensor.sub: "difference",
+    torch.Tensor.__sub__: "difference",
+    torch.Tensor.__rsub__: "difference",
+    torch.eq: "equality",
+    torch.Tensor.eq: "equality",
+    torch.Tensor.__eq__: "equality",
+}
+"""What metrics that are written by hand are made of."""
+
+MOST = 60
+"""How many comparisons are kept."""
+
 PROBABILITIES = frozenset({"softmax", "sigmoid"})
 
 EQUAL_NAMES = {
@@ -111,7 +125,7 @@ class LossCall:
 
 
 class LossWatch(TorchFunctionMode):
-    """Keeps the calls of losses and the integers that are embedded, in order.
+    """Keeps the calls of losses, differences and equalities, and the integers embedded, in order.
 
     `substitute` gives other integers to be embedded in the place of some, or None.
     """
@@ -120,6 +134,7 @@ class LossWatch(TorchFunctionMode):
         super().__init__()
         self.calls: list[LossCall] = []
         self.tokens: list[Tensor] = []
+        self.compared: list[tuple[str, Tensor]] = []
         self._substitute = substitute
         self._squashed: dict[int, tuple[str, bool]] = {}
         self._alive: list[Tensor] = []
@@ -138,6 +153,8 @@ class LossWatch(TorchFunctionMode):
         result = func(*args, **kwargs)
         if func in LOSSES:
             self._note(func, args, kwargs, result)
+        elif func in COMPARING and isinstance(result, Tensor) and result.numel() > 1:
+            self.compared = [*self.compared, (COMPARING[func], result.detach())][-MOST:]
         elif func in SQUASHING and args and isinstance(result, Tensor):
             self._squash(SQUASHING[func], args[0], result)
         return result

@@ -48,7 +48,9 @@ def measure(bench: Bench) -> Measurement:
     first, values = watches[0][0], [metrics for _, metrics in watches]
     validations = [watch.calls("validation_step") for watch, _ in watches]
     runs: list[tuple[Values, Measures]] = [
-        (metrics, measures(calls)) for calls, metrics in zip(validations, values, strict=True)
+        (metrics, measures(watch.watches["validation_step"]))
+        for watch, metrics in watches
+        if "validation_step" in watch.watches
     ]
     measured = Measured(
         outputs=tuple(tuple(watch.outputs) for watch, _ in watches),
@@ -58,7 +60,7 @@ def measure(bench: Bench) -> Measurement:
         losses=labels(validations[0]),
         training=tuple(each.get("loss") for each in values),
         metrics=tuple(values),
-        definitions=definitions(values[0], runs),
+        definitions=definitions(values[0], runs) if runs else {},
     )
     faults = input_faults((step, call) for step in STEPS for call in first.calls(step))
     future = _future(bench, first)
