@@ -60,7 +60,7 @@ def test_a_hook_that_draws_random_numbers_disturbs_no_training():
         ("future", set(), r"at \d+ of \d+ positions"),
         ("padding", {"metric-depends-on-batch"}, r"the loss of \d of 9 examples changes"),
         ("neighbours", {"metric-depends-on-batch"}, "a neighbour that brings no padding"),
-        ("aggregation", set(), "the fault is in how values are averaged"),
+        ("aggregation", set(), "plain mean of its values in the batches"),
         ("idle", set(), "2 of 5 parameters get no gradient in three steps: idle"),
         ("loud", set(), r"a uniform guess has 1\.79"),
         ("property", set(), "it is not"),

@@ -15,15 +15,19 @@ from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import (
     Declared,
     data,
+    data_keys,
     dead_keys,
     dropout,
     faults,
     floors,
     functions,
+    measures,
+    origins,
     recipe,
     scales,
     sizes,
     submodules,
+    validation_code,
 )
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import RecordedRuns, RecordedTrials
@@ -66,6 +70,8 @@ OF_SINGLE_ARMS = _codes(
     "nondeterministic",
     "seed-has-no-effect",
     "property-violated",
+    "wrong-loss-input",
+    "targets-unshifted",
 )
 OF_ONE_RECIPE = _codes(
     "full-rate-never-reached",
@@ -77,6 +83,8 @@ OF_ONE_RECIPE = _codes(
     "detached-loss-term",
 )
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
+OF_METRICS = _codes("metric-defined-otherwise", "altered-validation-loss")
+OF_WEIGHTS = _codes("unequal-initial-weights", "fixed-initial-weights")
 OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
 )
@@ -107,6 +115,12 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, faults.check_skipped, _codes("probe-not-run")),
     Check(EVIDENCE, submodules.check_submodules, _codes("unequal-components")),
     Check(EVIDENCE, recipe.check_recipes, _codes("unequal-recipe")),
+    Check(EVIDENCE, measures.check_measures, OF_METRICS),
+    Check(EVIDENCE, validation_code.check_validation_code, _codes("unequal-validation-code")),
+    Check(EVIDENCE, origins.check_initial_weights, OF_WEIGHTS),
+    Check(EVIDENCE, origins.check_files, _codes("unequal-files-read", "files-read")),
+    Check(EVIDENCE, data_keys.check_data_keys, _codes("data-key-without-effect")),
+    Check(EVIDENCE, origins.check_seeding, _codes("seed-moves", "unequal-seeding")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),

@@ -65,6 +65,53 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """How an arm measures itself, standing still with sets of canonical weights.
+
+    Of each set: `outputs` and `inputs` describe what the network gave and what losses were given
+    in one validation, `training` is the loss of a training step, `metrics` has what was logged.
+    `losses` are those called in the validation, `definitions` the measures that metrics may be.
+    """
+
+    outputs: tuple[tuple[float, ...], ...] = ()
+    inputs: tuple[tuple[float, ...], ...] = ()
+    losses: tuple[str, ...] = ()
+    training: tuple[float | None, ...] = ()
+    metrics: tuple[dict[str, float], ...] = ()
+    definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seeding:
+    """What another seed moves; what could not be seen is None.
+
+    `tensors` maps the initial tensors that are not constant, as name and shape, to their numbers,
+    `fixed` names those that both seeds begin with. `noise` is dropout, and what else is drawn in a
+    step or with an example; `split` says whether other examples are validated on.
+    """
+
+    tensors: dict[str, int] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
+    order: bool | None = None
+    noise: bool | None = None
+    split: bool | None = None
+
+    @property
+    def share_fixed(self) -> float:
+        """The share of initial numbers that another seed leaves as they are."""
+        total = sum(self.tensors.values())
+        return sum(self.tensors[name] for name in self.fixed) / total if total else 0.0
+
+
+@dataclass(frozen=True)
+class FileRead:
+    """A file below the working directory or the home that module or data opened to read."""
+
+    path: str
+    reader: Literal["model", "data"]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Everything that the probes saw of one arm with one seed.
 
@@ -73,8 +120,9 @@ class Evidence:
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
     without the model. `recipe` is how the configured run begins to train. `metrics` are those of
-    an arm that has nothing to train. `skipped` names the probes that could not run, with the
-    reason.
+    an arm that has nothing to train. `measured` and `seeding` are None if they were not looked at;
+    `hooks` has a digest of the code of each hook of validation. `skipped` names the probes that
+    could not run, with the reason.
     """
 
     parameters: int = 0
@@ -93,6 +141,10 @@ class Evidence:
     recipe: Recipe = field(default_factory=Recipe)
     keys: dict[str, Reading] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    measured: Measured | None = None
+    seeding: Seeding | None = None
+    files: tuple[FileRead, ...] = ()
+    hooks: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0

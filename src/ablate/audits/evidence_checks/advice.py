@@ -38,6 +38,18 @@ ADVICE = {
     "unchanged-parameters": "see what takes their steps back, or freeze them",
     "gradients-not-zeroed": "set the gradients to zero before every step, or say how many add up",
     "detached-loss-term": "compute the term from tensors that have a gradient, or leave it out",
+    "metric-defined-otherwise": "compute the metric in one place, by one rule for all arms",
+    "altered-validation-loss": "report the plain loss, and keep the other one for training",
+    "unequal-validation-code": "validate all arms with the same code: a base class or a function",
+    "wrong-loss-input": "give the loss what its documentation asks for",
+    "targets-unshifted": "let position t predict the token at t + 1: shift targets or tokens",
+    "unequal-initial-weights": "begin all arms alike, or name the weights in the arm's changes",
+    "fixed-initial-weights": "see that they are meant: seeds then vary less than they seem to",
+    "unequal-files-read": "let all arms read them, or name the file in the arm's changes",
+    "files-read": "keep the files with the study: their content is part of its results",
+    "data-key-without-effect": "key the cache by all that made it, or delete it, and run again",
+    "seed-moves": "spread over seeds shows what they move, and nothing else",
+    "unequal-seeding": "let the seed decide the same things in all arms",
     "probe-not-run": "check by hand what the probe would have checked",
 }
 

@@ -45,11 +45,17 @@ def same_function(left: Evidence, right: Evidence) -> bool:
         and left.config != right.config
         and left.settings == right.settings
         and _start_alike(left.scales, right.scales)
+        and _fixed(left) == _fixed(right)
         and left.train.digest == right.train.digest
         and left.val.digest == right.val.digest
-        and _agree(left.responses, right.responses)
-        and _agree(left.trace, right.trace)
+        and agree(left.responses, right.responses)
+        and agree(left.trace, right.trace)
     )
+
+
+def _fixed(evidence: Evidence) -> set[str]:
+    """Name the initial tensors that no seed moves: one may have been loaded, its twin drawn."""
+    return set() if evidence.seeding is None else set(evidence.seeding.fixed)
 
 
 def _start_alike(left: Sequence[Scale], right: Sequence[Scale]) -> bool:
@@ -60,7 +66,7 @@ def _start_alike(left: Sequence[Scale], right: Sequence[Scale]) -> bool:
     )
 
 
-def _agree(left: Sequence[Mapping[str, float]], right: Sequence[Mapping[str, float]]) -> bool:
+def agree(left: Sequence[Mapping[str, float]], right: Sequence[Mapping[str, float]]) -> bool:
     """Say whether values of the same names are close, and there are any."""
     if len(left) != len(right):
         return False

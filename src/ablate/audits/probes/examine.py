@@ -16,15 +16,19 @@ from ablate.audits.probes import keys, structure
 from ablate.audits.probes.beginning import Beginning
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
-from ablate.audits.probes.determinism import nondeterministic, seedless, unstable
+from ablate.audits.probes.determinism import nondeterministic, unstable
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.floors import floor_metrics
 from ablate.audits.probes.flops import Flops
+from ablate.audits.probes.hook_code import hook_code
 from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.leakage import context_faults, overlap
+from ablate.audits.probes.measuring import measure
+from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.promises import Promises
 from ablate.audits.probes.recipe import rehearse
+from ablate.audits.probes.seeding import Beginnings, Initial, reseed
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
@@ -64,27 +68,35 @@ class _Examination:
         self.skipped: dict[str, str] = {}
         self.model: LightningModule | None = None
         self.first: Trace | None = None
+        self.initial = Initial()
         self.order: str | None = None
         self.unstable: frozenset[str] = frozenset()
 
     def evidence(self) -> Evidence:
         """Run every probe that suits the module."""
         started = time.monotonic()
+        opened = Opened()
         with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
-            self.bench = Bench(self.config, Path(directory), self.cli)
-            if structure.trainable(self.bench.model):
-                # Setting the data up may draw random numbers: only later runs are alike.
-                self.bench.fit(steps=1)
-                self._train()
-            else:
-                self.bench.validate()
+            with opened.watched(but=Path(directory)):
+                self._set_up(Path(directory))
             self._probe()
         return replace(
             self.found,
+            files=opened.files,
             faults=tuple(self.faults),
             skipped=self.skipped,
             seconds=time.monotonic() - started,
         )
+
+    def _set_up(self, directory: Path) -> None:
+        """Build everything, and train or validate for the first time."""
+        self.bench = Bench(self.config, directory, self.cli)
+        if structure.trainable(self.bench.model):
+            # Setting the data up may draw random numbers: only later runs are alike.
+            self.bench.fit(steps=1)
+            self._train()
+        else:
+            self.bench.validate()
 
     @contextmanager
     def _probing(self, name: str) -> Iterator[None]:
@@ -115,10 +127,12 @@ class _Examination:
             self._repeat(self.first)
         with self._probing("canonical weights"):
             self._sign()
+        with self._probing("losses"):
+            self._measure()
 
     def _train(self) -> None:
         first, beginning = Trace(), Beginning()
-        self.bench.fit(first, beginning)
+        self.bench.fit(first, beginning, self.initial)
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found = replace(self.found, scales=beginning.scales)
         self.faults += first_faults(first.steps, beginning)
@@ -133,6 +147,7 @@ class _Examination:
             settings=model.extra_repr(),
             shapes=structure.shapes(model),
             submodules=structure.submodules(model, {}),
+            hooks=hook_code(self.bench.model),
         )
         with self._probing("FLOPs"):
             flops = Flops()
@@ -180,7 +195,10 @@ class _Examination:
         self.faults += nondeterministic(self.unstable, self.seed)
         if not {"loss", "weights"} & self.unstable:
             other = {**self.config, "seed_everything": self.seed + 1}
-            self.faults += seedless(self.bench, first, self.order, other)
+            known = Beginnings(first, self.initial, self.order)
+            reseeded = reseed(self.bench, known, other)
+            self.found = replace(self.found, seeding=reseeded.seeding)
+            self.faults += reseeded.faults
 
     def _sign(self) -> None:
         """Record what the module does with two sets of canonical weights, and which keys matter."""
@@ -193,6 +211,13 @@ class _Examination:
         if self.request.keys is not None:
             with self._probing("dead keys"):
                 self.found = replace(self.found, keys=self._read_keys(first, self.request.keys))
+
+    def _measure(self) -> None:
+        """Record how the module measures itself."""
+        measurement = measure(self.bench)
+        self.found = replace(self.found, measured=measurement.measured)
+        self.faults += measurement.faults
+        self.skipped |= measurement.skipped
 
     def _stable(self, values: Values) -> Values:
         return {name: value for name, value in values.items() if name not in self.unstable}

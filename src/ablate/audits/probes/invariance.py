@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from lightning.pytorch import Callback
 
 from ablate.audits.evidence import Fault
+from ablate.audits.probes.averaging import averages
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
 from ablate.audits.probes.neighbours import dependent_examples
@@ -14,6 +15,9 @@ from ablate.audits.probes.source import Source
 
 BySize = Mapping[int, Seen]
 """What a validation showed, by the size of its batches."""
+
+OTHERS = (2, 3, 4)
+"""The numbers of the canonical weights by which a suspicion is confirmed."""
 
 RANDOM = "it is random: with other random numbers it changes in the same batches, too"
 
@@ -40,7 +44,10 @@ def batch_invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -
     seen |= {size: validate_in_batches(bench, sources, size) for size in larger}
     faults = dependent_examples(bench, sources, alone, seen[larger[-1]])
     moved, random = _unsteady(bench, sources, seen)
-    faults += _metric_faults(moved, metrics, seen, examples_moved=bool(faults))
+    judged = [name for name in moved if name in metrics and not faults]
+    middle = sorted(seen)[len(seen) // 2 if len(seen) > 2 else 0]
+    reasons = averages(bench, sources, middle, judged)
+    faults += _metric_faults(moved, metrics, seen, reasons, examples_moved=bool(faults))
     skipped = {f"batch invariance of {name}": RANDOM for name in random if name in metrics}
     if alone.trouble:
         skipped[HOOK] = alone.trouble
@@ -57,17 +64,24 @@ def sizes(examples: int) -> list[int]:
 def _unsteady(bench: Bench, sources: Sequence[Source], seen: BySize) -> tuple[list[str], list[str]]:
     """Name the metrics that change with the batch size, and those that change anyway.
 
-    What changes must do so with other weights, too: a single value may hang on a last digit.
+    What changes must do so with other weights, too: a single value may hang on a last digit. With
+    some weights a share is 0 whatever the batches.
     """
     suspects = [name for name in seen[1].metrics if not _steady(name, seen.values())]
     if not suspects:
         return [], []
-    again = [validate_in_batches(bench, sources, size, number=2) for size in seen]
     largest = max(seen)
     other_seed = validate_in_batches(bench, sources, largest, seed=1)
     random = [name for name in suspects if not _steady(name, [seen[largest], other_seed])]
-    moved = [name for name in suspects if name not in random and not _steady(name, again)]
-    return moved, random
+    left = [name for name in suspects if name not in random]
+    moved: list[str] = []
+    for number in OTHERS:
+        if not left:
+            break
+        again = [validate_in_batches(bench, sources, size, number=number) for size in seen]
+        moved += [name for name in left if not _steady(name, again)]
+        left = [name for name in left if name not in moved]
+    return [name for name in suspects if name in moved], random
 
 
 def _steady(name: str, seen: Collection[Seen]) -> bool:
@@ -76,17 +90,26 @@ def _steady(name: str, seen: Collection[Seen]) -> bool:
 
 
 def _metric_faults(
-    moved: Sequence[str], reported: Collection[str], seen: BySize, *, examples_moved: bool
+    moved: Sequence[str],
+    reported: Collection[str],
+    seen: BySize,
+    reasons: Mapping[str, str],
+    *,
+    examples_moved: bool,
 ) -> list[Fault]:
     """Judge the metrics that change: those that the study does not report weigh less."""
-    faults = [_metric_fault(name, seen, examples_moved) for name in moved if name in reported]
+    faults = [
+        _metric_fault(name, seen, reasons.get(name), examples_moved=examples_moved)
+        for name in moved
+        if name in reported
+    ]
     if others := [name for name in moved if name not in reported]:
         what = f"metrics that the study does not report depend on it too: {', '.join(others)}"
         faults.append(Fault("metric-depends-on-batch", what, "other metrics", slight=True))
     return faults
 
 
-def _metric_fault(name: str, seen: BySize, examples_moved: bool) -> Fault:
+def _metric_fault(name: str, seen: BySize, why: str | None, *, examples_moved: bool) -> Fault:
     values = ", ".join(
         f"{each.metrics.get(name, math.nan):.6g} in batches of {size}"
         for size, each in seen.items()
@@ -94,8 +117,9 @@ def _metric_fault(name: str, seen: BySize, examples_moved: bool) -> Fault:
     if examples_moved:
         why = "outputs depend on the batch"
     elif seen[1].losses:
-        why = "each example's loss stays the same: the fault is in how values are averaged"
+        why = why or "it lies in how values are averaged"
+        why = f"each example's loss stays the same: {why}"
     else:
-        why = "either the outputs or their average depend on the batch"
+        why = why or "either the outputs or their average depend on the batch"
     what = f"the same {max(seen)} examples score {values}; {why}"
     return Fault("metric-depends-on-batch", what, f"metric {name}")

@@ -1,0 +1,139 @@
+"""Where initial weights come from, which files were read for them, and what a seed moves."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import combinations
+
+from ablate.audits.evidence import Evidence, Seeding, learned
+from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.declared import Declared
+from ablate.audits.evidence_checks.grouping import by_arms, grouped
+from ablate.audits.findings import Finding
+from ablate.spec import paths
+
+OF_WEIGHTS = (
+    *("backbone", "checkpoint", "ckpt", "encoder", "file", "finetun", "fine_tun", "freeze"),
+    *("frozen", "from_", "init", "load", "path", "pretrain", "resume", "transfer", "warm"),
+    "weights",
+)
+"""Parts of the names of arguments that may decide where weights come from."""
+
+FIXED = 0.05
+"""Share of initial numbers from which on it matters that no seed moves them."""
+
+SHOWN = 3
+
+
+def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
+    """Find arms of which some begin with weights that no seed moves, and those all of which do."""
+    seen = _seeding(arms)
+    apart: dict[str, None] = {}
+    tensors: dict[str, None] = {}
+    for left, right in combinations(seen, 2):
+        odd = _odd_tensors(seen[left], seen[right])
+        if odd and not _declares([left, right], declared, OF_WEIGHTS):
+            apart |= {left: None, right: None}
+            tensors |= dict.fromkeys(odd)
+    shares = {arm: each.share_fixed for arm, each in seen.items()}
+    if apart:
+        told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in apart)
+        what = f"another seed leaves as they are {told}: {_few(list(tensors))}"
+        yield advised("unequal-initial-weights", apart, what, "model")
+    elif fixed := [arm for arm, share in shares.items() if share > FIXED]:
+        told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in fixed)
+        yield advised("fixed-initial-weights", fixed, f"no seed moves {told}", "model")
+
+
+def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
+    """Find files that the modules of some arms read and those of others do not; name the rest."""
+    trained = learned(arms)
+    by_model = {
+        arm: tuple(read.path for read in each.files if read.reader == "model")
+        for arm, each in trained.items()
+    }
+    first = next(iter(by_model.values()), ())
+    odd = [arm for arm, files in by_model.items() if set(files) != set(first)]
+    if odd and not _declares(odd, declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
+        told = by_arms((_few(files) or "nothing", arm) for arm, files in by_model.items())
+        yield advised("unequal-files-read", by_model, f"the modules read {told}", "model")
+    rest = [
+        (f"the {reader} reads {_few(files)}", arm)
+        for arm, each in arms.items()
+        for reader in ("model", "data")
+        if (files := [read.path for read in each.files if read.reader == reader])
+        and not (odd and reader == "model")
+    ]
+    if rest:
+        names = dict.fromkeys(arm for _, arm in rest)
+        yield advised("files-read", names, by_arms(rest), "files")
+
+
+def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
+    """Say once what a seed moves; warn where it moves other things in other arms."""
+    seen = _seeding(arms)
+    if seen:
+        told = grouped((_moves(each), arm) for arm, each in seen.items())
+        what = (
+            next(iter(told)) if len(told) == 1 else by_arms((_moves(e), a) for a, e in seen.items())
+        )
+        yield advised("seed-moves", seen, f"another seed moves {what}", "seed_everything")
+    for thing, values in (
+        ("the order of the data", {arm: each.order for arm, each in seen.items()}),
+        ("the validation examples", {arm: each.split for arm, each in seen.items()}),
+    ):
+        known = {arm: value for arm, value in values.items() if value is not None}
+        moved = [arm for arm, value in known.items() if value]
+        still = [arm for arm, value in known.items() if not value]
+        if moved and still and not any(map(declared.all_change_data, ([*moved], [*still]))):
+            what = f"another seed moves {thing} in {', '.join(moved)}, not in {', '.join(still)}"
+            yield advised("unequal-seeding", known, what, "seed_everything")
+
+
+def _seeding(arms: Mapping[str, Evidence]) -> dict[str, Seeding]:
+    return {arm: each.seeding for arm, each in learned(arms).items() if each.seeding is not None}
+
+
+def _moves(seeding: Seeding) -> str:
+    """List what another seed moves, and what it does not."""
+    share = seeding.share_fixed
+    weights = "initial weights" if share < FIXED else f"{1 - share:.0%} of the initial weights"
+    things = {
+        weights: share < 1 if seeding.tensors else False,
+        "the order of the data": seeding.order,
+        "dropout or other noise": seeding.noise,
+        "the validation examples": seeding.split,
+    }
+    moved = [name for name, value in things.items() if value]
+    still = [name for name, value in things.items() if value is False]
+    text = ", ".join(moved) or "nothing"
+    return f"{text} (not {', '.join(still)})" if still else text
+
+
+def _odd_tensors(left: Seeding, right: Seeding) -> list[str]:
+    """Name the tensors that are fixed in one of two arms alone, if they matter.
+
+    Tensors of the same name and shape are compared; arms without any in common by their shares.
+    """
+    both = left.tensors.keys() & right.tensors.keys()
+    odd = [name for name in left.tensors if name in both and _fixed_in_one(name, left, right)]
+    if sum(left.tensors[name] for name in odd) > FIXED * sum(left.tensors[n] for n in both):
+        return odd
+    if not both and abs(left.share_fixed - right.share_fixed) > 1 / 2:
+        return [*left.fixed, *right.fixed]
+    return []
+
+
+def _fixed_in_one(name: str, left: Seeding, right: Seeding) -> bool:
+    return (name in left.fixed) != (name in right.fixed)
+
+
+def _declares(arms: Collection[str], declared: Declared, words: Sequence[str]) -> bool:
+    """Say whether one of the arms declares a change that may explain a difference."""
+    leaves = [
+        str(paths.parse(path)[-1]).lower() for arm in arms for path in declared.changes_of(arm)
+    ]
+    return any(word in leaf for leaf in leaves for word in words if leaf != "init_args")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
