@@ -71,7 +71,10 @@ class Evidence:
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
     without the model. `metrics` are those of an arm that has nothing to train. `skipped` names
-    the probes that could not run, with the reason.
+    the probes that could not run, with the reason; `broken` those of them that an exception ended.
+    `validated` says which weights are validated in a training. `seen` has digests of what a process
+    of another hash seed must see as well, `looks` those that such processes gave; `hashed` is where
+    code may go by that seed.
     """
 
     parameters: int = 0
@@ -91,6 +94,11 @@ class Evidence:
     metrics: dict[str, float] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    validated: str = ""
+    seen: dict[str, str] = field(default_factory=dict)
+    hashed: str | None = None
+    looks: tuple[dict[str, str], ...] = ()
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from lightning.pytorch import Callback
 
 from ablate.audits.evidence import Fault
 from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.draws import Draws
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
 from ablate.audits.probes.neighbours import dependent_examples
 from ablate.audits.probes.source import Source
@@ -64,8 +65,11 @@ def _unsteady(bench: Bench, sources: Sequence[Source], seen: BySize) -> tuple[li
         return [], []
     again = [validate_in_batches(bench, sources, size, number=2) for size in seen]
     largest = max(seen)
-    other_seed = validate_in_batches(bench, sources, largest, seed=1)
-    random = [name for name in suspects if not _steady(name, [seen[largest], other_seed])]
+    draws = Draws()
+    other_seed = validate_in_batches(bench, sources, largest, draws, seed=1)
+    random = [
+        name for name in suspects if draws.own or not _steady(name, [seen[largest], other_seed])
+    ]
     moved = [name for name in suspects if name not in random and not _steady(name, again)]
     return moved, random
 
