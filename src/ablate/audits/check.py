@@ -1,6 +1,7 @@
 """Audit a prepared study: its configurations, and the behaviour of what they build."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ablate.audits.checks import check_ablation, check_search, compare_evidence
@@ -16,6 +17,10 @@ from ablate.run.resolving import resolve_arms, resolve_base
 from ablate.spec import AblationStudy, Choice, Config, Study
 
 _EXAMINE = "ablate.audits.probes:examine"
+_LOOK = "ablate.audits.probes:look_again"
+
+_HASH_SEEDS = (1, 2)
+"""Two, for two texts in a set have the same order under half of all seeds."""
 
 
 def _silent(_: str) -> None:
@@ -107,6 +112,7 @@ def _examine(
             evidence[name] = Evidence.of(answer.result)
         else:
             found.append(_not_examined(name, events[-1]))
+    evidence |= _look_again(study, configs, evidence, launcher, say)
     return evidence, [*compare_evidence(evidence, declaration), *found]
 
 
@@ -115,6 +121,50 @@ def _written(study: Study) -> dict[str, tuple[str, ...]]:
     if isinstance(study, AblationStudy):
         return {arm.name: tuple(flat(study.configured(arm.changes, 0))) for arm in study.arms}
     return {study.name: tuple(flat(study.definition.config))}
+
+
+def _look_again(
+    study: Study,
+    configs: Mapping[str, Config],
+    evidence: Mapping[str, Evidence],
+    launcher: Launcher,
+    say: Callable[[str], None],
+) -> dict[str, Evidence]:
+    """Look at arms in processes of other hash seeds, where code may go by the order of a set.
+
+    Of the arms that build the same classes one is looked at. Return the evidence that this adds to.
+    """
+    arms = {
+        tuple(sorted(_classes(configs[arm]))): arm
+        for arm in reversed(evidence)
+        if evidence[arm].hashed is not None
+    }
+    chosen = sorted(arms.values(), key=list(evidence).index)
+    if not chosen:
+        return {}
+    say(f"looking again at {', '.join(chosen)} with other hash seeds")
+    asked = [(arm, seed) for arm in chosen for seed in _HASH_SEEDS]
+    jobs = [
+        Call(number, dict(configs[arm]), _LOOK, {}, study.cli, study.trust, hash_seed=seed)
+        for number, (arm, seed) in enumerate(asked)
+    ]
+    looked = {arm: evidence[arm] for arm in chosen}
+    for (arm, _), events in zip(asked, do_all(launcher, jobs), strict=True):
+        looks = [event.result for event in events if isinstance(event, Answered)]
+        looked[arm] = replace(looked[arm], looks=(*looked[arm].looks, *looks))
+    return looked
+
+
+def _classes(node: Any) -> Iterator[str]:
+    """Yield the classes that a configuration names."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "class_path":
+                yield str(value)
+            yield from _classes(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _classes(value)
 
 
 def _not_examined(arm: str, last: Event) -> Finding:

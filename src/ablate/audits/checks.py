@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ablate.audits import curves, fairness, run_recipes, runs, static, trials
+from ablate.audits import curves, directions, fairness, run_recipes, runs, static, trials
 from ablate.audits.codes import CODES
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
@@ -21,12 +21,14 @@ from ablate.audits.evidence_checks import (
     faults,
     floors,
     functions,
+    hash_order,
     measures,
     origins,
     recipe,
     scales,
     sizes,
     submodules,
+    validation,
     validation_code,
 )
 from ablate.audits.findings import Finding
@@ -72,6 +74,14 @@ OF_SINGLE_ARMS = _codes(
     "property-violated",
     "wrong-loss-input",
     "targets-unshifted",
+    "training-mode-in-validation",
+    "validation-changes-weights",
+    "random-validation",
+    "validation-remembers",
+    "random-validation-data",
+    "validation-sampling",
+    "part-of-validation",
+    "untested-metric",
 )
 OF_ONE_RECIPE = _codes(
     "full-rate-never-reached",
@@ -98,12 +108,14 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_ABLATION, static.check_seeds, _codes("few-seeds")),
     Check(STATIC_ABLATION, static.check_floor, _codes("no-floor")),
     Check(STATIC_ABLATION, static.check_objective, _codes("best-on-reported-set")),
+    Check(STATIC_ABLATION, directions.check_names, _codes("direction-against-name")),
     Check(STATIC_SEARCH, static.check_searched_seeds, _codes("searched-seed")),
     Check(STATIC_SEARCH, static.check_choices, _codes("repeated-choice")),
     Check(STATIC_SEARCH, static.check_budget, _codes("small-budget")),
     Check(STATIC_SEARCH, static.check_measuring, _codes("objective-depends-on-searched")),
     Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
     Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
+    Check(STATIC_SEARCH, directions.check_names, _codes("direction-against-name")),
     Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_ONE_RECIPE}),
     Check(EVIDENCE, functions.check_functions, _codes("same-function")),
     Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
@@ -121,6 +133,8 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, origins.check_files, _codes("unequal-files-read", "files-read")),
     Check(EVIDENCE, data_keys.check_data_keys, _codes("data-key-without-effect")),
     Check(EVIDENCE, origins.check_seeding, _codes("seed-moves", "unequal-seeding")),
+    Check(EVIDENCE, validation.check_weights, _codes("unequal-validated-weights")),
+    Check(EVIDENCE, hash_order.check_hash_order, _codes("hash-order")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
@@ -134,6 +148,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, curves.check_movement, _codes("constant-metric", "zero-metric")),
     Check(RUNS, curves.check_collapse, _codes("collapse")),
     Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
+    Check(RUNS, directions.check_trends, _codes("direction-against-trend")),
     Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
     Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
     Check(TRIALS, trials.check_branches, _codes("thin-branch")),

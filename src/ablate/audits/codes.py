@@ -30,6 +30,7 @@ CODES: dict[str, Code] = {
     "objective-depends-on-searched": Code(
         "warning", "a searched key also changes how the objective is measured", "static"
     ),
+    "direction-against-name": Code("warning", "a metric's direction is against its name", "static"),
     # Found by building the real model and running it on real batches.
     "same-function": Code("warning", "arms are the same function", "probe"),
     "dead-key": Code("warning", "a key of the config changes nothing", "probe"),
@@ -74,6 +75,16 @@ CODES: dict[str, Code] = {
     "data-key-without-effect": Code("warning", "another value of a data key, equal data", "probe"),
     "seed-moves": Code("note", "what a seed moves", "probe"),
     "unequal-seeding": Code("warning", "a seed moves other things in other arms", "probe"),
+    "training-mode-in-validation": Code("warning", "parts train while validating", "probe"),
+    "validation-changes-weights": Code("warning", "validation changes the model", "probe"),
+    "random-validation": Code("warning", "a metric hangs on the global seed", "probe"),
+    "validation-remembers": Code("warning", "a metric hangs on earlier validations", "probe"),
+    "unequal-validated-weights": Code("warning", "arms are scored with other weights", "probe"),
+    "random-validation-data": Code("warning", "validation examples are random", "probe"),
+    "validation-sampling": Code("warning", "validation draws unevenly", "probe"),
+    "part-of-validation": Code("note", "only a part of the validation set is scored", "probe"),
+    "untested-metric": Code("note", "no probe could move a metric", "probe"),
+    "hash-order": Code("warning", "another hash seed gives other data or losses", "probe"),
     # Read off what the runs recorded.
     "diverged": Code("warning", "a run ended because it diverged", "runs"),
     "non-finite": Code("warning", "a metric is not a finite number", "runs"),
@@ -95,6 +106,7 @@ CODES: dict[str, Code] = {
     "too-good-too-soon": Code("warning", "an arm is far better at once", "runs"),
     "recipe-differs": Code("warning", "runs of arms trained by different recipes", "runs"),
     "clipped-throughout": Code("warning", "every gradient measured in a run is clipped", "runs"),
+    "direction-against-trend": Code("warning", "training makes a metric worse", "runs"),
     "at-the-edge": Code("warning", "the best value lies at the edge of its range", "runs"),
     "thin-branch": Code("warning", "a branch of the space was hardly tried", "runs"),
     "tied-trials": Code("warning", "different trials have exactly the same value", "runs"),

@@ -122,7 +122,10 @@ class Evidence:
     without the model. `recipe` is how the configured run begins to train. `metrics` are those of
     an arm that has nothing to train. `measured` and `seeding` are None if they were not looked at;
     `hooks` has a digest of the code of each hook of validation. `skipped` names the probes that
-    could not run, with the reason.
+    could not run, with the reason; `broken` those of them that an exception ended. `validated` says
+    which weights are validated in a training. `seen` has digests of what a process of another hash
+    seed must see as well, `looks` those that such processes gave; `hashed` is where code may go by
+    that seed.
     """
 
     parameters: int = 0
@@ -147,6 +150,11 @@ class Evidence:
     hooks: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
+    broken: tuple[str, ...] = ()
+    validated: str = ""
+    seen: dict[str, str] = field(default_factory=dict)
+    hashed: str | None = None
+    looks: tuple[dict[str, str], ...] = ()
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:

@@ -42,7 +42,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Call:
-    """Hand a configuration to a function of ablate, `module:function`; answered with Answered."""
+    """Hand a configuration to a function of ablate, `module:function`; answered with Answered.
+
+    With a `hash_seed` a worker does it in a fresh interpreter, whose texts hash by that seed.
+    """
 
     id: int
     config: dict[str, Any]
@@ -50,6 +53,7 @@ class Call:
     arguments: dict[str, Any]
     cli: str | None = None
     trust: Trust | None = None
+    hash_seed: int | None = None
 
 
 @dataclass(frozen=True)

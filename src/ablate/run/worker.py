@@ -18,7 +18,7 @@ from ablate.errors import RunError
 from ablate.run.child import keep_streams
 from ablate.run.child_process import ChildProcess, end_like
 from ablate.run.flavours import unify
-from ablate.run.messages import Command, Decided, Finished, Group, Interrupt, Job, Ready, Run
+from ablate.run.messages import Call, Command, Decided, Finished, Group, Interrupt, Job, Ready, Run
 from ablate.run.packets import Unpacker
 from ablate.run.pipe import write
 from ablate.run.process_tree import adopt_orphans, below, end_below, reap_orphans
@@ -48,6 +48,10 @@ def main() -> None:
     write(outgoing, encode(Ready(warmth.facts)))
 
     def start(job: Job, let_go: Callable[[], None]) -> ChildProcess | None:
+        hash_seed = job.hash_seed if isinstance(job, Call) else None
+        if hash_seed is not None:
+            own = {**environment, "PYTHONHASHSEED": str(hash_seed)}
+            return ChildProcess.spawn(job, outgoing, own, folder)
         if warmth.forkable:
 
             def begin() -> None:

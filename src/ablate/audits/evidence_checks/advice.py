@@ -51,6 +51,18 @@ ADVICE = {
     "seed-moves": "spread over seeds shows what they move, and nothing else",
     "unequal-seeding": "let the seed decide the same things in all arms",
     "probe-not-run": "check by hand what the probe would have checked",
+    "training-mode-in-validation": "leave the modes to Lightning: call neither train() nor eval()",
+    "validation-changes-weights": "change weights and statistics in training only",
+    "random-validation": "draw nothing in validation, or from a generator with a seed of its own",
+    "validation-remembers": "reset all state at the start of every validation",
+    "unequal-validated-weights": "validate all arms with weights of the same kind",
+    "random-validation-data": "augment and crop in training only",
+    "validation-sampling": (
+        "score every validation example once: no shuffled subset, no replacement, no drop_last"
+    ),
+    "part-of-validation": "score the whole set, or name the share beside the values",
+    "untested-metric": "check by hand that the metric is computed from the outputs",
+    "hash-order": "sort what comes out of a set, and use no hash() of texts",
 }
 
 SLIGHT: dict[str, Severity] = {

@@ -32,11 +32,26 @@ def _told(texts: Mapping[str, Sequence[str]]) -> str:
 
 
 def check_skipped(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:  # noqa: ARG001
-    """Name the probes that could not be run, with the reason."""
+    """Name the probes that could not be run, with the reason.
+
+    One that an arm breaks weighs more if another arm of its kind has passed it.
+    """
     groups = grouped(
         ((probe, reason), arm)
         for arm, evidence in arms.items()
         for probe, reason in evidence.skipped.items()
     )
     for (probe, reason), names in groups.items():
-        yield advised("probe-not-run", names, f"{probe}: {reason}", probe)
+        kind = {bool(arms[name].parameters) for name in names}
+        passed = [
+            arm
+            for arm, evidence in arms.items()
+            if bool(evidence.parameters) in kind
+            and not {probe, "every probe"} & set(evidence.skipped)
+        ]
+        broken = all(probe in arms[name].broken for name in names)
+        if broken and passed:
+            what = f"{probe}: {reason}; {', '.join(passed[:SHOWN])} passed it"
+            yield advised("probe-not-run", names, what, probe, "warning")
+        else:
+            yield advised("probe-not-run", names, f"{probe}: {reason}", probe)

@@ -102,15 +102,17 @@ class Bench:
         config: dict[str, Any] | None = None,
         steps: int = TRAIN_BATCHES,
         validates: bool = False,
+        validations: Validations | None = None,
     ) -> None:
         """Train for some steps, the module of another config if one is given.
 
-        With `validates` the last step is followed by a small validation. A schedule may need a
-        metric in every epoch: if the training of this configuration fails, it is tried again with
-        a validation behind every step, and so are all later ones.
+        With `validates` the last step is followed by a small validation, or every step if
+        `validations` says so. A schedule may need a metric in every epoch: if the training of this
+        configuration fails, it is tried again with a validation behind every step, and so are all
+        later ones.
         """
-        train = partial(self._train, callbacks, config, steps, validates)
-        if config is not None or self._validations is Validations.EVERY_STEP:
+        train = partial(self._train, callbacks, config, steps, validates, validations)
+        if config is not None or Validations.EVERY_STEP in {validations, self._validations}:
             train()
             return
         try:
@@ -125,10 +127,11 @@ class Bench:
         config: dict[str, Any] | None,
         steps: int,
         validates: bool,
+        validations: Validations | None,
     ) -> None:
         # Its optimizer belongs to a module: a copy has none.
         cli = self.built(self._config if config is None else config)
-        settings = self._validations.settings(steps, wanted=validates)
+        settings = (validations or self._validations).settings(steps, wanted=validates)
         self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
 
     def rehearse(self, *callbacks: Callback, batches: int) -> None:
@@ -145,20 +148,36 @@ class Bench:
         finally:
             self.data.endless = False
 
-    def validate(self, *callbacks: Callback, batches: list[list[Any]] | None = None) -> Values:
-        """Validate on the batches served, or on others, and return what was logged."""
+    def validate(
+        self,
+        *callbacks: Callback,
+        batches: list[list[Any]] | None = None,
+        model: LightningModule | None = None,
+    ) -> Values:
+        """Validate on the batches served, or on others, and return what was logged.
+
+        It is a module as built that is validated, unless one is given, which keeps what it has
+        become.
+        """
         trainer = _trainer(self._cli, callbacks, {})
         self.data.validation = batches
         try:
-            self._run(partial(trainer.validate, verbose=False), self._copy())
+            chosen = self.copied() if model is None else model
+            self._run(partial(trainer.validate, verbose=False), chosen)
         finally:
             self.data.validation = None
         return numbers(trainer.callback_metrics)
 
-    def _copy(self) -> LightningModule:
-        """Copy the module, and go back to the random numbers that followed its making."""
+    def copied(self) -> LightningModule:
+        """Copy the module, and go back to the random numbers that followed its making.
+
+        One that can't be copied, for it keeps a tensor that was computed, is built again.
+        """
+        try:
+            model: LightningModule = copy.deepcopy(self._cli.model)
+        except Exception:  # noqa: BLE001 - an attribute may refuse in any way
+            model = self.built(self._config).model
         self._random.restore()
-        model: LightningModule = copy.deepcopy(self._cli.model)
         return model
 
     def _run(self, entry: Callable[..., Any], model: LightningModule) -> None:

@@ -17,9 +17,11 @@ from ablate.audits.probes.beginning import Beginning
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.determinism import nondeterministic, unstable
+from ablate.audits.probes.drawing import drawing_faults
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.floors import floor_metrics
 from ablate.audits.probes.flops import Flops
+from ablate.audits.probes.hashing import look, order_matters
 from ablate.audits.probes.hook_code import hook_code
 from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
@@ -27,13 +29,17 @@ from ablate.audits.probes.leakage import context_faults, overlap
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.promises import Promises
+from ablate.audits.probes.purity import validate_again
 from ablate.audits.probes.recipe import rehearse
 from ablate.audits.probes.seeding import Beginnings, Initial, reseed
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
+from ablate.audits.probes.untested import try_again
+from ablate.audits.probes.validating import validated
 from ablate.spec import content_hash
 
+_OTHER_EXAMPLES = "no two batches hold the same examples: they are random"
 _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
 
 
@@ -66,6 +72,7 @@ class _Examination:
         )
         self.faults: list[Fault] = []
         self.skipped: dict[str, str] = {}
+        self.broken: list[str] = []
         self.model: LightningModule | None = None
         self.first: Trace | None = None
         self.initial = Initial()
@@ -85,6 +92,7 @@ class _Examination:
             files=opened.files,
             faults=tuple(self.faults),
             skipped=self.skipped,
+            broken=tuple(self.broken),
             seconds=time.monotonic() - started,
         )
 
@@ -105,6 +113,7 @@ class _Examination:
             yield
         except Exception as error:  # noqa: BLE001 - whatever the module does, it is noted
             self.skipped[name] = reason(error)
+            self.broken.append(name)
 
     def _digest(self, *without: str) -> str:
         return content_hash({k: v for k, v in self.config.items() if k not in without})
@@ -112,9 +121,14 @@ class _Examination:
     def _probe(self) -> None:
         with self._probing("structure"):
             self._look_inside()
+        with self._probing("validation data"):
+            limit = (self.config.get("trainer") or {}).get("limit_val_batches")
+            self.faults += drawing_faults(self.bench.data, limit)
         self._test_promises()
         with self._probing("data"):
             self._look_at_data()
+        with self._probing("repeated validation"):
+            self._validate_again()
         if self.first is None:
             with self._probing("floor"):
                 self.found = replace(self.found, metrics=floor_metrics(self.bench))
@@ -125,6 +139,12 @@ class _Examination:
             self.faults += faults
         with self._probing("determinism"):
             self._repeat(self.first)
+        with self._probing("weights validated"):
+            weights, faults = validated(self.bench, self.config)
+            self.found = replace(self.found, validated=weights)
+            self.faults += faults
+        with self._probing("hash seed"):
+            self._look_for_order(self.first)
         with self._probing("canonical weights"):
             self._sign()
         with self._probing("losses"):
@@ -160,7 +180,10 @@ class _Examination:
         promises = Promises(self.bench.data.module)
         sources = self.bench.data.val
         with self._probing("batch invariance"):
-            if sources and all(source.by_example for source in sources):
+            if any(fault.code == "random-validation-data" for fault in self.faults):
+                self.skipped["batch invariance"] = _OTHER_EXAMPLES
+                self.bench.validate(Canonical(), promises)
+            elif sources and all(source.by_example for source in sources):
                 invariance = batch_invariance(self.bench, self.request.metrics, promises)
                 self.faults += invariance.faults
                 self.skipped |= invariance.skipped
@@ -186,6 +209,23 @@ class _Examination:
             self.skipped["leakage"] = _OUT_OF_REACH
         with self._probing("contexts"):
             self.faults += context_faults(data, val)
+
+    def _validate_again(self) -> None:
+        """Validate the same weights more than once; try metrics again that no weights move."""
+        repeated = validate_again(self.bench, self.request.metrics)
+        self.faults += repeated.faults
+        if self.first is not None and repeated.unmoved:
+            self.faults += try_again(self.bench, repeated.unmoved)
+
+    def _look_for_order(self, first: Trace) -> None:
+        """Keep digests for a look in another process, where one may see something else."""
+        if {"loss", "weights"} & self.unstable:
+            return
+        self.found = replace(
+            self.found,
+            seen=look(self.bench, first.steps, self.order, self.unstable),
+            hashed=order_matters(),
+        )
 
     def _repeat(self, first: Trace) -> None:
         """Train again with the same seed, then with another."""

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback
 from ablate.audits.evidence import Fault
 from ablate.audits.probes.averaging import averages
 from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.draws import Draws
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
 from ablate.audits.probes.neighbours import dependent_examples
 from ablate.audits.probes.source import Source
@@ -71,8 +72,11 @@ def _unsteady(bench: Bench, sources: Sequence[Source], seen: BySize) -> tuple[li
     if not suspects:
         return [], []
     largest = max(seen)
-    other_seed = validate_in_batches(bench, sources, largest, seed=1)
-    random = [name for name in suspects if not _steady(name, [seen[largest], other_seed])]
+    draws = Draws()
+    other_seed = validate_in_batches(bench, sources, largest, draws, seed=1)
+    random = [
+        name for name in suspects if draws.own or not _steady(name, [seen[largest], other_seed])
+    ]
     left = [name for name in suspects if name not in random]
     moved: list[str] = []
     for number in OTHERS:

@@ -82,6 +82,7 @@ class Data:
         self.served: Served | None = None
         self.endless = False
         self._form: Callable[[list[Any]], Any] = list
+        self._originals: dict[str, Callable[[], Any]] = {}
         if module is not None:
             self._take_over(module)
 
@@ -96,7 +97,8 @@ class Data:
             ("val_dataloader", self._validation),
         ):
             if name in vars(owner) or getattr(type(owner), name) is not getattr(DataHooks, name):
-                setattr(owner, name, partial(serve, getattr(owner, name)))
+                original = self._originals.setdefault(name, getattr(owner, name))
+                setattr(owner, name, partial(serve, original))
         if isinstance(owner, LightningDataModule):
             for name in ("prepare_data", "setup"):
                 setattr(owner, name, _Once(getattr(owner, name)).__call__)
@@ -117,6 +119,10 @@ class Data:
             self.val_batches = [source.batches(1, VAL_EXAMPLES) for source in self.val]
         batches = self.validation or self.val_batches
         return self._form([Served(*pair) for pair in zip(batches, self.val, strict=True)])
+
+    def new_validation(self) -> list[Source]:
+        """Ask the data for the validation loaders again, as a new run would."""
+        return [Source(loader) for loader in _taken_apart(self._originals["val_dataloader"]())[1]]
 
 
 class _Once:

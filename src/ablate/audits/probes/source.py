@@ -95,7 +95,7 @@ class Source:
             if self.by_example:
                 first = itertools.islice(self.lists(), count)
                 return [self.fetch(indices[:most]) for indices in first]
-            return list(itertools.islice(iter(_without_workers(self.loader)), count))
+            return list(itertools.islice(iter(without_workers(self.loader)), count))
 
 
 def _gives_lists(sampler: Iterable[Any]) -> bool:
@@ -103,7 +103,7 @@ def _gives_lists(sampler: Iterable[Any]) -> bool:
         return isinstance(next(iter(sampler), None), list | tuple)
 
 
-def _without_workers(loader: Any) -> Iterable[Any]:
+def without_workers(loader: Any) -> Iterable[Any]:
     """Return the batches of a loader, read in this process where that can be arranged."""
     if isinstance(loader, DataLoader) and loader.num_workers > 0:
         streamed = isinstance(loader.dataset, IterableDataset)
