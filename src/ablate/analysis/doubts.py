@@ -22,6 +22,8 @@ TOUCHES_COMPARABILITY = frozenset(
         *("unequal-data", "unequal-validation", "unequal-validation-examples"),
         *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
         *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
+        *("near-duplicates", "fitted-on-validation", "target-among-inputs", "shared-groups"),
+        *("overlapping-windows", "validation-before-training"),
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""

@@ -65,6 +65,14 @@ OF_SINGLE_ARMS = _codes(
     "seed-has-no-effect",
     "property-violated",
 )
+OF_LEAKAGE = _codes(
+    "near-duplicates",
+    "fitted-on-validation",
+    "target-among-inputs",
+    "overlapping-windows",
+    "validation-before-training",
+    "shared-groups",
+)
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
 OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
@@ -85,7 +93,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_SEARCH, static.check_measuring, _codes("objective-depends-on-searched")),
     Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
     Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
-    Check(EVIDENCE, faults.check_faults, OF_SINGLE_ARMS),
+    Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_LEAKAGE}),
     Check(EVIDENCE, functions.check_functions, _codes("same-function")),
     Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
     Check(EVIDENCE, scales.check_scales, _codes("unequal-initial-scale")),

@@ -54,6 +54,12 @@ CODES: dict[str, Code] = {
     "unequal-lengths": Code("warning", "arms see sequences of other lengths", "probe"),
     "floor-saturates-metric": Code("warning", "a trivial predictor saturates a metric", "probe"),
     "probe-not-run": Code("note", "a probe could not be run", "probe"),
+    "near-duplicates": Code("warning", "validation holds altered training examples", "probe"),
+    "fitted-on-validation": Code("warning", "statistics were taken over both splits", "probe"),
+    "target-among-inputs": Code("warning", "a column of the inputs tells the target", "probe"),
+    "overlapping-windows": Code("warning", "both splits hold the same stretches", "probe"),
+    "validation-before-training": Code("warning", "training is newer than validation", "probe"),
+    "shared-groups": Code("warning", "both splits hold examples of the same groups", "probe"),
     # Read off what the runs recorded.
     "diverged": Code("warning", "a run ended because it diverged", "runs"),
     "non-finite": Code("warning", "a metric is not a finite number", "runs"),

@@ -30,6 +30,12 @@ ADVICE = {
     "unequal-train-examples": "train all arms on the same examples, or declare the data in the arm",
     "unequal-lengths": "filter the data in all arms alike",
     "floor-saturates-metric": "report a metric that a trivial predictor cannot reach",
+    "near-duplicates": "split by what the copies were made of, before anything is altered",
+    "fitted-on-validation": "fit on the training examples alone, and apply it to both splits",
+    "target-among-inputs": "drop the column, unless it is known before the target is",
+    "overlapping-windows": "split the series by time, with a gap of a window's length",
+    "validation-before-training": "validate on what is newer than all training examples",
+    "shared-groups": "split by the groups, so that each is in one split only",
     "probe-not-run": "check by hand what the probe would have checked",
 }
 
@@ -37,6 +43,12 @@ SLIGHT: dict[str, Severity] = {
     "metric-depends-on-batch": "note",
     "no-gradient": "note",
     "train-val-overlap": "warning",
+    "near-duplicates": "note",
+    "fitted-on-validation": "note",
+    "target-among-inputs": "note",
+    "overlapping-windows": "note",
+    "validation-before-training": "note",
+    "shared-groups": "note",
 }
 """How severe a fault is that the probes call slight."""
 
