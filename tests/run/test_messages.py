@@ -113,6 +113,7 @@ EVENTS = {
         st.none() | numbers,
         st.dictionaries(texts, texts),
         groups=st.lists(group_means, max_size=2).map(tuple),
+        facts=st.dictionaries(texts, mappings, max_size=2),
     ),
     ResumedInexactly: st.builds(ResumedInexactly, numbers, st.lists(texts)),
     Lost: st.builds(Lost, numbers, causes, texts),

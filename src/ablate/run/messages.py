@@ -226,6 +226,7 @@ class Finished:
     """A job has ended; a run that trained says how far it came and what data it saw.
 
     `groups` are the means by group at its last validation, and where its objective was best.
+    `facts` are what was seen of the run, by kind: plain data.
     """
 
     job: int
@@ -234,6 +235,7 @@ class Finished:
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
     groups: tuple[GroupMeans, ...] = ()
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     raised: Raised | None = None
 
 

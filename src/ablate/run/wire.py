@@ -56,9 +56,13 @@ def _message(data: Any, kinds: Mapping[str, type[Any]]) -> Any:
             "ablate"
         )
     try:
-        return kind(**{k: _READ.get(k, _plain)(v) for k, v in data.items() if k != _TAG})
+        return kind(**{k: _reader(kind, k)(v) for k, v in data.items() if k != _TAG})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"a worker's pipe carried a {tag} that does not hold: {error}") from error
+
+
+def _reader(kind: type[Any], name: str) -> Callable[[Any], Any]:
+    return _READ.get(f"{kind.__name__}.{name}", _READ.get(name, _plain))
 
 
 def _plain(value: Any) -> Any:
@@ -108,6 +112,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "best": _direction,
     "cause": Cause,
     "declared": tuple,
+    "Finished.facts": _plain,
     "facts": WorkerFacts.of,
     "groups": _groups,
     "ids": tuple,
@@ -116,4 +121,4 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "raised": _raised,
     "trust": _trust,
 }
-"""How the fields are read that are not plain JSON, by name."""
+"""How the fields are read that are not plain JSON, by name or by message and name."""

@@ -544,7 +544,7 @@ class Coordinator:
         self._record_run(trial, state, self._context.facts)
         if end.outcome.status in {Status.COMPLETE, Status.PRUNED}:
             self._keep_files(trial, state)
-        told = (said.fingerprints, said.groups) if said else ({}, ())
+        told = (said.fingerprints, said.groups, said.facts) if said else ({},)
         self._recorder.end_run(state.key, end, *told)
 
     def _keep_files(self, trial: Trial, state: Running) -> None:
