@@ -30,6 +30,7 @@ _NAMES: tuple[Place, ...] = (
     ("base",),
     ("full",),
     ("order", "*"),
+    ("provenance", "tuned_for"),
     ("allow", "*"),
     ("allow", "*", "*"),
 )
