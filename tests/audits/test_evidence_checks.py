@@ -243,3 +243,12 @@ def test_slight_faults_weigh_less():
 def test_what_could_not_be_probed_is_said():
     finding = found(skipped={"causality": "KeyError: x"})["probe-not-run"]
     assert (finding.severity, finding.what) == ("note", "causality: KeyError: x")
+
+
+def test_splits_of_equally_many_examples_are_said_to_differ_in_content():
+    arms = {
+        name: Evidence(parameters=1, val=Split(examples=160, digest=digest))
+        for name, digest in {"a": "1", "b": "2", "c": "1"}.items()
+    }
+    (found,) = compare_evidence(arms, Declared())
+    assert found.what == "160 examples each, but of other content in a, c than in b"

@@ -79,3 +79,14 @@ def test_a_study_without_a_reference_has_no_comparisons(store, tmp_path, ablatio
     page = report(store, tmp_path, ablation)
     assert "No arm is compared with another." in page
     assert "## Differences" not in page
+
+
+def test_notes_that_nearly_every_study_has_are_said_in_one_line(
+    store, tmp_path, ablation, definition
+):
+    usual = ERROR._replace(code="no-floor", severity="note", what="no arm shows it", allowed=False)
+    store.record_audit(definition, (usual,))
+    page = report(store, tmp_path, ablation)
+    assert "**As in most studies**: `no-floor`: no arm shows it." in page
+    assert page.count("no-floor") == 1
+    assert "## Audit" not in page

@@ -469,13 +469,15 @@ def test_without_seeds_a_config_needs_one(project, seed):
 def test_arms_may_be_called_on_and_off(project):
     study = project.study(
         "kind: ablation\nconfig: ../configs/base.yaml\nseeds: [1]\n"
-        "metrics: {val_loss: minimize}\nreference: off\nallow: {few-seeds: [on, no]}\n"
+        "metrics: {val_loss: minimize}\nreference: off\n"
+        "provenance: {tuned_for: on}\nallow: {few-seeds: [on, no]}\n"
         "published: {source: them, values: {on: {val_loss: 1}}}\n"
         "floor: {no: {model.init_args.width: 1}}\n"
         "arms: {on: {model.init_args.bias: on}, off: {model.init_args.bias: off}}\n"
     ).prepare("cpu")
     assert [arm.name for arm in study.arms] == ["on", "off", "no"]
     assert study.definition.reference == "off"
+    assert study.definition.provenance.tuned_for == "on"
     assert [*study.definition.published.values] == ["on"]
     assert study.allow == {"few-seeds": ("on", "no")}
     assert [study.configured(arm.changes, 1)["model"]["init_args"].get("bias") for arm in study.arms

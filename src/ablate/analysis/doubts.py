@@ -32,6 +32,8 @@ TOUCHES_COMPARABILITY = frozenset(
         *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
         *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
         *("unequal-recipe", "recipe-differs", *ONE_SIDED),
+        *("near-duplicates", "fitted-on-validation", "target-among-inputs", "shared-groups"),
+        *("overlapping-windows", "validation-before-training"),
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""

@@ -92,6 +92,14 @@ OF_ONE_RECIPE = _codes(
     "gradients-not-zeroed",
     "detached-loss-term",
 )
+OF_LEAKAGE = _codes(
+    "near-duplicates",
+    "fitted-on-validation",
+    "target-among-inputs",
+    "overlapping-windows",
+    "validation-before-training",
+    "shared-groups",
+)
 OF_DATA = _codes("unequal-validation-examples", "unequal-train-examples", "unequal-lengths")
 OF_METRICS = _codes("metric-defined-otherwise", "altered-validation-loss")
 OF_WEIGHTS = _codes("unequal-initial-weights", "fixed-initial-weights")
@@ -116,7 +124,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_SEARCH, static.check_owners, _codes("two-owners")),
     Check(STATIC_SEARCH, static.check_objective, _codes("best-on-reported-set")),
     Check(STATIC_SEARCH, directions.check_names, _codes("direction-against-name")),
-    Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_ONE_RECIPE}),
+    Check(EVIDENCE, faults.check_faults, {**OF_SINGLE_ARMS, **OF_ONE_RECIPE, **OF_LEAKAGE}),
     Check(EVIDENCE, functions.check_functions, _codes("same-function")),
     Check(EVIDENCE, dead_keys.check_keys, _codes("dead-key")),
     Check(EVIDENCE, scales.check_scales, _codes("unequal-initial-scale")),

@@ -85,6 +85,12 @@ CODES: dict[str, Code] = {
     "part-of-validation": Code("note", "only a part of the validation set is scored", "probe"),
     "untested-metric": Code("note", "no probe could move a metric", "probe"),
     "hash-order": Code("warning", "another hash seed gives other data or losses", "probe"),
+    "near-duplicates": Code("warning", "validation holds altered training examples", "probe"),
+    "fitted-on-validation": Code("warning", "statistics were taken over both splits", "probe"),
+    "target-among-inputs": Code("warning", "a column of the inputs tells the target", "probe"),
+    "overlapping-windows": Code("warning", "both splits hold the same stretches", "probe"),
+    "validation-before-training": Code("warning", "training is newer than validation", "probe"),
+    "shared-groups": Code("warning", "both splits hold examples of the same groups", "probe"),
     # Read off what the runs recorded.
     "diverged": Code("warning", "a run ended because it diverged", "runs"),
     "non-finite": Code("warning", "a metric is not a finite number", "runs"),

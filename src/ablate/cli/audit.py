@@ -7,7 +7,7 @@ import typer
 from ablate import workflow
 from ablate.cli import completion, options, output
 from ablate.workflow.defaults import DEFAULT_STORAGE
-from ablate.workflow.words import headline
+from ablate.workflow.words import headline, parted
 
 
 def audit(
@@ -46,7 +46,8 @@ def audit(
         rows = [finding._asdict() for finding in result.findings]
         output.print_json({"study": result.study, "profile": result.profile, "findings": rows})
     else:
-        for finding in result.findings:
+        _, findings = parted(result.findings)
+        for finding in findings:
             typer.echo(f"{headline(finding)}\n    at {finding.where}\n    do: {finding.advice}")
         typer.echo(result.summary())
     if not result.comparable:

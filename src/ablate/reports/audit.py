@@ -20,7 +20,7 @@ from ablate.reports.blocks import (
     text,
 )
 from ablate.spec.commands import write_command
-from ablate.store import FindingRow
+from ablate.store import USUAL_NOTES, FindingRow
 
 SEVERITIES = ("error", "warning", "note")
 SHOWN = 20
@@ -38,25 +38,51 @@ class Audit:
 
 
 def summary(audit: Audit, study: str) -> Paragraph:
-    """Say in one line how many findings there are of each severity."""
+    """Say in one line how many findings there are of each severity, and which notes are usual."""
     head = Strong("Audit"), ": "
-    counted = _counted(audit.findings)
+    usual, found = _parted(audit.findings)
+    counted = _counted(found)
+    also = _usual(usual)
     if audit.made:
-        return text(*head, f"{counted or 'nothing was found'}.")
+        return text(*head, counted or "nothing was found", *also, ".")
     missing: tuple[Inline, ...] = (
         "the study was not audited before it ran; ",
         Code(write_command("audit", study)),
         " does so now.",
     )
-    return text(*head, *((f"{counted}; ",) if counted else ()), *missing)
+    told = (*((counted,) if counted else ()), *also)
+    return text(*head, *((*told, "; ") if told else ()), *missing)
+
+
+def usual_notes(audit: Audit) -> tuple[Inline, ...]:
+    """Tell in one line the notes that nearly every study has."""
+    parts: list[Inline] = []
+    for row in audit.findings:
+        if row.code in USUAL_NOTES:
+            parts += ["; " if parts else "", Code(row.code), f": {row.what.rstrip('.')}"]
+    return tuple(parts)
+
+
+def _parted(rows: Sequence[FindingRow]) -> tuple[list[str], list[FindingRow]]:
+    """Part findings into the codes of notes that nearly every study has, and all others."""
+    usual = dict.fromkeys(row.code for row in rows if row.code in USUAL_NOTES)
+    return list(usual), [row for row in rows if row.code not in USUAL_NOTES]
+
+
+def _usual(codes: Sequence[str]) -> tuple[Inline, ...]:
+    parts: list[Inline] = []
+    for code in codes:
+        parts += [", " if parts else "; as in most studies, ", Code(code)]
+    return tuple(parts)
 
 
 def sections(audit: Audit) -> tuple[Section, ...]:
     """List the findings by code, the worst first; no section if there are none."""
-    if not audit.findings:
+    _, told = _parted(audit.findings)
+    if not told:
         return ()
     by_code: dict[str, list[FindingRow]] = {}
-    for row in sorted(audit.findings, key=lambda row: SEVERITIES.index(row.severity)):
+    for row in sorted(told, key=lambda row: SEVERITIES.index(row.severity)):
         by_code.setdefault(row.code, []).append(row)
     rows: list[Row] = []
     for code, found in by_code.items():
@@ -73,7 +99,7 @@ def sections(audit: Audit) -> tuple[Section, ...]:
     blocks: tuple[Block, ...] = (
         text(
             "What stands against comparing the arms, or should be known before it is done: "
-            f"{_counted(audit.findings)}."
+            f"{_counted(told)}."
         ),
         table(["code", "severity", "findings", "arms"], rows, {"findings"}, "Findings by code"),
         *(_folded(code, found) for code, found in by_code.items()),

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ablate.analysis import Conclusions, Remark, RemarkKind
 from ablate.reports import numbers
 from ablate.reports.anchors import arm_links, code_link
-from ablate.reports.audit import Audit
+from ablate.reports.audit import Audit, usual_notes
 from ablate.reports.blocks import Bullets, Code, Inline, Link, Section, Strong
 from ablate.spec.commands import write_command
 
@@ -40,6 +40,8 @@ def _findings(concluded: Conclusions, audited: Audit) -> Iterable[tuple[Inline, 
             yield (Strong(f"{word} of the audit"), said, *_codes(row.code for row in rows), ".")
     if audited.made and all(row.severity == "note" for row in audited.findings):
         yield (Strong("Audit"), ": nothing was found that stands against the comparison.")
+    if usual := usual_notes(audited):
+        yield (Strong("As in most studies"), ": ", *usual, ".")
 
 
 def _codes(codes: Iterable[str]) -> tuple[Inline, ...]:

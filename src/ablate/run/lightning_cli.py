@@ -9,14 +9,20 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 from jsonargparse import Namespace, set_parsing_settings
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import (
+    Callback,
+    LightningDataModule,
+    LightningModule,
+    Trainer,
+    seed_everything,
+)
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from torch.optim import Optimizer
@@ -430,6 +436,40 @@ def build(
     built = _Session(written, _Until.BUILT, arguments, bare=bare).execute(cli)
     built.trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
     return built
+
+
+class Factory:
+    """Builds configs of plain LightningCLI one after the other with the parser of the first.
+
+    Each is built as `build` builds it, from its own seed; only the parser is not made again, nor is
+    a config parsed again that is the last one.
+    """
+
+    def __init__(self, config: dict[str, Any], directory: Path | None, **trainer: Any) -> None:
+        self._directory = directory
+        self._cli: Any = build(config, directory, [], bare=True, **trainer)
+        self._trainer_class = self._cli.trainer_class
+        self._parsed: dict[str, Any] | None = self._cli.session.config
+
+    def build(self, config: dict[str, Any]) -> LightningCLI:
+        """Build a config. Raises SpecError where a constructor refuses its arguments."""
+        require_variables(config)
+        written = left_to_code(placed(config, self._directory) if self._directory else config)
+        cli = self._cli
+        if written != self._parsed:
+            self._parsed = None
+            cli.session = replace(cli.session, config=written)
+            # What is written down of one config would be the hyper-parameters of the next.
+            vars(cli).pop("config_dump", None)
+            cli.parse_arguments(cli.parser, copy.deepcopy(written))
+            self._parsed = written
+        seed = cli.config["seed_everything"]
+        if seed is not False:
+            seed_everything(seed, workers=True)
+        cli.before_instantiate_classes()
+        cli.trainer_class = self._trainer_class
+        cli.instantiate_classes()
+        return copy.copy(cli)
 
 
 def train(

@@ -33,6 +33,7 @@ _NAMES: tuple[Place, ...] = (
     ("base",),
     ("full",),
     ("order", "*"),
+    ("provenance", "tuned_for"),
     ("allow", "*"),
     ("allow", "*", "*"),
 )

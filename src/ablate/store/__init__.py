@@ -3,6 +3,7 @@
 from ablate.store.batch import Batch, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.store.database import Store
 from ablate.store.records import (
+    USUAL_NOTES,
     ArtifactRecord,
     AuditRecord,
     DefinitionRecord,
@@ -22,6 +23,7 @@ from ablate.store.records import (
 from ablate.store.trial_writer import SlowStorageWarning
 
 __all__ = [
+    "USUAL_NOTES",
     "ArtifactRecord",
     "AuditRecord",
     "Batch",

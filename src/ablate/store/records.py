@@ -137,6 +137,10 @@ class ArtifactRecord:
     id: str
 
 
+USUAL_NOTES = frozenset({"no-floor", "best-on-reported-set", "uncommitted-code"})
+"""Codes of notes that nearly every study has: one line names them, and no other tells of them."""
+
+
 class FindingRow(NamedTuple):
     """One finding of an audit: severity error, warning or note; stage static, probe or runs."""
 

@@ -1,12 +1,14 @@
 """What the commands and the results say alike."""
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ablate.audits.findings import Finding
     from ablate.store import FindingRow
     from ablate.study import FailedRun, GoalNews
+
+    Told = TypeVar("Told", Finding, FindingRow, Finding | FindingRow)
 
 _WIDEST = 400
 
@@ -66,10 +68,29 @@ def headline(finding: "Finding | FindingRow") -> str:
 
 
 def by_severity(found: Collection["Finding | FindingRow"]) -> str:
-    """Count findings by severity, in words."""
+    """Count findings by severity, in words; notes that nearly every study has are named behind."""
+    usual, found = parted(found)
     counts = dict.fromkeys(("error", "warning", "note"), 0)
     for finding in found:
         counts[finding.severity] += 1
     words = [f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items() if n]
     allowed = sum(finding.allowed for finding in found)
-    return (", ".join(words) or "nothing found") + (f" ({allowed} allowed)" if allowed else "")
+    return (
+        (", ".join(words) or "nothing found")
+        + (f" ({allowed} allowed)" if allowed else "")
+        + (f"; as in most studies, {', '.join(usual)}" if usual else "")
+    )
+
+
+def parted(found: "Iterable[Told]") -> "tuple[list[str], list[Told]]":
+    """Part findings into the codes of notes that nearly every study has, and all others."""
+    from ablate.store import USUAL_NOTES  # noqa: PLC0415 - slow to import
+
+    usual: dict[str, None] = {}
+    others = []
+    for finding in found:
+        if finding.code in USUAL_NOTES:
+            usual[finding.code] = None
+        else:
+            others.append(finding)
+    return list(usual), others

@@ -50,6 +50,12 @@ ADVICE = {
     "data-key-without-effect": "key the cache by all that made it, or delete it, and run again",
     "seed-moves": "spread over seeds shows what they move, and nothing else",
     "unequal-seeding": "let the seed decide the same things in all arms",
+    "near-duplicates": "split by what the copies were made of, before anything is altered",
+    "fitted-on-validation": "fit on the training examples alone, and apply it to both splits",
+    "target-among-inputs": "drop the column, unless it is known before the target is",
+    "overlapping-windows": "split the series by time, with a gap of a window's length",
+    "validation-before-training": "validate on what is newer than all training examples",
+    "shared-groups": "split by the groups, so that each is in one split only",
     "probe-not-run": "check by hand what the probe would have checked",
     "training-mode-in-validation": "leave the modes to Lightning: call neither train() nor eval()",
     "validation-changes-weights": "change weights and statistics in training only",
@@ -70,6 +76,12 @@ SLIGHT: dict[str, Severity] = {
     "no-gradient": "note",
     "outside-optimizer": "note",
     "train-val-overlap": "warning",
+    "near-duplicates": "note",
+    "fitted-on-validation": "note",
+    "target-among-inputs": "note",
+    "overlapping-windows": "note",
+    "validation-before-training": "note",
+    "shared-groups": "note",
 }
 """How severe a fault is that the probes call slight."""
 

@@ -59,8 +59,14 @@ def _odd(digests: Mapping[str, str | None]) -> list[str]:
 
 
 def _counts(splits: Mapping[str, Split]) -> str:
-    """Count the examples, apart for splits that differ, even if they are equally many."""
+    """Count the examples, apart for splits that differ; say so if they are equally many."""
     groups = grouped(((split.digest, split.examples), arm) for arm, split in splits.items())
+    counts = {count for _, count in groups}
+    if len(counts) == 1:
+        (count,) = counts
+        many = "their first batches are" if count is None else f"{count} examples each, but"
+        apart = " than in ".join(", ".join(names) for names in groups.values())
+        return f"{many} of other content in {apart}"
     return "; ".join(
         f"{'unknown many' if count is None else count} examples in {', '.join(names)}"
         for (_, count), names in groups.items()

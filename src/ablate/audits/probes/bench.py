@@ -17,7 +17,7 @@ from lightning.pytorch.loggers.logger import DummyLogger
 
 from ablate.audits.probes.served import TRAIN_BATCHES, Data
 from ablate.audits.probes.trace import Values, numbers
-from ablate.run.lightning_cli import build
+from ablate.run.lightning_cli import Factory, build
 from ablate.run.randomness import RandomState
 
 KEPT = (
@@ -65,7 +65,8 @@ class Bench:
         self.directory = directory
         self._config = config
         self._entry = cli
-        self._cli = self.built(config)
+        self._factory: Factory | None = None
+        self._cli = build_short(config, directory, cli)
         self._random = RandomState.capture()
         self.data = Data(self._cli.datamodule)
         self._validations = Validations.LAST_STEP
@@ -78,7 +79,12 @@ class Bench:
 
     def built(self, config: dict[str, Any]) -> LightningCLI:
         """Build another config as this one is built."""
-        return build_short(config, self.directory, self._entry)
+        if self._entry is not None:
+            return build_short(config, self.directory, self._entry)
+        with quiet():
+            if self._factory is None:
+                self._factory = Factory(short(config), self.directory, **_settings(self.directory))
+            return self._factory.build(short(config))
 
     def beside(self, config: dict[str, Any]) -> "Bench":
         """Put another config of the same project on a bench of its own."""
@@ -194,17 +200,16 @@ def build_short(
     `cli` is the entry that builds the project's own LightningCLI.
     """
     with quiet():
-        return build(
-            short(config),
-            directory,
-            [],
-            cli,
-            bare=True,
-            logger=_Unheard(directory),
-            enable_checkpointing=False,
-            inference_mode=False,
-            num_sanity_val_steps=0,
-        )
+        return build(short(config), directory, [], cli, bare=True, **_settings(directory))
+
+
+def _settings(directory: Path | None) -> dict[str, Any]:
+    return {
+        "logger": _Unheard(directory),
+        "enable_checkpointing": False,
+        "inference_mode": False,
+        "num_sanity_val_steps": 0,
+    }
 
 
 def short(config: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from ablate.audits.probes.hook_code import hook_code
 from ablate.audits.probes.hooks import reason
 from ablate.audits.probes.invariance import batch_invariance
 from ablate.audits.probes.leakage import context_faults, overlap
+from ablate.audits.probes.leaks import leaks
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.promises import Promises
@@ -205,6 +206,10 @@ class _Examination:
         )
         if train is not None and val is not None:
             self.faults += overlap(train, val)
+            with self._probing("leakage by content"):
+                leaked = leaks(train, val, [data.module, self.bench.model])
+                self.faults += leaked.faults
+                self.skipped |= leaked.skipped
         elif data.train is not None and data.val:
             self.skipped["leakage"] = _OUT_OF_REACH
         with self._probing("contexts"):

@@ -20,17 +20,25 @@ HOOK_LIMIT = 200_000
 
 @dataclass(frozen=True)
 class Examples:
-    """The keys of the examples looked at and the lengths of their sequences."""
+    """The keys of the examples looked at, and the lengths of their sequences.
+
+    `singles` are the examples as batches of one, `content` their digests, `origins` their datasets
+    and places there, behind all subsets.
+    """
 
     keys: tuple[str, ...]
     lengths: tuple[int, ...]
+    singles: Sequence[Any] = ()
+    content: Sequence[str] = ()
+    origins: Sequence[tuple[Any, Any]] = ()
 
 
 def look_at_examples(data: Data) -> tuple[Examples | None, Examples | None]:
     """Look at single training and validation examples; None where they are out of reach."""
-    train = _singles([data.train] if data.train else [])
-    val = _singles(data.val)
-    train_keys, val_keys = example_keys([train or [], val or []])
+    train = _fetched([data.train] if data.train else [])
+    val = _fetched(data.val)
+    splits = [[single for single, _ in split or []] for split in (train, val)]
+    train_keys, val_keys = example_keys(splits)
     return (
         _examples(data, "train", train, train_keys),
         _examples(data, "val", val, val_keys),
@@ -38,31 +46,42 @@ def look_at_examples(data: Data) -> tuple[Examples | None, Examples | None]:
 
 
 def _examples(
-    data: Data, name: str, singles: Sequence[Any] | None, keys: Iterable[str]
+    data: Data,
+    name: str,
+    fetched: Sequence[tuple[Any, tuple[Any, Any]]] | None,
+    content: Sequence[str],
 ) -> Examples | None:
     """Describe the examples of a split by their content, or by the keys that the data offer."""
-    if singles is None:
+    if fetched is None:
         return None
+    keys: Iterable[str] = content
     offered_keys = hook(data.module, "example_keys")
     if offered_keys is not None:
         keys = (str(key) for key in itertools.islice(offered_keys(name), HOOK_LIMIT))
+    singles = [single for single, _ in fetched]
     lengths = (length(single) for single in singles)
-    return Examples(tuple(keys), tuple(n for n in lengths if n is not None))
+    return Examples(
+        tuple(keys),
+        tuple(n for n in lengths if n is not None),
+        singles,
+        content,
+        [origin for _, origin in fetched],
+    )
 
 
-def _singles(sources: Sequence[Source]) -> list[Any] | None:
+def _fetched(sources: Sequence[Source]) -> list[tuple[Any, tuple[Any, Any]]] | None:
     """Fetch examples one by one, spread evenly, for as long as it may take."""
     if not sources or not all(source.by_example for source in sources):
         return None
     until = time.monotonic() + SECONDS
-    singles = []
+    fetched = []
     with seeded(0):
         for source in sources:
             for index in source.spread(EXAMPLES):
-                singles.append(source.fetch([index]))
+                fetched.append((source.fetch([index]), source.origin(index)))
                 if time.monotonic() > until:
                     break
-    return singles
+    return fetched
 
 
 def describe(

@@ -83,6 +83,17 @@ class Source:
             raise TypeError("the examples of this loader cannot be fetched one by one")
         return self._fetch(indices)
 
+    def origin(self, index: Any) -> tuple[Any, Any]:
+        """Return the dataset behind all subsets, and where an example stands in it."""
+        dataset: Any = self.loader.dataset
+        while hasattr(dataset, "dataset") and hasattr(dataset, "indices"):
+            try:
+                index = dataset.indices[index]
+            except (TypeError, IndexError, KeyError):
+                break
+            dataset = dataset.dataset
+        return dataset, index
+
     def batched(self, size: int, count: int) -> list[Any]:
         """Return up to `count` examples spread over an epoch, in batches of a size."""
         indices = self.spread(count)
