@@ -38,20 +38,21 @@ def said(store, study="s"):
 
 
 WRITTEN_OUT = {
+    "AT_STEP_3": "OF_RUN AND name = 'm1' AND step = 3",
     "OF_RUN": "WHERE run_id = (SELECT id FROM ablate_runs WHERE trial = 1)",
     "OF_TRIAL": "WHERE trial_id = (SELECT trial_id FROM trials WHERE number = 1)",
 }
 PLANTED = {
-    "UPDATE ablate_metrics SET value = 0.25 OF_RUN AND name = 'm1' AND step = 3": (
+    "UPDATE ablate_metrics SET value = 0.25 AT_STEP_3": (
         "trial 1, seed 307: m1 (val) at step 3, epoch 3 is 0.25, which was not recorded"
     ),
-    "UPDATE ablate_metrics SET value = 1e300 * 1e300 OF_RUN AND name = 'm1' AND step = 3": "at step 3, epoch 3 is inf",
-    "UPDATE ablate_metrics SET value = NULL OF_RUN AND name = 'm1' AND step = 3": "at step 3, epoch 3 is nan",
-    "UPDATE ablate_metrics SET epoch = 7 OF_RUN AND name = 'm1' AND step = 3": "m1 (val) at step 3, epoch 7",
+    "UPDATE ablate_metrics SET value = 1e300 * 1e300 AT_STEP_3": "at step 3, epoch 3 is inf",
+    "UPDATE ablate_metrics SET value = NULL AT_STEP_3": "at step 3, epoch 3 is nan",
+    "UPDATE ablate_metrics SET epoch = 7 AT_STEP_3": "m1 (val) at step 3, epoch 7",
     "UPDATE ablate_metrics SET value = 46 - value OF_RUN AND name = 'm1' AND step IN (4, 7)": (
         "m1 (val) at step 4"
     ),
-    "DELETE FROM ablate_metrics OF_RUN AND name = 'm1' AND step = 3": "m1 (val) is 9 values; 10 values was recorded",
+    "DELETE FROM ablate_metrics AT_STEP_3": "m1 (val) is 9 values; 10 values was recorded",
     "DELETE FROM ablate_metrics OF_RUN AND name = 'm1'": "m1 (val) is 0 values",
     "UPDATE trial_values SET value = 0.125 OF_TRIAL": (
         "trial 1: its value in Optuna's tables is 0.125; 0.5 was recorded"
@@ -92,7 +93,7 @@ def test_a_run_that_was_removed_is_found(two, url):
 
 
 def test_an_edit_below_the_sums_is_found_in_runs_that_are_looked_at_whole(two, url):
-    edit(url, "UPDATE ablate_metrics SET value = value + 1e-12 OF_RUN AND name = 'm1' AND step = 3")
+    edit(url, "UPDATE ablate_metrics SET value = value + 1e-12 AT_STEP_3")
     (run,) = (run for run in two.runs("s") if run.trial == 1)
     assert said(two) == []
     (found,) = two.check_seals("s", {run.id}).edits

@@ -7,7 +7,7 @@ codes stand in `ablate.audits.codes`. Those of installed packages follow behind.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ablate.audits import curves, fairness, runs, static, trials
+from ablate.audits import curves, fairness, provenance, runs, static, trials
 from ablate.audits.codes import CODES
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
@@ -28,7 +28,7 @@ from ablate.audits.recorded import RecordedRuns, RecordedTrials
 from ablate.audits.registry import Check, Code, Stage, Subject, installed_checks
 from ablate.errors import RequestError
 from ablate.spec import AblationStudy, Config, SearchDefinition, SearchStudy
-from ablate.store import TrialRecord
+from ablate.store import Edit, TrialRecord
 
 STATIC_ABLATION: Stage[[AblationConfigs]] = Stage("static-ablation")
 STATIC_SEARCH: Stage[[SearchConfigs]] = Stage("static-search")
@@ -98,7 +98,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
-    Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
+    Check(RUNS, provenance.check_code, _codes("mixed-code", "uncommitted-code")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),
     Check(RUNS, runs.check_data, OF_RECORDED_DATA),
     Check(RUNS, runs.check_lengths, _codes("unequal-run-lengths")),
@@ -107,9 +107,11 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, curves.check_collapse, _codes("collapse")),
     Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
     Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
+    Check(RUNS, provenance.check_edits, _codes("edited-record")),
     Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
     Check(TRIALS, trials.check_branches, _codes("thin-branch")),
     Check(TRIALS, trials.check_ties, _codes("tied-trials")),
+    Check(TRIALS, provenance.check_edited_trials, _codes("edited-record")),
 )
 
 
@@ -144,9 +146,14 @@ def check_runs(recorded: RecordedRuns) -> list[Finding]:
     return _found(RUNS, recorded)
 
 
-def check_trials(definition: SearchDefinition, tried: Sequence[TrialRecord]) -> list[Finding]:
-    """Check the trials of a search: is the best inside the space, and was all of it tried?"""
-    return _found(TRIALS, RecordedTrials(definition, tried))
+def check_trials(
+    definition: SearchDefinition, tried: Sequence[TrialRecord], edits: Sequence[Edit] = ()
+) -> list[Finding]:
+    """Check the trials of a search: is the best inside the space, and was all of it tried?
+
+    `edits` are what was changed after it was recorded.
+    """
+    return _found(TRIALS, RecordedTrials(definition, tried, edits))
 
 
 def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:

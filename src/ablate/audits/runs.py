@@ -110,31 +110,6 @@ def _equal_configs(runs: Iterable[RunRecord]) -> bool:
     return all(other == first for other in others)
 
 
-def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find runs of different code, and of code that no commit holds."""
-    versions = grouped(recorded.runs, lambda run: run.code_version)
-    if len(versions) > 1:
-        yield finding(
-            "mixed-code",
-            arms_of(run for runs in versions.values() for run in runs),
-            "runs of different code stand side by side: "
-            + "; ".join(f"{name} in {named(runs)}" for name, runs in versions.items()),
-            "code version",
-            "run the older ones again with the code of the newer, or see that nothing they use "
-            "has changed",
-        )
-    loose = [name for name in versions if name.endswith("+dirty") or name == "unversioned"]
-    if loose:
-        yield finding(
-            "uncommitted-code",
-            (),
-            f"{several(sum(len(versions[name]) for name in loose), 'run')} used code that no "
-            "commit holds, so nobody can run them again",
-            "code version",
-            "commit before a run that is to be reported",
-        )
-
-
 def check_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find runs of different environments."""
     used = grouped(recorded.runs, lambda run: run.environment)

@@ -185,6 +185,7 @@ class Keeper(Callback):
             "metrics": {k: v.detach().clone() for k, v in self._watch.metrics.items()},
             "fingerprints": dict(self._watch.fingerprints),
             "groups": self._watch.groups.to_plain(),
+            "data": self._watch.data.to_plain(),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
@@ -239,6 +240,7 @@ def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
         )
     watch.fingerprints |= state["fingerprints"]
     watch.groups.restore(state["groups"])
+    watch.data.restore(state["data"])
     watch.replay(state["reports"])
     # The run has passed its sanity check.
     trainer.num_sanity_val_steps = 0
