@@ -24,11 +24,11 @@ from ablate.audits.evidence_checks import (
     submodules,
 )
 from ablate.audits.findings import Finding
-from ablate.audits.recorded import RecordedRuns, RecordedTrials
+from ablate.audits.recorded import UNCHECKED, RecordedRuns, RecordedTrials
 from ablate.audits.registry import Check, Code, Stage, Subject, installed_checks
 from ablate.errors import RequestError
 from ablate.spec import AblationStudy, Config, SearchDefinition, SearchStudy
-from ablate.store import Edit, TrialRecord
+from ablate.store import Seals, TrialRecord
 
 STATIC_ABLATION: Stage[[AblationConfigs]] = Stage("static-ablation")
 STATIC_SEARCH: Stage[[SearchConfigs]] = Stage("static-search")
@@ -70,6 +70,8 @@ OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
 )
 
+OF_RECORDS = _codes("edited-record", "not-sealed")
+
 CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_ABLATION, fairness.check_fairness, OF_FAIRNESS),
     Check(STATIC_ABLATION, static.check_rounding, _codes("rounded-value")),
@@ -107,11 +109,11 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, curves.check_collapse, _codes("collapse")),
     Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
     Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
-    Check(RUNS, provenance.check_edits, _codes("edited-record")),
+    Check(RUNS, provenance.check_records, OF_RECORDS),
     Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
     Check(TRIALS, trials.check_branches, _codes("thin-branch")),
     Check(TRIALS, trials.check_ties, _codes("tied-trials")),
-    Check(TRIALS, provenance.check_edited_trials, _codes("edited-record")),
+    Check(TRIALS, provenance.check_trial_records, OF_RECORDS),
 )
 
 
@@ -147,13 +149,13 @@ def check_runs(recorded: RecordedRuns) -> list[Finding]:
 
 
 def check_trials(
-    definition: SearchDefinition, tried: Sequence[TrialRecord], edits: Sequence[Edit] = ()
+    definition: SearchDefinition, tried: Sequence[TrialRecord], seals: Seals = UNCHECKED
 ) -> list[Finding]:
     """Check the trials of a search: is the best inside the space, and was all of it tried?
 
-    `edits` are what was changed after it was recorded.
+    `seals` say what was changed after it was recorded.
     """
-    return _found(TRIALS, RecordedTrials(definition, tried, edits))
+    return _found(TRIALS, RecordedTrials(definition, tried, seals))
 
 
 def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:

@@ -77,6 +77,7 @@ CODES: dict[str, Code] = {
     "thin-branch": Code("warning", "a branch of the space was hardly tried", "runs"),
     "tied-trials": Code("warning", "different trials have exactly the same value", "runs"),
     "edited-record": Code("error", "a record is not what was recorded", "runs"),
+    "not-sealed": Code("note", "an edit of these records would not be found", "runs"),
 }
 
 

@@ -14,7 +14,7 @@ from ablate.audits.recorded import (
     several,
 )
 from ablate.spec.facts import Fact
-from ablate.store import Edit, RunRecord
+from ablate.store import RunRecord, Seals
 
 _SHOWN = 4
 _ADVICE = (
@@ -98,22 +98,22 @@ def _whose(runs: Sequence[RunRecord]) -> str:
     return f"{named(runs)} (seeds {listed(map(str, seeds))})"
 
 
-def check_edits(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find what was edited or removed after it was recorded."""
+def check_records(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find what was edited or removed after it was recorded, and what can't be checked for it."""
     arms = {run.trial: run.arm for run in recorded.runs if run.arm is not None}
-    touched = dict.fromkeys(arms[edit.trial] for edit in recorded.edits if edit.trial in arms)
-    yield from _edited(recorded.edits, touched)
+    edited = (edit.trial for edit in recorded.seals.edits)
+    yield from _of_seals(recorded.seals, dict.fromkeys(arms[n] for n in edited if n in arms))
 
 
-def check_edited_trials(recorded: RecordedTrials) -> Iterator[Finding]:
+def check_trial_records(recorded: RecordedTrials) -> Iterator[Finding]:
     """Find what of a search was edited or removed after it was recorded."""
-    yield from _edited(recorded.edits, ())
+    yield from _of_seals(recorded.seals, ())
 
 
-def _edited(edits: Sequence[Edit], arms: Iterable[str]) -> Iterator[Finding]:
-    if edits:
-        shown = "; ".join(map(str, edits[:_SHOWN]))
-        more = len(edits) - _SHOWN
+def _of_seals(seals: Seals, arms: Iterable[str]) -> Iterator[Finding]:
+    if seals.edits:
+        shown = "; ".join(map(str, seals.edits[:_SHOWN]))
+        more = len(seals.edits) - _SHOWN
         yield finding(
             "edited-record",
             arms,
@@ -121,4 +121,13 @@ def _edited(edits: Sequence[Edit], arms: Iterable[str]) -> Iterator[Finding]:
             "the database",
             "put the database back as it was, or run these trials again: what stands there is not "
             "what the runs gave",
+        )
+    if seals.unsealed:
+        yield finding(
+            "not-sealed",
+            (),
+            f"{several(seals.unsealed, 'run')} of an earlier ablate have no digest, so an edit of "
+            "what they recorded would not be found",
+            "the database",
+            "nothing needs to be done; runs that are made from now on are sealed",
         )

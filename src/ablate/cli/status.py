@@ -10,7 +10,7 @@ from ablate.workflow.defaults import DEFAULT_STORAGE
 from ablate.workflow.words import counted
 
 if TYPE_CHECKING:
-    from ablate.workflow.standings import Seals, StudyStatus
+    from ablate.workflow.standings import StudyStatus
 
 
 def status(
@@ -46,16 +46,8 @@ def status(
         for (trial, seed), reasons in status.inexact.items():
             run = f"{status.study}/{trial} (seed {seed})"
             typer.echo(f"{run} was not resumed exactly: {'; '.join(reasons)}")
-        for edit in status.seals.edits:
-            typer.echo(f"{status.study}: a record was changed after it was made: {edit}")
-        if status.seals.unsealed:
-            typer.echo(f"{status.study}: {_unsealed(status.seals)}")
-
-
-def _unsealed(seals: "Seals") -> str:
-    """Say how many runs have no digest by which an edit would be found."""
-    runs = "1 run is" if seals.unsealed == 1 else f"{seals.unsealed} runs are"
-    return f"{runs} not sealed, as an earlier ablate recorded them"
+        for remark in status.remarks():
+            typer.echo(f"{status.study}: {remark}")
 
 
 def _as_json(status: "StudyStatus") -> dict[str, Any]:

@@ -211,6 +211,14 @@ class Seals:
     unsealed: int
     edits: tuple[Edit, ...] = ()
 
+    def __add__(self, other: "Seals") -> "Seals":
+        """Put the records of two studies together."""
+        return Seals(
+            self.sealed + other.sealed,
+            self.unsealed + other.unsealed,
+            self.edits + other.edits,
+        )
+
 
 def inexact_of(seed: int) -> str:
     """Name the trial's attribute that says why a seed's run was not continued exactly."""

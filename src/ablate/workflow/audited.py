@@ -10,12 +10,12 @@ from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import Finding, allow, blocking, ordered
-from ablate.audits.recorded import Curves, MetricCurves, RecordedRuns, Result
+from ablate.audits.recorded import UNCHECKED, Curves, MetricCurves, RecordedRuns, Result
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study
 from ablate.spec.commands import write_command
-from ablate.store import Edit, FindingRow, RunRecord, Store
+from ablate.store import FindingRow, RunRecord, Store
 from ablate.study import Request
 from ablate.study.recorded import recorded_trial
 from ablate.study.setup import stored_study
@@ -86,8 +86,8 @@ def audit_recorded(study: Study, storage: str) -> list[Finding]:
 def audit_runs(store: Store, frames: analysis.Frames) -> list[Finding]:
     """Check what a study has run, before it is compared."""
     if isinstance(frames, analysis.SearchFrames):
-        edits = store.check_seals(frames.name).edits
-        return ordered(check_trials(frames.definition, frames.trials, edits))
+        seals = store.check_seals(frames.name)
+        return ordered(check_trials(frames.definition, frames.trials, seals))
     return ordered(check_runs(_recorded(store, frames, [frames.name])))
 
 
@@ -122,12 +122,12 @@ def _recorded(
     arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
     prints: dict[int, Mapping[str, str]] = {}
     facts: dict[int, Mapping[str, Mapping[str, Any]]] = {}
-    edits: list[Edit] = []
+    seals = UNCHECKED
     runs: list[RunRecord] = []
     for study in studies:
         prints |= store.fingerprints(study)
         facts |= store.facts(study)
-        edits += store.check_seals(study).edits
+        seals += store.check_seals(study)
         found = store.runs(study, with_config=True)
         runs += [replace(run, arm=arms[run.id]) for run in found if run.id in arms]
     concluded = analysis.conclude(frames, frames.audited or ())
@@ -143,7 +143,7 @@ def _recorded(
         fingerprints=prints,
         environments=frames.environments,
         facts=facts,
-        edits=edits,
+        seals=seals,
         examples={
             remark.metric: int(remark.value)
             for remark in concluded.remarks

@@ -31,6 +31,14 @@ class StudyStatus:
     seals: Seals
     inexact: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
 
+    def remarks(self) -> tuple[str, ...]:
+        """Say what was changed after it was recorded, and how many runs have no seal."""
+        said = [f"a record was changed after it was made: {edit}" for edit in self.seals.edits]
+        if unsealed := self.seals.unsealed:
+            runs = "1 run is" if unsealed == 1 else f"{unsealed} runs are"
+            said.append(f"{runs} not sealed: an earlier ablate recorded what an edit would change")
+        return tuple(said)
+
 
 @dataclass(frozen=True)
 class StatusResult(Result):
@@ -39,7 +47,7 @@ class StatusResult(Result):
     studies: tuple[StudyStatus, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Return a row per study: name, kind, profile, states, best_*, active seconds, inexact, edited, unsealed."""
+        """Return a row per study: name, kind, profile, states, best trial, what is amiss."""
         rows = [
             {
                 "study": status.study,
