@@ -1,10 +1,10 @@
 """Whether runs rest on the same code, and whether their records are what was recorded."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ablate.audits.codes import finding
 from ablate.audits.differences import listed
-from ablate.audits.findings import Finding
+from ablate.audits.findings import Finding, Severity
 from ablate.audits.recorded import (
     RecordedRuns,
     RecordedTrials,
@@ -102,7 +102,9 @@ def check_records(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find what was edited or removed after it was recorded, and what can't be checked for it."""
     arms = {run.trial: run.arm for run in recorded.runs if run.arm is not None}
     edited = (edit.trial for edit in recorded.seals.edits)
-    yield from _of_seals(recorded.seals, dict.fromkeys(arms[n] for n in edited if n in arms))
+    touched = dict.fromkeys(arms[number] for number in edited if number in arms)
+    # An older attempt, or one of another definition, counts for nothing.
+    yield from _of_seals(recorded.seals, touched, None if touched else "warning")
 
 
 def check_trial_records(recorded: RecordedTrials) -> Iterator[Finding]:
@@ -110,7 +112,9 @@ def check_trial_records(recorded: RecordedTrials) -> Iterator[Finding]:
     yield from _of_seals(recorded.seals, ())
 
 
-def _of_seals(seals: Seals, arms: Iterable[str]) -> Iterator[Finding]:
+def _of_seals(
+    seals: Seals, arms: Collection[str], severity: Severity | None = None
+) -> Iterator[Finding]:
     if seals.edits:
         shown = "; ".join(map(str, seals.edits[:_SHOWN]))
         more = len(seals.edits) - _SHOWN
@@ -121,6 +125,7 @@ def _of_seals(seals: Seals, arms: Iterable[str]) -> Iterator[Finding]:
             "the database",
             "put the database back as it was, or run these trials again: what stands there is not "
             "what the runs gave",
+            severity=severity,
         )
     if seals.unsealed:
         yield finding(
