@@ -16,6 +16,7 @@ from ablate.audits.recorded import (
     trials_of,
 )
 from ablate.spec import Cause, Status, canonical_json
+from ablate.spec.facts import Fact
 from ablate.store import Environment, RunRecord
 
 _FIRST = "first "
@@ -142,6 +143,10 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
     data_names = [name for name in names if not name.startswith(_FIRST)]
     batch = f"{_FIRST}validation batch"
+    if whole := _validation_sets(recorded):
+        # All examples say more than the first batch, whose size may be what is ablated.
+        batch = "validation examples"
+        prints = {run_id: {**known, batch: whole[run_id]} for run_id, known in prints.items()}
     for name in data_names if any(map(_scored, data_names)) else [*data_names, batch]:
         scored = _scored(name)
         runs = recorded.runs if scored else recorded.compared
@@ -153,13 +158,16 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
         by_name = f"the fingerprint {name!r} of the data differs between {text}"
         if scored:
             declared = len({_data_section(run) for group in apart for run in group}) > 1
+            # As many examples, and the data are what is ablated: they are prepared differently.
+            amounts = {_validated(recorded, run) for group in apart for run in group}
+            prepared = name == batch and declared and len(amounts) == 1 and None not in amounts
             yield finding(
                 "other-examples",
                 arms_of(run for group in apart for run in group),
                 f"{by_name} with the same seed",
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
-                severity="warning" if declared or name == batch else None,
+                severity=("note" if prepared else "warning" if declared or name == batch else None),
             )
         else:
             yield finding(
@@ -179,6 +187,24 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
             _ORDER,
             "draw the order from a generator of its own, seeded by the data, to pair the seeds",
         )
+
+
+def _validation_sets(recorded: RecordedRuns) -> dict[int, str]:
+    """Return the digest of all validation examples by run, if every run has told one."""
+    found = {
+        run_id: str(data["val"]["set"])
+        for run_id, facts in recorded.facts.items()
+        if "set" in (data := facts.get(Fact.DATA, {})).get("val", {})
+    }
+    return found if recorded.fingerprints.keys() <= found.keys() else {}
+
+
+def _validated(recorded: RecordedRuns, run: RunRecord) -> int | None:
+    """Return how many examples a run was validated on, if it told it."""
+    count: int | None = (
+        recorded.facts.get(run.id, {}).get(Fact.DATA, {}).get("val", {}).get("examples")
+    )
+    return count
 
 
 def _by_seed(recorded: RecordedRuns, name: str) -> Iterator[Finding]:
