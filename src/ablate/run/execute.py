@@ -206,14 +206,20 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     if is_first():
         checkpoint.unlink(missing_ok=True)
     facts = provenance.facts(watch) | ({GOALS: goals.facts()} if job.goals.any else {})
-    return _ended(job, calls[0], watch, facts)
+    return _ended(job, calls[0], watch, goals, facts)
 
 
 def _stopped(job: Run, reason: str) -> Finished:
     return Finished(job.id, Outcome(Status.INTERRUPTED, Cause.STOPPED, reason))
 
 
-def _ended(job: Run, call: FitCall, watch: Watch, facts: dict[str, dict[str, Any]]) -> Finished:
+def _ended(
+    job: Run,
+    call: FitCall,
+    watch: Watch,
+    goals: FollowGoals,
+    facts: dict[str, dict[str, Any]],
+) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
     seen = fingerprints, watch.groups.kept, facts
