@@ -57,8 +57,10 @@ def fill(url: str, name: str, runs: int) -> None:
         store.create_study(name, Direction.MINIMIZE, "val_loss")
         definition = store.define(name, definition_of(name, runs // seeds))
         environment = Environment({"python": "3.12", "torch": "2.8", "host": "a"})
+        ends = []
         for start in range(0, runs, AT_ONCE):
-            batch = Batch(name)
+            batch, end = Batch(name), Batch(name)
+            ends.append(end)
             for number in range(start, min(start + AT_ONCE, runs)):
                 arm, seed = divmod(number, seeds)
                 key = RunKey(number, seed, 0)
@@ -86,10 +88,10 @@ def fill(url: str, name: str, runs: int) -> None:
                 lost = number % 997 == 996
                 state = TrialState.FAIL if lost else TrialState.COMPLETE
                 status = Outcome(Status.FAILED, None, "out of memory") if lost else None
-                batch.ended_runs[key] = RunEnd(
+                end.ended_runs[key] = RunEnd(
                     status or Outcome(Status.COMPLETE), EPOCHS, EPOCHS * STEPS
                 )
-                batch.ended_trials[number] = TrialEnd(state, None if lost else losses[number, -1])
+                end.ended_trials[number] = TrialEnd(state, None if lost else losses[number, -1])
             store.write(batch)
         ids = {run.trial: run.id for run in store.runs(name)}
     with create_engine(url).begin() as connection:
@@ -111,6 +113,9 @@ def fill(url: str, name: str, runs: int) -> None:
                     for epoch, value in enumerate(curve.tolist())
                 ],
             )
+    with Store.open(url, create=True) as store:
+        for end in ends:
+            store.write(end)
 
 
 def definition_of(name, arms):

@@ -13,7 +13,7 @@ from ablate.audits.curves import beyond_chance, collapse_epoch, too_good
 from ablate.audits.recorded import RecordedRuns, Result
 from ablate.audits.trials import edge_of
 from ablate.spec import Cause, Direction, FloatRange, IntRange, Objective, Status
-from ablate.store import Environment, RunRecord, TrialRecord
+from ablate.store import Edit, Environment, RunRecord, Seals, TrialRecord
 from ablate.testing.definitions import ablation, search
 from tests.audits.studies import SEARCH, STOPPING, codes
 
@@ -102,6 +102,33 @@ def with_fingerprints(name, by_run, *, drop=()):
     return replace(CLEAN, fingerprints=prints)
 
 
+FACTS = {
+    "sources": {"mine": "a", "ablate.run.execute": "a"},
+    "data": {"val": {"set": "s", "order": "o", "examples": 9}},
+}
+EDIT = Edit(2, 1, "val_loss (val) at step 3, epoch 0", None, "0.1")
+
+
+def with_facts(kind, by_run, *, of=CLEAN, drop=()):
+    """Give every run some facts, and some runs others of a kind."""
+    facts = {
+        made.id: {
+            **FACTS,
+            **({kind: {**FACTS[kind], **by_run[made.id]}} if made.id in by_run else {}),
+        }
+        for made in of.runs
+    }
+    prints = {
+        number: {name: value for name, value in known.items() if name not in drop}
+        for number, known in of.fingerprints.items()
+    }
+    return replace(of, facts=facts, fingerprints=prints)
+
+
+def test_clean_runs_with_facts_give_no_finding():
+    assert check_runs(with_facts("sources", {2: {"mine.only.here": "c"}})) == []
+
+
 def test_clean_runs_give_no_finding():
     assert check_runs(CLEAN) == []
 
@@ -117,7 +144,9 @@ PLANTED = [
     ("missing-runs", "warning", replace(ONE_VALUE, runs=RUNS[:3] + RUNS[4:])),
     ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
     ("mixed-code", "warning", with_run(2, code_version="def")),
+    ("mixed-code", "warning", with_facts("sources", {2: {"mine": "b"}, 3: {"mine": "b"}})),
     ("uncommitted-code", "note", replace(CLEAN, runs=DIRTY)),
+    ("edited-record", "error", replace(CLEAN, seals=Seals(6, 0, (EDIT,)))),
     ("other-examples", "error", with_fingerprints("val", {2: "w", 3: "w"})),
     ("other-training-data", "warning", with_fingerprints("train", {2: "u"})),
     ("unpaired-order", "note", with_fingerprints("first training batch", {2: "x"})),
@@ -144,6 +173,51 @@ def test_a_planted_fault_is_found_and_nothing_else(code, severity, recorded):
     assert item.advice
     if code != "uncommitted-code":
         assert "narrow" in item.arms
+
+
+def test_modules_that_changed_are_named_with_the_arms_and_seeds_that_had_them():
+    (item,) = check_runs(with_facts("sources", {2: {"mine": "b"}, 3: {"mine": "b"}}))
+    assert item.where == "mine"
+    assert "mine is one in full, zero (seeds 1, 2) and another in narrow (seeds 1, 2)" in item.what
+
+
+def test_another_commit_is_a_note_where_no_module_has_changed():
+    other = with_facts("sources", {}, of=with_run(2, code_version="def"))
+    assert codes(check_runs(other)) == {"mixed-code": "note"}
+
+
+def test_an_edit_of_a_run_that_counts_for_nothing_is_a_warning():
+    elsewhere = replace(CLEAN, seals=Seals(6, 0, (EDIT._replace(trial=99),)))
+    assert codes(check_runs(elsewhere)) == {"edited-record": "warning"}
+
+
+def test_records_without_seals_are_a_note():
+    assert codes(check_runs(replace(CLEAN, seals=Seals(2, 4)))) == {"not-sealed": "note"}
+
+
+PRINTS = CLEAN.fingerprints
+OTHER_BATCH = {2: {"first validation batch": "x"}, 3: {"first validation batch": "x"}}
+
+
+def test_another_batch_size_is_no_other_data():
+    prints = {number: {**known, **OTHER_BATCH.get(number, {})} for number, known in PRINTS.items()}
+    recorded = with_facts("data", {}, of=replace(CLEAN, fingerprints=prints), drop={"train", "val"})
+    assert check_runs(recorded) == []
+
+
+def test_other_examples_behind_an_equal_first_batch_are_found():
+    other = {"val": {"set": "t", "order": "p", "examples": 8}}
+    recorded = with_facts("data", {2: other, 3: other}, drop={"train", "val"})
+    assert codes(check_runs(recorded)) == {"other-examples": "warning"}
+
+
+def test_as_many_examples_that_are_prepared_as_declared_are_a_note():
+    other = {"val": {"set": "t", "order": "p", "examples": 9}}
+    runs = [replace(r, config=OTHER_DATA) if r.arm == "narrow" else r for r in RUNS]
+    recorded = with_facts(
+        "data", {2: other, 3: other}, of=replace(CLEAN, runs=runs), drop={"train", "val"}
+    )
+    assert codes(check_runs(recorded)) == {"other-examples": "note"}
 
 
 def test_environments_are_told_apart_by_what_differs():

@@ -42,9 +42,9 @@ class TestReports:
             ("val", 1, 2 * STEPS_PER_EPOCH),
             ("train", 1, 2 * STEPS_PER_EPOCH),
         ]
-        finished = replace(record.finished(), facts={})
-        prints = finished.fingerprints
-        assert finished == Finished(1, Outcome(Status.COMPLETE), 2, 8, prints)
+        prints, facts = record.finished().fingerprints, record.finished().facts
+        end = Finished(1, Outcome(Status.COMPLETE), 2, 8, prints, facts=facts)
+        assert record.finished() == end
 
     def test_a_run_says_first_what_it_stands_on(self, ran):
         assert ran().started().facts == worker_facts()

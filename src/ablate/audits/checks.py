@@ -8,7 +8,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from ablate.audits import curves, directions, fairness, run_recipes, runs, static, trials
+from ablate.audits import (
+    curves,
+    directions,
+    fairness,
+    provenance,
+    run_recipes,
+    runs,
+    static,
+    trials,
+)
 from ablate.audits.codes import CODES
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
@@ -32,11 +41,11 @@ from ablate.audits.evidence_checks import (
     validation_code,
 )
 from ablate.audits.findings import Finding
-from ablate.audits.recorded import RecordedRuns, RecordedTrials
+from ablate.audits.recorded import UNCHECKED, RecordedRuns, RecordedTrials
 from ablate.audits.registry import Check, Code, Stage, Subject, installed_checks
 from ablate.errors import RequestError
 from ablate.spec import AblationStudy, Config, SearchDefinition, SearchStudy
-from ablate.store import TrialRecord
+from ablate.store import Seals, TrialRecord
 
 STATIC_ABLATION: Stage[[AblationConfigs]] = Stage("static-ablation")
 STATIC_SEARCH: Stage[[SearchConfigs]] = Stage("static-search")
@@ -107,6 +116,8 @@ OF_RECORDED_DATA = _codes(
     "other-examples", "other-training-data", "data-of-its-own", "unpaired-order"
 )
 
+OF_RECORDS = _codes("edited-record", "not-sealed")
+
 CHECKS: tuple[Check[Any], ...] = (
     Check(STATIC_ABLATION, fairness.check_fairness, OF_FAIRNESS),
     Check(STATIC_ABLATION, static.check_rounding, _codes("rounded-value")),
@@ -146,7 +157,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
-    Check(RUNS, runs.check_code, _codes("mixed-code", "uncommitted-code")),
+    Check(RUNS, provenance.check_code, _codes("mixed-code", "uncommitted-code")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),
     Check(RUNS, runs.check_data, OF_RECORDED_DATA),
     Check(RUNS, run_recipes.check_lengths, _codes("unequal-run-lengths")),
@@ -158,9 +169,11 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, curves.check_suspicion, _codes("too-good-too-soon")),
     Check(RUNS, directions.check_trends, _codes("direction-against-trend")),
     Check(RUNS, runs.check_floors, _codes("ties-the-floor")),
+    Check(RUNS, provenance.check_records, OF_RECORDS),
     Check(TRIALS, trials.check_edges, _codes("at-the-edge")),
     Check(TRIALS, trials.check_branches, _codes("thin-branch")),
     Check(TRIALS, trials.check_ties, _codes("tied-trials")),
+    Check(TRIALS, provenance.check_trial_records, OF_RECORDS),
 )
 
 
@@ -199,9 +212,14 @@ def check_runs(recorded: RecordedRuns) -> list[Finding]:
     return _found(RUNS, recorded)
 
 
-def check_trials(definition: SearchDefinition, tried: Sequence[TrialRecord]) -> list[Finding]:
-    """Check the trials of a search: is the best inside the space, and was all of it tried?"""
-    return _found(TRIALS, RecordedTrials(definition, tried))
+def check_trials(
+    definition: SearchDefinition, tried: Sequence[TrialRecord], seals: Seals = UNCHECKED
+) -> list[Finding]:
+    """Check the trials of a search: is the best inside the space, and was all of it tried?
+
+    `seals` say what was changed after it was recorded.
+    """
+    return _found(TRIALS, RecordedTrials(definition, tried, seals))
 
 
 def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:

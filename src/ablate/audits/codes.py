@@ -116,6 +116,8 @@ CODES: dict[str, Code] = {
     "at-the-edge": Code("warning", "the best value lies at the edge of its range", "runs"),
     "thin-branch": Code("warning", "a branch of the space was hardly tried", "runs"),
     "tied-trials": Code("warning", "different trials have exactly the same value", "runs"),
+    "edited-record": Code("error", "a record is not what was recorded", "runs"),
+    "not-sealed": Code("note", "an edit of these records would not be found", "runs"),
 }
 
 

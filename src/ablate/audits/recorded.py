@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 
 from ablate.audits.differences import listed
 from ablate.spec import AblationDefinition, Direction, SearchDefinition, Space, Status
-from ablate.store import Environment, RunRecord, TrialRecord, best_trial
+from ablate.store import Environment, RunRecord, Seals, TrialRecord, best_trial
+
+UNCHECKED = Seals(0, 0)
+"""Of records that were compared with no seals."""
 
 Curve = Sequence[tuple[int, float]]
 """The epochs and values of a metric in one run."""
@@ -146,7 +149,8 @@ class RecordedRuns:
 
     `curves` are the metrics as they are read by run and name, `fingerprints` by run, `environments`
     by the name that runs have for them, `facts` by run and kind; `examples` are how many a metric
-    is a share of, where it is known; `results` are of the metrics that are compared.
+    is a share of, where it is known; `results` are of the metrics that are compared; `seals` say
+    what was changed after it was recorded.
     """
 
     definition: AblationDefinition
@@ -157,6 +161,7 @@ class RecordedRuns:
     results: Sequence[Result]
     examples: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
+    seals: Seals = UNCHECKED
 
     @property
     def metrics(self) -> dict[str, Direction]:
@@ -179,10 +184,11 @@ class RecordedRuns:
 
 @dataclass(frozen=True)
 class RecordedTrials:
-    """The trials of a search, of whatever state."""
+    """The trials of a search, of whatever state; `seals` as in RecordedRuns."""
 
     definition: SearchDefinition
     trials: Sequence[TrialRecord]
+    seals: Seals = UNCHECKED
 
     @property
     def space(self) -> Space:

@@ -15,6 +15,7 @@ from ablate.audits.recorded import (
     trials_of,
 )
 from ablate.spec import Cause, Status, canonical_json
+from ablate.spec.facts import Fact
 from ablate.store import Environment, RunRecord
 
 _FIRST = "first "
@@ -109,31 +110,6 @@ def _equal_configs(runs: Iterable[RunRecord]) -> bool:
     return all(other == first for other in others)
 
 
-def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
-    """Find runs of different code, and of code that no commit holds."""
-    versions = grouped(recorded.runs, lambda run: run.code_version)
-    if len(versions) > 1:
-        yield finding(
-            "mixed-code",
-            arms_of(run for runs in versions.values() for run in runs),
-            "runs of different code stand side by side: "
-            + "; ".join(f"{name} in {named(runs)}" for name, runs in versions.items()),
-            "code version",
-            "run the older ones again with the code of the newer, or see that nothing they use "
-            "has changed",
-        )
-    loose = [name for name in versions if name.endswith("+dirty") or name == "unversioned"]
-    if loose:
-        yield finding(
-            "uncommitted-code",
-            (),
-            f"{several(sum(len(versions[name]) for name in loose), 'run')} used code that no "
-            "commit holds, so nobody can run them again",
-            "code version",
-            "commit before a run that is to be reported",
-        )
-
-
 def check_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     """Find runs of different environments."""
     used = grouped(recorded.runs, lambda run: run.environment)
@@ -166,6 +142,10 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
     names = dict.fromkeys(name for run in recorded.runs for name in prints.get(run.id, ()))
     data_names = [name for name in names if not name.startswith(_FIRST)]
     batch = f"{_FIRST}validation batch"
+    if whole := _validation_sets(recorded):
+        # All examples say more than the first batch, whose size may be what is ablated.
+        batch = "validation examples"
+        prints = {run_id: {**known, batch: whole[run_id]} for run_id, known in prints.items()}
     for name in data_names if any(map(_scored, data_names)) else [*data_names, batch]:
         scored = _scored(name)
         runs = recorded.runs if scored else recorded.compared
@@ -177,13 +157,16 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
         by_name = f"the fingerprint {name!r} of the data differs between {text}"
         if scored:
             declared = len({_data_section(run) for group in apart for run in group}) > 1
+            # As many examples, and the data are what is ablated: they are prepared differently.
+            amounts = {_validated(recorded, run) for group in apart for run in group}
+            prepared = name == batch and declared and len(amounts) == 1 and None not in amounts
             yield finding(
                 "other-examples",
                 arms_of(run for group in apart for run in group),
                 f"{by_name} with the same seed",
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
-                severity="warning" if declared or name == batch else None,
+                severity=("note" if prepared else "warning" if declared or name == batch else None),
             )
         else:
             yield finding(
@@ -203,6 +186,24 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
             _ORDER,
             "draw the order from a generator of its own, seeded by the data, to pair the seeds",
         )
+
+
+def _validation_sets(recorded: RecordedRuns) -> dict[int, str]:
+    """Return the digest of all validation examples by run, if every run has told one."""
+    found = {
+        run_id: str(data["val"]["set"])
+        for run_id, facts in recorded.facts.items()
+        if "set" in (data := facts.get(Fact.DATA, {})).get("val", {})
+    }
+    return found if recorded.fingerprints.keys() <= found.keys() else {}
+
+
+def _validated(recorded: RecordedRuns, run: RunRecord) -> int | None:
+    """Return how many examples a run was validated on, if it told it."""
+    count: int | None = (
+        recorded.facts.get(run.id, {}).get(Fact.DATA, {}).get("val", {}).get("examples")
+    )
+    return count
 
 
 def _by_seed(recorded: RecordedRuns, name: str) -> Iterator[Finding]:

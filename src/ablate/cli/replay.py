@@ -154,6 +154,8 @@ def _print_verdict(verdict: "VerifyResult", as_json: bool) -> None:
                     }
                     for ending in verdict.endings
                 ],
+                "edits": [str(edit) for edit in verdict.edits],
+                "repeated": verdict.repeated,
                 "inexact": {str(seed): list(why) for seed, why in verdict.inexact.items()},
             }
         )

@@ -46,6 +46,8 @@ def status(
         for (trial, seed), reasons in status.inexact.items():
             run = f"{status.study}/{trial} (seed {seed})"
             typer.echo(f"{run} was not resumed exactly: {'; '.join(reasons)}")
+        for remark in status.remarks():
+            typer.echo(f"{status.study}: {remark}")
 
 
 def _as_json(status: "StudyStatus") -> dict[str, Any]:
@@ -61,4 +63,6 @@ def _as_json(status: "StudyStatus") -> dict[str, Any]:
             {"trial": trial, "seed": seed, "reasons": list(reasons)}
             for (trial, seed), reasons in status.inexact.items()
         ],
+        "edited": [str(edit) for edit in status.seals.edits],
+        "unsealed": status.seals.unsealed,
     }

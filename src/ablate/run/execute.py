@@ -41,6 +41,7 @@ from ablate.run.messages import (
     Run,
     Started,
 )
+from ablate.run.provenance import Provenance
 from ablate.run.ranks import is_first
 from ablate.run.team import assembled, check_devices
 from ablate.run.trainable import parameter_count, trains
@@ -165,10 +166,12 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     watch = Watch(job.id, job.metric, channel, interrupted, job.best)
     goals = FollowGoals(job.goals, job.id, channel)
     keeper = resume.Keeper(job, checkpoint, watch, goals, channel, earlier=earlier)
+    provenance = Provenance(job)
     calls: list[FitCall] = []
 
     def do(call: FitCall) -> bool:
         calls.append(call)
+        provenance.note_sources()
         drop_bars(call.trainer)
         for name in left_out(call.cli):
             print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
@@ -196,25 +199,32 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     def given_up() -> bool:
         return watch.stopped_at is not None or goals.missed is not None
 
-    with ExitStack() as team:  # to the end of the project's code, which may test
+    # To the end of the project's code, which may test.
+    with provenance.noted(), ExitStack() as team:
         train(job.config, directory, job.cli, do)
     if watch.interrupted:
         return _stopped(job, "interrupted at the end of an epoch")
     if is_first():
         checkpoint.unlink(missing_ok=True)
-    return _ended(job, calls[0], watch, goals)
+    facts = provenance.facts(watch) | watch.recipe.facts(calls[0].trainer)
+    if job.goals.any:
+        facts[GOALS] = goals.facts()
+    return _ended(job, calls[0], watch, goals, facts)
 
 
 def _stopped(job: Run, reason: str) -> Finished:
     return Finished(job.id, Outcome(Status.INTERRUPTED, Cause.STOPPED, reason))
 
 
-def _ended(job: Run, call: FitCall, watch: Watch, goals: FollowGoals) -> Finished:
+def _ended(
+    job: Run,
+    call: FitCall,
+    watch: Watch,
+    goals: FollowGoals,
+    facts: dict[str, dict[str, Any]],
+) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    facts = watch.recipe.facts(call.trainer)
-    if job.goals.any:
-        facts[GOALS] = goals.facts()
     seen = fingerprints, watch.groups.kept, facts
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)

@@ -189,6 +189,7 @@ class Keeper(Callback):
             "metrics": {k: v.detach().clone() for k, v in self._watch.metrics.items()},
             "fingerprints": dict(self._watch.fingerprints),
             "groups": self._watch.groups.to_plain(),
+            "data": self._watch.data.to_plain(),
             "goals": self._goals.tracker.to_plain(),
             "recipe": self._watch.recipe.to_plain(),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
@@ -247,6 +248,7 @@ def restore(trainer: Trainer, watch: Watch, goals: FollowGoals, state: dict[str,
         )
     watch.fingerprints |= state["fingerprints"]
     watch.groups.restore(state["groups"])
+    watch.data.restore(state["data"])
     goals.tracker.restore(state["goals"])
     watch.recipe.restore(state["recipe"])
     watch.replay(state["reports"])

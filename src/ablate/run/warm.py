@@ -19,6 +19,7 @@ from ablate.run.environment import WorkerFacts, worker_facts
 from ablate.run.log import logged, open_log
 from ablate.run.messages import Call, Job, Run
 from ablate.run.randomness import RandomState
+from ablate.run.sources import SOURCES
 from ablate.spec import Trust
 
 _TASKS = Path("/proc/self/task")
@@ -39,6 +40,7 @@ class Warmth:
         self._folder = os.getcwd()  # noqa: PTH109
         self._tried: set[str] = set()
         self.facts: WorkerFacts = self._find_facts()
+        SOURCES.note()
         self._settle()
 
     def prepare(self, job: Job) -> None:
@@ -60,6 +62,9 @@ class Warmth:
                 self._random.restore()
                 _import(name)
             self._random.restore()
+        SOURCES.note()
+        if isinstance(job, Run):
+            SOURCES.note_distributions()
         if len(sys.modules) > loaded:
             self.forkable = self._is_forkable() and not self._has_moved()
             self._settle()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ablate.errors import SpecError, cut, nearest, printable
 from ablate.run.batches import batch_digest
+from ablate.run.data_digest import DataSeen
 from ablate.run.group_metrics import Groups
 from ablate.run.messages import Decision, Progress, Reported
 from ablate.run.recipe_recorder import RecipeRecorder
@@ -35,9 +36,9 @@ class Watch(Checkpoint):
 
     `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
     ended before its time because `asked_to_end` came true. `fingerprints` holds digests of the
-    first batches, which tell that two runs saw the same data in the same order. `groups` holds what
-    the module tells of its examples by group. `recipe` is a callback of its own, which sees how the
-    run trains.
+    first batches, which tell that two runs saw the same data in the same order, and `data` those of
+    all examples. `groups` holds what the module tells of its examples by group. `recipe` is a
+    callback of its own, which sees how the run trains.
 
     A metric belongs to validation if it first appears at the end of a validation, otherwise to
     training; validation metrics are reported after every validation, training metrics at the end
@@ -74,6 +75,7 @@ class Watch(Checkpoint):
         self.fingerprints: dict[str, str] = {}
         self.groups = Groups(best)
         self.recipe = RecipeRecorder()
+        self.data = DataSeen()
         self.stopped_at: Reported | None = None
         self.validated_at: int | None = None
         self.interrupted = False
@@ -110,9 +112,32 @@ class Watch(Checkpoint):
         self._val_names |= set(trainer.callback_metrics) - self._before
         if trainer.sanity_checking:
             return
+        self.data.close("val")
         self.validated_at = trainer.global_step
         self.groups.ask(pl_module, trainer.global_step, _epoch(trainer))
         self._send(trainer, "val", self._val_names)
+
+    def on_train_batch_start(
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,  # noqa: ARG002
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
+    ) -> None:
+        """Look at the batch, before a step may change it."""
+        self.data.see("train", batch)
+
+    def on_validation_batch_start(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,  # noqa: ARG002
+        batch: Any,
+        batch_idx: int,  # noqa: ARG002
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look at the batch, before a step may change it."""
+        if not trainer.sanity_checking:
+            self.data.see(f"val {dataloader_idx}" if dataloader_idx else "val", batch)
 
     def on_train_batch_end(
         self,
@@ -145,6 +170,7 @@ class Watch(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Report what training logged; end here if asked to, unless the run ends here anyway."""
+        self.data.close("train")
         self._check_loss()
         self._train_names |= set(trainer.callback_metrics) - self._val_names
         self._send(trainer, "train", self._train_names)

@@ -66,10 +66,12 @@ from ablate.store.records import (
     MetricColumns,
     MetricRow,
     RunRecord,
+    Seals,
     StudyRecord,
     TrialRecord,
 )
 from ablate.store.run_tables import RunTables, check_ends
+from ablate.store.seals import check_seals, ends_of, read_ends
 from ablate.store.sessions import (
     Session,
     add_session,
@@ -388,6 +390,25 @@ class Store:
             return {}
         with self._reading() as connection:
             return read_facts(connection, study)
+
+    def check_seals(self, study: str, thorough: Collection[int] = ()) -> Seals:
+        """Say whether what a study recorded is what stands there now, and what is not.
+
+        Every value of the runs `thorough` is looked at; of others an edit below ten digits of a
+        metric's sum in a run goes unnoticed. A database that was written before there were seals
+        has none.
+        """
+        if tables.seals.name not in self._names:
+            return Seals(0, sum(run.status.ended for run in self.runs(study)))
+        has_optuna = self._has_optuna()
+        with self._reading() as connection:
+            known = has_optuna and read_layout(connection) in KNOWN
+            ends = read_ends(connection, study) if known else {}
+            if known or not has_optuna:
+                return check_seals(connection, study, ends, thorough)
+        ends = ends_of(self._trial_records(study))
+        with self._reading() as connection:
+            return check_seals(connection, study, ends, thorough)
 
     def environments(self, study: str) -> dict[str, Environment]:
         """Return the environments in which runs of a study were made, by their SHA-256."""

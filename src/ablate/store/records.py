@@ -178,6 +178,52 @@ class Environment:
         return {path: fact for path, fact in self.leaves().items() if path != "host"}
 
 
+class Edit(NamedTuple):
+    """Something that is not as it was when it was recorded: of a run with a seed, or of a trial.
+
+    `sealed` and `now` are how it was and how it is, as far as that is known; `missing` says that it
+    is gone.
+    """
+
+    trial: int
+    seed: int | None
+    what: str
+    sealed: str | None = None
+    now: str | None = None
+    missing: bool = False
+
+    def __str__(self) -> str:
+        whose = f"trial {self.trial}" + ("" if self.seed is None else f", seed {self.seed}")
+        if self.missing:
+            return f"{whose}: {self.what} was removed or replaced"
+        if self.now is None:
+            return f"{whose}: {self.what} was edited"
+        if self.sealed is None:
+            return f"{whose}: {self.what} is {self.now}, which was not recorded"
+        return f"{whose}: {self.what} is {self.now}; {self.sealed} was recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Seals:
+    """Whether what a study recorded is what stands there now.
+
+    `sealed` and `unsealed` count its ended runs with a digest and without one, as in a database
+    that was written before there were any.
+    """
+
+    sealed: int
+    unsealed: int
+    edits: tuple[Edit, ...] = ()
+
+    def __add__(self, other: "Seals") -> "Seals":
+        """Put the records of two studies together."""
+        return Seals(
+            self.sealed + other.sealed,
+            self.unsealed + other.unsealed,
+            self.edits + other.edits,
+        )
+
+
 def inexact_of(seed: int) -> str:
     """Name the trial's attribute that says why a seed's run was not continued exactly."""
     return f"{_INEXACT}{seed}"

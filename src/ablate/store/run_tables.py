@@ -14,6 +14,7 @@ from ablate.store import tables
 from ablate.store.batch import Batch, NewRun, RunKey
 from ablate.store.dialects import insert, upsert
 from ablate.store.plain import ordered_hash, storable
+from ablate.store.seals import seal
 
 _CHUNK = 1000
 
@@ -100,6 +101,7 @@ class RunTables:
                     for key, end in batch.ended_runs.items()
                 ],
             )
+        seal(connection, batch, ids.values())
 
     def _ids(self, connection: Connection, batch: Batch) -> dict[RunKey, int]:
         """Return the ids of the runs that a batch speaks of and that are there."""
@@ -198,8 +200,9 @@ class RunTables:
 
 
 def speaks_of_runs(batch: Batch) -> bool:
-    """Say whether a batch holds anything for these tables."""
-    return bool(_keys(batch))
+    """Say whether a batch holds anything for these tables: of runs, or the end of a trial."""
+    ended = any(trial.state.is_finished() for trial in batch.trials.values())
+    return ended or bool(batch.ended_trials or _keys(batch))
 
 
 def check_ends(batch: Batch) -> None:

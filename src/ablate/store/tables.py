@@ -193,6 +193,18 @@ run_facts = Table(
     Column("sha256", Text, ForeignKey("ablate_facts.sha256"), nullable=False),
 )
 
+seals = Table(
+    "ablate_seals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study", Text, nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("run_id", Integer),
+    Column("body", Text, nullable=False),
+    Column("checks", Text, nullable=False),
+    Column("chain", Text, nullable=False),
+)
+
 sessions = Table(
     "ablate_sessions",
     metadata,

@@ -25,14 +25,14 @@ MARK = "state"
 
 In the first layout a search's trial bore none until its run began.
 """
-_STATUSES = {
+STATUSES = {
     "WAITING": Status.WAITING,
     "RUNNING": Status.RUNNING,
     "COMPLETE": Status.COMPLETE,
     "PRUNED": Status.PRUNED,
     "FAIL": Status.FAILED,
 }
-_INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
+INFINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 
 
 def read_trial_records(connection: Connection, study: str) -> Iterator[TrialRecord]:
@@ -66,7 +66,7 @@ def read_trial_records(connection: Connection, study: str) -> Iterator[TrialReco
     ):
         attrs_of.setdefault(trial, {})[key] = json.loads(text)
     value_of = {
-        trial: _INFINITE.get(kind, value)
+        trial: INFINITE.get(kind, value)
         for trial, value, kind in rows(
             select(values.trial_id, values.value, values.value_type)
             .join(optuna.trials, trials.trial_id == values.trial_id)
@@ -84,7 +84,7 @@ def read_trial_records(connection: Connection, study: str) -> Iterator[TrialReco
     ):
         yield TrialRecord(
             number=number,
-            state=_STATUSES[state],
+            state=STATUSES[state],
             value=value_of.get(trial),
             params=params_of.get(trial, {}),
             user_attrs=attrs_of.get(trial, {}),
@@ -98,7 +98,7 @@ def trial_records(trials: Iterable["FrozenTrial"]) -> Iterator[TrialRecord]:
     for trial in trials:
         yield TrialRecord(
             number=trial.number,
-            state=_STATUSES[trial.state.name],
+            state=STATUSES[trial.state.name],
             value=trial.values[0] if trial.values else None,
             params=dict(trial.params),
             user_attrs=dict(trial.user_attrs),

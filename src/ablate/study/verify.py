@@ -3,16 +3,17 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ablate.errors import NotFoundError
 from ablate.spec import Cause, Config, Outcome, Status, configs
 from ablate.spec.secrets import hidden
-from ablate.store import Environment, RunRecord, Store, inexact_runs
+from ablate.store import Edit, Environment, RunRecord, Store, inexact_runs
+from ablate.study.fact_differences import differing_facts
 from ablate.study.record import resumed_epoch_of
 from ablate.study.recorded import recorded_trial
-from ablate.study.replay import Subject, replay_trial
+from ablate.study.replay import ReplaySummary, Subject, replay_trial
 from ablate.study.setup import Request
 
 _FROM_OUTSIDE = frozenset({Cause.LOST, Cause.STALLED, Cause.OVER_TIME, Cause.OUT_OF_MEMORY})
@@ -93,17 +94,37 @@ class Verification:
     endings: tuple[Ending, ...]
     inexact: Mapping[int, tuple[str, ...]]
     """By seed, why a run was continued from a checkpoint, but not exactly."""
+    edits: tuple[Edit, ...] = ()
+    """What of the trial's record was changed after it was made."""
+    repeated: bool | None = None
+    """Whether two runs, one right after the other, agree with each other; None: not tried."""
 
     @property
     def matches(self) -> bool:
-        """Whether the values came out again within the tolerance, and the runs ended as before."""
+        """Whether the values came out again within the tolerance, and the runs ended as before.
+
+        A record that was edited matches nothing.
+        """
+        return self.comes_out_again and not self.edits
+
+    @property
+    def comes_out_again(self) -> bool:
+        """Whether what stands in the record came out again within the tolerance."""
         within = all(deviation.relative <= self.tolerance for deviation in self.deviations)
         return within and self.ends_as_before
 
     @property
     def exact(self) -> bool:
         """Whether the values came out again bit for bit, and the runs ended as before."""
-        return not self.deviations and self.ends_as_before
+        return not self.deviations and self.ends_as_before and not self.edits
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether something else came out, and nothing that is recorded says why."""
+        explained = self.differences or self.inexact or self.edits
+        ended = [ending for ending in self.endings if not ending.same]
+        outside = not self.deviations and all(ending.from_outside for ending in ended)
+        return not (self.comes_out_again or explained or outside)
 
     @property
     def ends_as_before(self) -> bool:
@@ -116,7 +137,9 @@ def verify(
 ) -> Verification:
     """Run a recorded trial again, with its seeds, and compare every metric value.
 
-    Without a `tolerance` values must agree bit for bit, on other hardware to `OTHER_HARDWARE`.
+    Without a `tolerance` values must agree bit for bit, on other hardware to `OTHER_HARDWARE`. If
+    they do not, and nothing that is recorded differs, the trial is run once more: only two runs
+    that differ from each other show that it is not deterministic.
     Raises RequestError, with nothing written, if the request is wrong.
     """
     with Store.open(request.storage, create=False) as store:
@@ -125,7 +148,10 @@ def verify(
         values = _values(store, study)
         if not any(values.get(run.id) for run in recorded.runs):
             raise NotFoundError(f"{trial} recorded no metric, so there is nothing to compare with")
-    result = replay_trial(Subject.of_trial(trial, request, allowed=allowed), request, afresh=True)
+        seals = store.check_seals(study, [run.id for run in recorded.runs])
+        edits = tuple(edit for edit in seals.edits if edit.trial == recorded.number)
+    subject = Subject.of_trial(trial, request, allowed=allowed)
+    result = replay_trial(subject, request, afresh=True)
     with Store.open(request.storage, create=False) as store:
         again = _values(store, result.study)
         pairs = [
@@ -146,7 +172,7 @@ def verify(
         before = values.get(old.id, {})
         compared += len(before)
         deviations += _deviations(old, before, again.get(new.id, {}))
-    return Verification(
+    verification = Verification(
         trial,
         f"{result.study}/{result.runs[0].trial}",
         tolerance,
@@ -155,6 +181,23 @@ def verify(
         tuple(differences),
         tuple(Ending(old.seed, _outcome(old), _outcome(new)) for old, new in pairs),
         inexact,
+        edits,
+    )
+    if not verification.unexplained:
+        return verification
+    second = replay_trial(subject, request, afresh=True)
+    return replace(verification, repeated=_agree(request.storage, result, second))
+
+
+def _agree(storage: str, first: ReplaySummary, second: ReplaySummary) -> bool:
+    """Say whether the runs of two replays, one right after the other, gave the same."""
+    with Store.open(storage, create=False) as store:
+        values = _values(store, first.study)
+    runs = {run.seed: run for run in second.runs}
+    return all(
+        _outcome(run).comparable == _outcome(runs[run.seed]).comparable
+        and not _deviations(run, values.get(run.id, {}), values.get(runs[run.seed].id, {}))
+        for run in first.runs
     )
 
 
@@ -197,6 +240,7 @@ def _differences(
 ) -> list[Difference]:
     environments = {**store.environments(before), **store.environments(after)}
     fingerprints = {**store.fingerprints(before), **store.fingerprints(after)}
+    facts = {**store.facts(before), **store.facts(after)}
     found: dict[str, Difference] = {}
     for old, new in pairs:
         sides: list[dict[str, Config]] = [
@@ -215,6 +259,10 @@ def _differences(
             for path, recorded, now in configs.differing(sides[0][topic], sides[1][topic]):
                 what = f"{topic} {path}"
                 found[what] = Difference(what, hidden(path, recorded), hidden(path, now))
+        for what, *values in differing_facts(facts.get(old.id, {}), facts.get(new.id, {})):
+            # The environment names some libraries already.
+            if what.replace("dependency ", "environment libraries.") not in found:
+                found[what] = Difference(what, *values)
     return list(found.values())
 
 

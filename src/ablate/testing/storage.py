@@ -33,7 +33,17 @@ from sqlalchemy.pool import NullPool
 
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
 from ablate.spec import Cause, Direction, Outcome, Status, canonical_json
-from ablate.store import Batch, Environment, GroupRow, MetricRow, RunEnd, RunKey, Store, TrialEnd
+from ablate.store import (
+    Batch,
+    Environment,
+    GroupRow,
+    MetricRow,
+    RunEnd,
+    RunKey,
+    Seals,
+    Store,
+    TrialEnd,
+)
 from ablate.store.trial_records import trial_records
 from ablate.store.urls import parse_url
 from ablate.testing import batches, crash
@@ -886,6 +896,31 @@ class StorageSuite:
             assert [json.loads(text) for text in bodies].count(body) == 1
         runs = store.runs("s")
         assert store.facts("s") == {run.id: {"code": body} for run in runs}
+
+    # --- seals -------------------------------------------------------------------------
+
+    def test_an_edited_value_is_found_and_what_was_written_here_is_none(
+        self, url: str, store: Store, definition: int
+    ) -> None:
+        for number in (0, 1):
+            store.write(whole(definition, number))
+        ids = [run.id for run in store.runs("s")]
+        assert store.check_seals("s", ids) == Seals(2, 0)
+        engine, _ = database(url)
+        with engine.begin() as connection:
+            for statement in (
+                "UPDATE ablate_metrics SET value = 0.25 WHERE step = 3 AND run_id = "
+                "(SELECT id FROM ablate_runs WHERE trial = 1)",
+                "UPDATE trial_values SET value = 0.125 WHERE value = 0.5",
+            ):
+                connection.execute(text(statement))
+        found = store.check_seals("s").edits
+        assert {(edit.trial, edit.seed, edit.now) for edit in found} >= {
+            (0, None, "0.125"),
+            (1, None, "0.125"),
+            (1, 307, "0.25"),
+        }
+        assert (0, 307) not in {(edit.trial, edit.seed) for edit in found}
 
     # --- means by group ------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import Finding, allow, blocking, ordered
-from ablate.audits.recorded import Curves, MetricCurves, RecordedRuns, Result
+from ablate.audits.recorded import UNCHECKED, Curves, MetricCurves, RecordedRuns, Result
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
 from ablate.spec import AblationDefinition, AblationStudy, Config, Study
@@ -85,7 +85,8 @@ def audit_recorded(study: Study, storage: str) -> list[Finding]:
 def audit_runs(store: Store, study: analysis.Frames | analysis.ArmEstimates) -> list[Finding]:
     """Check what a study has run, before it is compared."""
     if isinstance(study, analysis.SearchFrames):
-        return ordered(check_trials(study.definition, study.trials))
+        seals = store.check_seals(study.name)
+        return ordered(check_trials(study.definition, study.trials, seals))
     known = study if isinstance(study, analysis.ArmEstimates) else analysis.ArmEstimates(study)
     return ordered(check_runs(_recorded(store, known, [known.frames.name])))
 
@@ -119,10 +120,12 @@ def _recorded(store: Store, known: analysis.ArmEstimates, studies: Iterable[str]
     arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
     prints: dict[int, Mapping[str, str]] = {}
     facts: dict[int, Mapping[str, Mapping[str, Any]]] = {}
+    seals = UNCHECKED
     runs: list[RunRecord] = []
     for study in studies:
         prints |= store.fingerprints(study)
         facts |= store.facts(study)
+        seals += store.check_seals(study)
         found = [run for run in store.runs(study, with_config=True) if run.id in arms]
         runs += [
             run if run.arm == arms[run.id] else replace(run, arm=arms[run.id]) for run in found
@@ -135,6 +138,7 @@ def _recorded(store: Store, known: analysis.ArmEstimates, studies: Iterable[str]
         fingerprints=prints,
         environments=frames.environments,
         facts=facts,
+        seals=seals,
         examples={metric: count for metric, count in known.examples.items() if count is not None},
         results=[
             Result(

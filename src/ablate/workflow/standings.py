@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablate.spec import SearchDefinition, Status
 from ablate.spec.definition import Kind
-from ablate.store import Store, TrialRecord, best_trial, count_states, inexact_runs
+from ablate.store import Seals, Store, TrialRecord, best_trial, count_states, inexact_runs
 from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
@@ -18,7 +18,8 @@ class StudyStatus:
 
     The trials of an ablation are of different arms: none of them is the best.
 
-    `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one.
+    `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one;
+    `seals` whether what stands in the database is what was recorded.
     """
 
     study: str
@@ -27,7 +28,16 @@ class StudyStatus:
     counts: Mapping[Status, int]
     best: TrialRecord | None
     active_seconds: float
+    seals: Seals
     inexact: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+
+    def remarks(self) -> tuple[str, ...]:
+        """Say what was changed after it was recorded, and how many runs have no seal."""
+        said = [f"a record was changed after it was made: {edit}" for edit in self.seals.edits]
+        if unsealed := self.seals.unsealed:
+            runs = "1 run is" if unsealed == 1 else f"{unsealed} runs are"
+            said.append(f"{runs} not sealed: an earlier ablate recorded what an edit would change")
+        return tuple(said)
 
 
 @dataclass(frozen=True)
@@ -37,7 +47,7 @@ class StatusResult(Result):
     studies: tuple[StudyStatus, ...]
 
     def frame(self) -> pd.DataFrame:
-        """Return a row per study: name, kind, profile, states, best_*, active seconds, inexact."""
+        """Return a row per study: name, kind, profile, states, best trial, what is amiss."""
         rows = [
             {
                 "study": status.study,
@@ -48,6 +58,8 @@ class StatusResult(Result):
                 "best_value": status.best.value if status.best else None,
                 "active_seconds": status.active_seconds,
                 "inexact": len(status.inexact),
+                "edited": len(status.seals.edits),
+                "unsealed": status.seals.unsealed,
             }
             for status in self.studies
         ]
@@ -79,6 +91,7 @@ def _status(store: Store, name: str) -> StudyStatus:
             else None
         ),
         active_seconds=store.active_seconds(name),
+        seals=store.check_seals(name),
         inexact={
             (trial.number, seed): reasons
             for trial in trials

@@ -36,7 +36,8 @@ class VerifyResult(Result, Verification):
 
     def summary(self) -> str:
         """Say the verdict, the first deviations, and what is different now."""
-        return "\n".join([*self._verdict(), *self._reasons()])
+        edited = [f"the record was changed after it was made: {edit}" for edit in self.edits]
+        return "\n".join([*self._verdict(), *edited, *self._reasons()])
 
     def _verdict(self) -> list[str]:
         if self.matches:
@@ -49,6 +50,8 @@ class VerifyResult(Result, Verification):
                     if item.recorded.status is Status.FAILED
                 ),
             ]
+        if self.comes_out_again:
+            return [f"DRIFT: the {self.compared} values of {self.trial} came out again, but"]
         lines = [
             f"DRIFT: {len(self.deviations)} of {self.compared} recorded values of "
             f"{self.trial} did not come out again; tolerance {self.tolerance:g}",
@@ -68,7 +71,7 @@ class VerifyResult(Result, Verification):
         return lines
 
     def _reasons(self) -> list[str]:
-        if self.exact:
+        if not self.deviations and self.ends_as_before:
             return []
         ended = [item for item in self.endings if not item.same]
         inexact = [
@@ -81,7 +84,7 @@ class VerifyResult(Result, Verification):
         if not self.differences and not self.deviations and all(e.from_outside for e in ended):
             return ["nothing that is recorded differs: the recorded run was ended from outside"]
         if not self.differences:
-            return ["nothing that is recorded differs: the run itself is not deterministic"]
+            return [*inexact, *self._unexplained()]
         return [
             *inexact,
             "what is different now:",
@@ -89,6 +92,23 @@ class VerifyResult(Result, Verification):
                 f"  {change.what}: {change.recorded!r} recorded, {change.now!r} now"
                 for change in self.differences
             ),
+        ]
+
+    def _unexplained(self) -> list[str]:
+        """Say what is known where nothing that is recorded differs."""
+        if self.edits:
+            return []
+        if self.repeated is None:
+            return ["nothing that is recorded differs"]
+        if self.repeated:
+            return [
+                "nothing that is recorded differs, and two runs made now agree with each other: "
+                "the cause is something that is not recorded, such as a driver, a file outside "
+                "this folder or an answer of a server"
+            ]
+        return [
+            "nothing that is recorded differs, and two runs made now differ from each other: "
+            "the run itself is not deterministic"
         ]
 
 

@@ -1,0 +1,138 @@
+"""Whether runs rest on the same code, and whether their records are what was recorded."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from ablate.audits.codes import finding
+from ablate.audits.differences import listed
+from ablate.audits.findings import Finding, Severity
+from ablate.audits.recorded import (
+    RecordedRuns,
+    RecordedTrials,
+    arms_of,
+    grouped,
+    named,
+    several,
+)
+from ablate.spec.facts import Fact
+from ablate.store import RunRecord, Seals
+
+_SHOWN = 4
+_ADVICE = (
+    "run the older ones again with the code of the newer, or see that nothing they use has changed"
+)
+
+
+def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find runs of different code, and of code that no commit holds."""
+    versions = grouped(recorded.runs, lambda run: run.code_version)
+    sources = {
+        run.id: recorded.facts[run.id][Fact.SOURCES]
+        for run in recorded.runs
+        if Fact.SOURCES in recorded.facts.get(run.id, {})
+    }
+    if changed := _changed(recorded.runs, sources):
+        modules = [*changed]
+        yield finding(
+            "mixed-code",
+            arms_of(run for runs in changed[modules[0]] for run in runs),
+            f"{several(len(modules), 'module')} changed between runs that stand side by side: "
+            + "; ".join(
+                f"{module} is one in {' and another in '.join(map(_whose, changed[module]))}"
+                for module in modules[:_SHOWN]
+            ),
+            listed(modules),
+            _ADVICE,
+        )
+    elif len(versions) > 1:
+        known = all(run.id in sources for run in recorded.runs)
+        yield finding(
+            "mixed-code",
+            arms_of(run for runs in versions.values() for run in runs),
+            "runs of different commits stand side by side: "
+            + "; ".join(f"{name} in {named(runs)}" for name, runs in versions.items())
+            + (", but no module that they share has changed" if known else ""),
+            "code version",
+            _ADVICE,
+            severity="note" if known else None,
+        )
+    loose = [name for name in versions if name.endswith("+dirty") or name == "unversioned"]
+    if loose:
+        yield finding(
+            "uncommitted-code",
+            (),
+            f"{several(sum(len(versions[name]) for name in loose), 'run')} used code that no "
+            "commit holds, so nobody can run them again",
+            "code version",
+            "commit before a run that is to be reported",
+        )
+
+
+def _changed(
+    runs: Iterable[RunRecord], sources: Mapping[int, Mapping[str, str]]
+) -> dict[str, list[list[RunRecord]]]:
+    """Group the runs that have a module by its source, for every module that has several."""
+    known = [run for run in runs if run.id in sources]
+    # Runs of one state of the code share what they recorded: the states are few.
+    states = grouped(known, lambda run: id(sources[run.id]))
+    of_state = [(sources[some[0].id], some) for some in states.values()]
+    first: dict[str, str] = {}
+    differing: dict[str, None] = {}
+    for digests, _ in of_state:
+        for module, digest in digests.items():
+            if first.setdefault(module, digest) != digest:
+                differing[module] = None
+    return {
+        module: [
+            [run for _, some in same for run in some]
+            for same in grouped(
+                [pair for pair in of_state if module in pair[0]],
+                lambda pair, module=module: pair[0][module],  # type: ignore[misc]
+            ).values()
+        ]
+        for module in differing
+    }
+
+
+def _whose(runs: Sequence[RunRecord]) -> str:
+    seeds = sorted({run.seed for run in runs})
+    return f"{named(runs)} (seeds {listed(map(str, seeds))})"
+
+
+def check_records(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find what was edited or removed after it was recorded, and what can't be checked for it."""
+    arms = {run.trial: run.arm for run in recorded.runs if run.arm is not None}
+    edited = (edit.trial for edit in recorded.seals.edits)
+    touched = dict.fromkeys(arms[number] for number in edited if number in arms)
+    # An older attempt, or one of another definition, counts for nothing.
+    yield from _of_seals(recorded.seals, touched, None if touched else "warning")
+
+
+def check_trial_records(recorded: RecordedTrials) -> Iterator[Finding]:
+    """Find what of a search was edited or removed after it was recorded."""
+    yield from _of_seals(recorded.seals, ())
+
+
+def _of_seals(
+    seals: Seals, arms: Collection[str], severity: Severity | None = None
+) -> Iterator[Finding]:
+    if seals.edits:
+        shown = "; ".join(map(str, seals.edits[:_SHOWN]))
+        more = len(seals.edits) - _SHOWN
+        yield finding(
+            "edited-record",
+            arms,
+            shown + (f"; and {more} more" if more > 0 else ""),
+            "the database",
+            "put the database back as it was, or run these trials again: what stands there is not "
+            "what the runs gave",
+            severity=severity,
+        )
+    if seals.unsealed:
+        yield finding(
+            "not-sealed",
+            (),
+            f"{several(seals.unsealed, 'run')} of an earlier ablate have no digest, so an edit of "
+            "what they recorded would not be found",
+            "the database",
+            "nothing needs to be done; runs that are made from now on are sealed",
+        )
