@@ -18,8 +18,12 @@ SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Asked:
-    """What to find out beside the facts: `time` has real steps timed, for about `seconds`."""
+    """What to find out: with `steps` a few are made, for memory and operations.
 
+    `time` has whole steps and a validation timed, for about `seconds` each.
+    """
+
+    steps: bool = True
     time: bool = False
     seconds: float = SECONDS
 

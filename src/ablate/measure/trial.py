@@ -116,6 +116,8 @@ class Trial(Callback):
             "components": structure.components(pl_module),
         }
         self._known["rates"] = self._rates(trainer, pl_module)
+        if not self._asked.steps:
+            raise Enough
         self._let_run(trainer, pl_module)
 
     def _validation_batches(self, trainer: Trainer) -> int:
@@ -341,8 +343,9 @@ class Trial(Callback):
         )
 
     def _memory(self) -> Memory | None:
-        if not self._allocations or not any(self._allocations):
-            self._problems["memory"] = "no allocations could be recorded"
+        if not any(self._allocations):
+            if self._asked.steps:
+                self._problems["memory"] = "no allocations could be recorded"
             return None
         small, large = self._allocations[0], self._allocations[-1]
         weights = structure.size_of(self._weights)
