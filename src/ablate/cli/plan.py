@@ -67,7 +67,7 @@ def plan(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say what a config or a study will do, what is wrong with it and what it takes; train nothing."""
+    """Say what a config or a study will do, what is wrong with it, what it takes; train nothing."""
     result = workflow.plan(
         *names,
         steps=steps,
@@ -136,20 +136,21 @@ def _length(plan: "Plan") -> list[str]:
         f"samples seen     {_count(plan.samples_seen)}",
         f"evaluations      {_count(plan.evaluations)}",
     ]
-    for kept in plan.checkpoints:
-        lines.append(
-            f"checkpoints      {_count(kept.written)} written, {_count(kept.kept)} kept "
-            f"({kept.callback})"
-        )
-    for meaning in plan.meanings:
-        lines.append(
-            f"if the batch counts {meaning.unit}: {meaning.prompts_per_step:g} prompts per step, "
-            f"{_count(meaning.steps_per_epoch)} steps per epoch, "
-            f"{_count(meaning.optimizer_steps)} in all"
-        )
-    for proposal in plan.proposals:
-        lines.append(f"proposed         {proposal.epochs:,} epochs: {proposal.steps:,} steps")
-    return lines
+    lines += [
+        f"checkpoints      {_count(kept.written)} written, {_count(kept.kept)} kept "
+        f"({kept.callback})"
+        for kept in plan.checkpoints
+    ]
+    lines += [
+        f"if the batch counts {meaning.unit}: {meaning.prompts_per_step:g} prompts per step, "
+        f"{_count(meaning.steps_per_epoch)} steps per epoch, "
+        f"{_count(meaning.optimizer_steps)} in all"
+        for meaning in plan.meanings
+    ]
+    return lines + [
+        f"proposed         {proposal.epochs:,} epochs: {proposal.steps:,} steps"
+        for proposal in plan.proposals
+    ]
 
 
 def _schedule(plan: "Plan") -> list[str]:
@@ -249,9 +250,7 @@ def _of_study(result: "StudyPlanResult") -> list[str]:
         lines.append(f"expected time with {workers}: {expected(result.seconds)}")
     if (power := result.power) is not None:
         source = "recorded" if power.recorded else "assumed"
-        seeds = (
-            "more than 1,000 seeds" if power.seeds is None else f"{power.seeds} seeds per arm"
-        )
+        seeds = "more than 1,000 seeds" if power.seeds is None else f"{power.seeds} seeds per arm"
         lines.append(
             f"a difference of {power.effect:g} beside a spread of {power.spread:.3g} ({source}), "
             f"{power.comparisons} comparisons: {seeds}; the study has {len(result.seeds)}"

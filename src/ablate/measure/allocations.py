@@ -32,7 +32,9 @@ class Allocations:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "trace.json"
             self._profile.export_chrome_trace(str(file))
-            events: list[dict[str, Any]] = json.loads(file.read_text(errors="replace"))["traceEvents"]
+            events: list[dict[str, Any]] = json.loads(file.read_text(errors="replace"))[
+                "traceEvents"
+            ]
         found = [event for event in events if event.get("name") == "[memory]"]
         mine = [one for one in found if one["args"].get("Device Type") == self._kind]
         return [int(one["args"]["Bytes"]) for one in sorted(mine, key=lambda one: one["ts"])]

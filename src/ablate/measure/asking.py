@@ -1,5 +1,6 @@
 """Ask workers what configurations are."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -52,10 +53,12 @@ def look_at(
     cli: str | None = None,
     trust: Trust | None = None,
     on_end: Callable[[int], None] = _silent,
+    patience: float = math.inf,
 ) -> list[Facts | RunError]:
     """Build and try resolved configurations on a launcher's workers; a failing one gives its error.
 
-    `on_end` is told which has ended. Nothing is written.
+    `on_end` is told which has ended. What is not there after so many seconds of `patience` is
+    given up with the launcher. Nothing is written.
     """
     jobs = [
         Call(number, dict(config), _LOOK, {"asked": asked.as_dict()}, cli, trust)
@@ -65,14 +68,16 @@ def look_at(
     def tell(job: Job) -> None:
         on_end(job.id)
 
-    return [_looked(events) for events in do_all(launcher, jobs, tell)]
+    return [_looked(events) for events in do_all(launcher, jobs, tell, patience)]
 
 
 def _looked(events: Sequence[Event]) -> Facts | RunError:
     answer = next((event for event in events if isinstance(event, Answered)), None)
     if answer is not None:
         return Facts.of(answer.result)
-    match events[-1]:
+    match events[-1] if events else None:
+        case None:
+            return RunError("building it takes too long")
         case Finished(outcome=end) if end.reason:
             return RunError(end.reason)
         case Lost(reason=reason):

@@ -37,11 +37,8 @@ def _one(loader: Any) -> Loaded:
     size = getattr(loader, "batch_size", None)
     batches, sampler = getattr(loader, "batch_sampler", None), getattr(loader, "sampler", None)
     drop_last = bool(getattr(loader, "drop_last", False) or getattr(batches, "drop_last", False))
-    batch = next(
-        (n for n in (size, getattr(batches, "batch_size", None), getattr(sampler, "batch_size", None))
-         if isinstance(n, int)),
-        None,
-    )  # fmt: skip
+    said = (size, getattr(batches, "batch_size", None), getattr(sampler, "batch_size", None))
+    batch = next((count for count in said if isinstance(count, int)), None)
     # The sampler of a loader that makes no batches itself counts batches.
     drawn = _length(sampler) if isinstance(size, int) else None
     samples = drawn if drawn is not None else _length(getattr(loader, "dataset", None))

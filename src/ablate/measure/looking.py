@@ -17,7 +17,9 @@ from ablate.run.lightning_cli import FitCall, train
 from ablate.run.trainable import parameter_count, trains
 
 
-def look(config: dict[str, Any], asked: Mapping[str, Any], cli: str | None = None) -> dict[str, Any]:
+def look(
+    config: dict[str, Any], asked: Mapping[str, Any], cli: str | None = None
+) -> dict[str, Any]:
     """Look at a resolved config: `Asked` in, `Facts` out, as plain data.
 
     `cli` is the entry that builds the project's own LightningCLI. Steps are first made with parts

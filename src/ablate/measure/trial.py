@@ -84,13 +84,12 @@ class Trial(Callback):
         if self._devices > 1:
             trainer.fit_loop.setup_data()
             told = loaded(trainer.train_dataloader, trainer.num_training_batches)
-            trainer.fit_loop.max_batches = _share(
-                trainer.num_training_batches, self._devices, told
-            )
+            trainer.fit_loop.max_batches = _share(trainer.num_training_batches, self._devices, told)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read what is known before the first step, and have as many steps as the trial needs."""
-        load_validation(trainer)
+        if trainer.enable_validation:
+            load_validation(trainer)
         batches = trainer.num_training_batches
         told = loaded(trainer.train_dataloader, batches)
         self._loaded = told
@@ -121,6 +120,8 @@ class Trial(Callback):
         self._let_run(trainer, pl_module)
 
     def _validation_batches(self, trainer: Trainer) -> int:
+        if not trainer.enable_validation:
+            return 0
         counts = trainer.num_val_batches
         counts = counts if isinstance(counts, list) else [counts]
         if any(math.isinf(count) for count in counts):
@@ -214,14 +215,12 @@ class Trial(Callback):
         stage = self._stage()
         return self._sizes[stage // _CYCLES] if stage < _CYCLES * len(self._sizes) else None
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """Begin to count or to record at the beginning of a cycle."""
         self._step_before = trainer.global_step
         first = self._done % self._cycle == 0
         stage = self._stage()
-        if self._sizes and stage >= self._tried() or not first:
+        if (self._sizes and stage >= self._tried()) or not first:
             return
         if stage % _CYCLES == 0:
             self._cycles = ExitStack()
@@ -239,14 +238,7 @@ class Trial(Callback):
         self._recorder = Allocations(module.device)
         self._recorder.start()
 
-    def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         """End what a cycle counts or records; leave when there is enough."""
         stage = self._stage()
         self._done += 1
@@ -307,7 +299,10 @@ class Trial(Callback):
         self._batch_since = time.perf_counter()
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        *_: Any,
     ) -> None:
         """Note a batch; leave a long validation before its end."""
         devices.wait_for(pl_module.device)

@@ -113,9 +113,7 @@ def _groups(
         near[key] = (FEWEST_GENERATIONS,)
     keys = tuple(dict.fromkeys((path, key, *near)))
     said = ", or ".join(f"{k} to {' or '.join(map(str, v))}" for k, v in near.items())
-    yield Violation(
-        "whole-groups", severity, keys, f"{what}: {why.what}", f"set {said}", near
-    )
+    yield Violation("whole-groups", severity, keys, f"{what}: {why.what}", f"set {said}", near)
 
 
 def check_length(length: Length | None, wanted: int | None, key: str) -> list[Violation]:
@@ -137,22 +135,26 @@ def check_length(length: Length | None, wanted: int | None, key: str) -> list[Vi
 
 
 def check_rates(rates: Rates, length: Length) -> list[Violation]:
-    """Check that a schedule suits the run: warm-up, restarts, its end, and what it is stepped by."""
+    """Check that a schedule suits the run: warm-up, restarts, end, and what it is stepped by."""
     if rates.unread is not None:
         return []
-    found = [
+    return [
         *_refused_schedule(rates),
         *_endless_warmup(rates),
         *_restarts(rates),
         *_end(rates, length),
     ]
-    return found
 
 
 def _schedule(
-    code: str, severity: Severity, keys: Sequence[str], what: str, advice: str,
+    code: str,
+    severity: Severity,
+    keys: Sequence[str],
+    *,
+    what: str,
+    advice: str,
     near: Mapping[str, tuple[int | float, ...]] = _NONE,
-) -> Violation:  # fmt: skip
+) -> Violation:
     paths_of = tuple(f"lr_scheduler.init_args.{key}" for key in keys) or ("lr_scheduler",)
     named = {f"lr_scheduler.init_args.{key}": values for key, values in near.items()}
     return Violation(code, severity, paths_of, what, advice, named)
@@ -164,9 +166,9 @@ def _refused_schedule(rates: Rates) -> Iterator[Violation]:
             "schedule-ends",
             Severity.ERROR,
             (),
-            f"{rates.scheduler} refuses its {rates.interval} number {rates.refused_at} of "
+            what=f"{rates.scheduler} refuses its {rates.interval} number {rates.refused_at} of "
             f"{rates.length}: {rates.refused}",
-            "give it the length of the run",
+            advice="give it the length of the run",
         )
 
 
@@ -176,9 +178,9 @@ def _endless_warmup(rates: Rates) -> Iterator[Violation]:
             "warmup-too-long",
             Severity.ERROR,
             ("warmup",),
-            f"the rate rises over all {rates.length} {rates.interval}s and is highest at the end: "
-            "the warm-up is longer than the training",
-            f"warm up for fewer than {rates.length} {rates.interval}s, or train longer",
+            what=f"the rate rises over all {rates.length} {rates.interval}s and is highest at the "
+            "end: the warm-up is longer than the training",
+            advice=f"warm up for fewer than {rates.length} {rates.interval}s, or train longer",
         )
 
 
@@ -199,10 +201,10 @@ def _restarts(rates: Rates) -> Iterator[Violation]:
             "restart-never-completes",
             Severity.ERROR,
             ("T_0",),
-            f"the first cycle takes T_0 = {first:g} {rates.interval}s, and the run has "
+            what=f"the first cycle takes T_0 = {first:g} {rates.interval}s, and the run has "
             f"{rates.length}: it never restarts",
-            f"set lr_scheduler.init_args.T_0 to at most {rates.length}",
-            {"T_0": (rates.length,)},
+            advice=f"set lr_scheduler.init_args.T_0 to at most {rates.length}",
+            near={"T_0": (rates.length,)},
         )
         return
     done = (rates.length - ends[-2]) / (ends[-1] - ends[-2])
@@ -210,9 +212,9 @@ def _restarts(rates: Rates) -> Iterator[Violation]:
         "restart-never-completes",
         Severity.WARNING,
         ("T_0",),
-        f"the last of {len(ends)} cycles is cut off at {done:.0%}: the run has {rates.length} "
+        what=f"the last of {len(ends)} cycles is cut off at {done:.0%}: the run has {rates.length} "
         f"{rates.interval}s, and cycles end at {', '.join(map(str, ends))}",
-        f"train for {ends[-2]} or {ends[-1]} {rates.interval}s, or change T_0",
+        advice=f"train for {ends[-2]} or {ends[-1]} {rates.interval}s, or change T_0",
     )
 
 
@@ -231,9 +233,7 @@ def _end(rates: Rates, length: Length) -> Iterator[Violation]:
     if abs(own - rates.length) <= max(1.0, _CLOSE * rates.length):
         return
     other, count = (
-        ("step", length.steps)
-        if rates.interval == "epoch"
-        else ("epoch", math.ceil(length.epochs))
+        ("step", length.steps) if rates.interval == "epoch" else ("epoch", math.ceil(length.epochs))
     )
     mistaken = abs(own - count) <= max(1.0, _CLOSE * count) and count != rates.length
     if mistaken:
@@ -241,10 +241,10 @@ def _end(rates: Rates, length: Length) -> Iterator[Violation]:
             "scheduler-interval",
             Severity.ERROR,
             (name,),
-            f"{name} = {own:g} counts {other}s, but {rates.scheduler} is stepped after every "
+            what=f"{name} = {own:g} counts {other}s, but {rates.scheduler} is stepped after every "
             f"{rates.interval}, {rates.length} times",
-            f"have it stepped after every {other}, or set {name} to {rates.length}",
-            {name: (rates.length,)},
+            advice=f"have it stepped after every {other}, or set {name} to {rates.length}",
+            near={name: (rates.length,)},
         )
         return
     what = "before it has come down" if own > rates.length else "long after it has come down"
@@ -252,9 +252,9 @@ def _end(rates: Rates, length: Length) -> Iterator[Violation]:
         "schedule-length",
         Severity.WARNING,
         (name,),
-        f"{name} = {own:g}, but the run has {rates.length} {rates.interval}s: it ends {what}",
-        f"set lr_scheduler.init_args.{name} to {rates.length}",
-        {name: (rates.length,)},
+        what=f"{name} = {own:g}, but the run has {rates.length} {rates.interval}s: it ends {what}",
+        advice=f"set lr_scheduler.init_args.{name} to {rates.length}",
+        near={name: (rates.length,)},
     )
 
 

@@ -154,7 +154,7 @@ def plan_config(config: Config, facts: Facts, wishes: Wishes | None = None) -> P
     effective = facts.batch and facts.batch * facts.accumulate[0] * facts.devices
     generations = next(iter(checks.leaves_named(leaves, checks.GENERATIONS).values()), None)
     memory, batch = facts.memory, facts.batch
-    flops = facts.flops and effective and facts.flops.at(batch or 0) * effective / (batch or 1)
+    flops = facts.flops.at(batch) * effective / batch if facts.flops and batch else None
     limit = wishes.limit or facts.device_memory or None
     warmup = facts.rates[0] if facts.rates and facts.rates[0].unread is None else None
     made = Plan(
@@ -178,10 +178,7 @@ def plan_config(config: Config, facts: Facts, wishes: Wishes | None = None) -> P
         frozen=facts.frozen,
         components=facts.components,
         flops_per_step=flops or None,
-        memory=memory and batch and Sizes(  # type: ignore[arg-type]
-            memory.weights, memory.buffers, memory.gradients, memory.optimizer,
-            memory.activations(batch), memory.process,
-        ) or None,
+        memory=_sizes(facts),
         memory_bytes=memory.peak(batch) if memory and batch else None,
         memory_needed=memory.needed(batch) if memory and batch else None,
         memory_limit=limit,
@@ -237,6 +234,16 @@ def fit_config(config: Config, facts: Facts, limit: int) -> Fit | None:
         return not any(violation.what.startswith("training") for violation in found)
 
     return fit(batch, facts.accumulate[0], limit, memory.needed, allowed)
+
+
+def _sizes(facts: Facts) -> Sizes | None:
+    memory, batch = facts.memory, facts.batch
+    if memory is None or not batch:
+        return None
+    return Sizes(
+        memory.weights, memory.buffers, memory.gradients, memory.optimizer,
+        memory.activations(batch), memory.process,
+    )  # fmt: skip
 
 
 def _length(facts: Facts) -> Length | None:

@@ -126,7 +126,7 @@ class Constraint:
                     found[name] = near
         return found
 
-    def _near(
+    def _near(  # noqa: PLR0911 - one per kind of relation
         self, value: Number, own: Number, other: Number, *, is_left: bool
     ) -> tuple[Number, ...]:
         """Return values of one factor that make its side, now `own`, hold against `other`."""
@@ -216,7 +216,7 @@ def _constraint(item: Any, where: str) -> Constraint:
         raise SpecError(f"{where}: write one relation of {', '.join(relations)}")
     relation = Relation(named[0])
     sides = item[relation.value]
-    if not isinstance(sides, list) or len(sides) != 2:  # noqa: PLR2004
+    if not isinstance(sides, list) or len(sides) != 2:
         raise SpecError(f"{where}: {relation} has a list of two sides, not {quoted(sides)}")
     left, right = (_operand(side, f"{where}: {relation}") for side in sides)
     if not any(isinstance(name, str) for name in (*left, *right)):

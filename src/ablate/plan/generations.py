@@ -57,9 +57,7 @@ class Generating:
             return loading.steps_per_epoch * self.iterations
         completions = self.batch_size * self.devices * self.accumulate
         if completions % self.generations:
-            raise ValueError(
-                f"{completions} completions are no whole groups of {self.generations}"
-            )
+            raise ValueError(f"{completions} completions are no whole groups of {self.generations}")
         return self.prompts // (completions // self.generations) * self.iterations
 
     def prompts_per_step(self, unit: BatchUnit) -> float:
@@ -103,7 +101,9 @@ def refused(
     )
     if generations < FEWEST_GENERATIONS:
         return Refused(
-            f"{generations} completion per prompt is no group: at least {FEWEST_GENERATIONS}", (), ()
+            f"{generations} completion per prompt is no group: at least {FEWEST_GENERATIONS}",
+            (),
+            (),
         )
     present = rule is GroupRule.GENERATION_BATCH
     factors = {"batch": batch_size, "devices": devices}

@@ -15,7 +15,7 @@ def multiples_near(value: int, divisor: int, rest: int = 1) -> tuple[int, ...]:
 
 def divisors_near(value: int, total: int) -> tuple[int, ...]:
     """Return the nearest divisors of `total`, from below and from above; `value` if it is one."""
-    found = [d for d in _divisors(total)]
+    found = _divisors(total)
     below = max((d for d in found if d <= value), default=None)
     above = min((d for d in found if d >= value), default=None)
     return tuple(dict.fromkeys(near for near in (below, above) if near is not None))

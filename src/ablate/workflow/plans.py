@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -193,10 +193,13 @@ class StudyPlanResult(Result):
         said = [f"{self.study}: {len(self.arms)} configurations, {runs} runs"]
         if self.optimizer_steps is not None:
             said[0] += f", {self.optimizer_steps:,} optimizer steps"
+        alike: dict[tuple[str, str, str], list[str]] = {}
+        for arm in self.arms:
+            for one in arm.plan.violations:
+                alike.setdefault((one.severity, one.code, one.what), []).append(arm.name)
         said += [
-            f"{one.severity}: {one.code} ({arm.name}): {one.what}"
-            for arm in self.arms
-            for one in arm.plan.violations
+            f"{severity}: {code} ({', '.join(names)}): {what}"
+            for (severity, code, what), names in alike.items()
         ]
         return "\n".join(said)
 
@@ -230,15 +233,15 @@ def plan(
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
 ) -> PlanResult | StudyPlanResult:
-    """Say what a configuration or a study will do; what it says is built, and tried on few examples.
+    """Say what a configuration or a study will do; it is built, and tried on a few examples.
 
     `names` are one study, or the files of a config, later ones over earlier ones. `steps` is how
     many optimizer steps are wanted. `measure` times real steps and a validation. `memory` is a
-    limit such as `8GB`, else what this machine has; `fit` proposes a batch that keeps to it, written
-    to `out` if that is given, where there must be no file yet. `constraints` are files of further
-    ones. `effect` asks how many seeds would show it; `sd` is the standard deviation of a run's
-    value over seeds, else it is taken from the study's record. Nothing else is written. Raises
-    RequestError if the request is wrong.
+    limit such as `8GB`, else what this machine has; `fit` proposes a batch that keeps to it, and
+    writes it to `out` if that is given, where there must be no file yet. `constraints` are files of
+    further ones. `effect` asks how many seeds would show it; `sd` is the standard deviation of a
+    run's value over seeds, else it is taken from the study's record. Nothing else is written.
+    Raises RequestError if the request is wrong.
     """
     wishes = Wishes(steps, _limit(memory), tuple(_constraints(constraints)))
     _check(steps=steps, effect=effect, sd=sd, fit=fit, out=out)
@@ -258,12 +261,12 @@ def plan(
             raise RequestError("--effect is for a study, which has arms and seeds")
         with request.launched(written.import_folders()) as launched:
             study = request.prepare(written, launched)
-            wishes = Wishes(
-                wishes.steps, wishes.limit, (*wishes.constraints, *_sidecars(written))
-            )
+            wishes = Wishes(wishes.steps, wishes.limit, (*wishes.constraints, *_sidecars(written)))
             asked = Asked(time=measure)
             if is_study:
-                return _plan_study(study, launched, request, wishes, asked, effect, sd)
+                power = None if effect is None else _power(study, request, effect, sd)
+                made = _plan_study(study, launched, request, wishes, asked)
+                return replace(made, power=power)
             config = resolve_base(study, launched)
             request.say("building it and trying a few steps")
             (facts,) = look_at(launched, [config], asked, cli=study.cli, trust=study.trust)
@@ -368,7 +371,9 @@ def _constraints(files: Sequence[str | Path]) -> list[Constraint]:
             for name in constraint.keys:
                 known = [DERIVED + one for one in Plan.__dataclass_fields__]
                 if name.startswith(DERIVED) and name not in known:
-                    raise SpecError(f"{file}: unknown number {quoted(name)}: {nearest(name, known)}")
+                    raise SpecError(
+                        f"{file}: unknown number {quoted(name)}: {nearest(name, known)}"
+                    )
             found.append(constraint)
     return found
 
@@ -449,13 +454,7 @@ def _batch_key(config: Config, facts: Facts) -> str:
 
 
 def _plan_study(
-    study: Study,
-    launcher: Launcher,
-    request: Request,
-    wishes: Wishes,
-    asked: Asked,
-    effect: float | None,
-    sd: float | None,
+    study: Study, launcher: Launcher, request: Request, wishes: Wishes, asked: Asked
 ) -> StudyPlanResult:
     configs: dict[str, Config] = _configs(study, launcher)
     _refuse_unknown(wishes.constraints, list(configs.values()))
@@ -484,13 +483,15 @@ def _plan_study(
         for name, made in plans.items():
             arms.append(ArmPlan(f"{name} (search)", trials, made))
             arms.append(ArmPlan(f"{name} (tuned)", len(study.seeds), made))
-    power = None
-    if effect is not None:
-        power = _power(study, request, effect, sd)
     return StudyPlanResult(
-        study.name, study.profile, study.definition.kind, study.seeds, request.workers,
-        tuple(arms), power, tuple(notes),
-    )  # fmt: skip
+        study=study.name,
+        profile=study.profile,
+        kind=study.definition.kind,
+        seeds=study.seeds,
+        workers=request.workers,
+        arms=tuple(arms),
+        notes=tuple(notes),
+    )
 
 
 def _configs(study: Study, launcher: Launcher) -> dict[str, Config]:
