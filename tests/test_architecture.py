@@ -15,13 +15,18 @@ ROOT = Path(ablate.__file__).parent
 
 ARROWS = {
     "": {"workflow", "spec"},
-    "cli": {"workflow", "spec"},
-    "testing": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
-    "workflow": {"reports", "analysis", "audits", "study", "run", "plan", "store", "spec"},
+    "cli": {"workflow", "plan", "spec"},
+    "testing": {
+        *("reports", "analysis", "audits", "study", "measure", "run", "plan", "store", "spec")
+    },
+    "workflow": {
+        *("reports", "analysis", "audits", "study", "measure", "run", "plan", "store", "spec")
+    },
     "reports": {"analysis", "store", "spec"},
     "analysis": {"store", "plan", "spec"},
     "audits": {"run", "store", "spec"},
     "study": {"run", "store", "plan", "spec"},
+    "measure": {"run", "plan", "spec"},
     "run": {"store", "plan", "spec"},
     "plan": {"spec"},
     "store": {"spec"},

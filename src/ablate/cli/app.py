@@ -11,6 +11,7 @@ from ablate.cli.compare import compare
 from ablate.cli.confirm import confirm
 from ablate.cli.dashboard import dashboard
 from ablate.cli.freeze import freeze
+from ablate.cli.plan import plan
 from ablate.cli.replay import replay
 from ablate.cli.report import report
 from ablate.cli.search import search
@@ -45,7 +46,7 @@ def _root(
     """Every run is a trial, every difference is declared, every claim is computed."""
 
 
-COMMANDS = (search, audit, replay, confirm, status, report, compare, freeze, dashboard)
+COMMANDS = (plan, search, audit, replay, confirm, status, report, compare, freeze, dashboard)
 
 for _command in COMMANDS:
     app.command()(_command)

@@ -12,6 +12,7 @@ from ablate.errors import RequestError, quoted
 from ablate.workflow.defaults import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
+    from ablate.plan import Derived
     from ablate.workflow.comparisons import CompareResult
 
 _LOG = ".csv"
@@ -32,6 +33,9 @@ def compare(
         ),
     ],
     *,
+    static: Annotated[
+        bool, typer.Option("--static", help="Read configs only; build nothing.")
+    ] = False,
     storage: options.Storage = DEFAULT_STORAGE,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the report on logs of episodes is written.")
@@ -46,7 +50,7 @@ def compare(
         return
     if out is not None:
         raise RequestError("--out is for logs of episodes; ablate report writes that of a study")
-    result = workflow.compare(*names, storage=storage, workers=workers, quiet=quiet)
+    result = workflow.compare(*names, static=static, storage=storage, workers=workers, quiet=quiet)
     if as_json:
         output.print_json(_as_json(result))
         return
@@ -54,6 +58,10 @@ def compare(
     if result.differences:
         rows = [[row.path, *map(_shown, row.values)] for row in result.differences]
         output.print_table(["key", *heads], rows)
+        typer.echo()
+    if result.derived:
+        factors = [f"x {name}" for name in heads[1:]]
+        output.print_table(["number", *heads, *factors], [_derived(row) for row in result.derived])
         typer.echo()
     if result.comparisons:
         output.print_table(_HEADS, _lines(result))
@@ -73,6 +81,12 @@ def _compare_logs(names: list[str], out: Path | None, *, as_json: bool) -> None:
     typer.echo(result.summary())
     if result.files is not None:
         typer.echo(f"report: {result.files.html}")
+
+
+def _derived(row: "Derived") -> list[str]:
+    values = ["-" if value is None else f"{value:,.6g}" for value in row.values]
+    factors = ["-" if factor is None else f"{factor:.3g}x" for factor in row.factors]
+    return [row.name.replace("_", " "), *values, *factors]
 
 
 def _shown(value: Any) -> str:
@@ -103,5 +117,6 @@ def _as_json(result: "CompareResult") -> dict[str, Any]:
         "differences": [
             {"path": row.path, "values": list(row.values)} for row in result.differences
         ],
+        "derived": [vars(row) for row in result.derived],
         "comparisons": output.rows(result.frame()) if result.comparisons else [],
     }

@@ -1,6 +1,7 @@
 """What a shell offers for a word: names of studies and of arms. No mistake is told here."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import typer
 
@@ -12,6 +13,13 @@ def studies(incomplete: str) -> list[str]:
     from ablate.spec import study_files  # noqa: PLC0415
 
     return _beginning(incomplete, (path.stem for path in study_files()))
+
+
+def plannable(incomplete: str) -> list[str]:
+    """Return the studies in `studies/` and the configs in `configs/` whose names begin so."""
+    configs = (path.stem for path in sorted(Path("configs").glob("*.yaml")))
+    own = [name for name in configs if not name.endswith(".plan")]
+    return list(dict.fromkeys([*studies(incomplete), *_beginning(incomplete, own)]))
 
 
 def stored(ctx: typer.Context, incomplete: str) -> list[str]:

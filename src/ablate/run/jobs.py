@@ -1,5 +1,7 @@
 """Do independent jobs on a launcher, and wait for all of them."""
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -14,12 +16,17 @@ def _silent(_: Job) -> None:
 
 
 def do_all(
-    launcher: Launcher, jobs: Sequence[Job], on_end: Callable[[Job], None] = _silent
+    launcher: Launcher,
+    jobs: Sequence[Job],
+    on_end: Callable[[Job], None] = _silent,
+    patience: float = math.inf,
 ) -> list[list[Event]]:
     """Do independent jobs and return the events of each, in the order of the jobs.
 
-    A job whose worker dies is done again, a few times. `on_end` is called as each job ends.
+    A job whose worker dies is done again, a few times. `on_end` is called as each job ends. After
+    so many seconds of `patience` jobs are left to the end of the launcher, with the events so far.
     """
+    until = time.monotonic() + patience
     by_id = {job.id: job for job in jobs}
     events: dict[int, list[Event]] = {job.id: [] for job in jobs}
     losses: Counter[int] = Counter()
@@ -38,7 +45,7 @@ def do_all(
             on_end(job)
         return "continue"
 
-    while len(ended) < len(jobs):
+    while len(ended) < len(jobs) and time.monotonic() < until:
         while queue and launcher.free:
             launcher.submit([queue.pop(0)])
         launcher.poll(handle, 1.0)

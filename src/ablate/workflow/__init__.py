@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ablate.workflow.episodes import EpisodesResult, compare_episodes
     from ablate.workflow.frozen import FreezeResult, freeze
     from ablate.workflow.matrices import MatrixResult, matrix
+    from ablate.workflow.plans import PlanResult, StudyPlanResult, plan
     from ablate.workflow.replays import ReplayResult, RunRow, replay
     from ablate.workflow.reports import ReportResult, report
     from ablate.workflow.searches import SearchResult, search
@@ -47,12 +48,14 @@ __all__ = [
     "EpisodesResult",
     "FreezeResult",
     "MatrixResult",
+    "PlanResult",
     "ReplayResult",
     "ReportResult",
     "RunRow",
     "SearchResult",
     "StatusResult",
     "StudyData",
+    "StudyPlanResult",
     "StudyStatus",
     "VerifyResult",
     "audit",
@@ -63,6 +66,7 @@ __all__ = [
     "freeze",
     "load",
     "matrix",
+    "plan",
     "replay",
     "report",
     "search",
@@ -79,6 +83,7 @@ _NAMES = {
     "episodes": ("EpisodesResult", "compare_episodes"),
     "frozen": ("FreezeResult", "freeze"),
     "matrices": ("MatrixResult", "matrix"),
+    "plans": ("PlanResult", "StudyPlanResult", "plan"),
     "replays": ("ReplayResult", "RunRow", "replay"),
     "reports": ("ReportResult", "report"),
     "searches": ("SearchResult", "search"),

@@ -22,18 +22,24 @@ from ablate.analysis import (
 )
 from ablate.audits.codes import as_rows
 from ablate.errors import RequestError, quoted
+from ablate.measure import Asked, look_at
+from ablate.plan import Derived, Facts, Plan, plan_config, say_factor
+from ablate.plan import compare as compare_plans
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_base
-from ablate.spec import Ablation, Config, Direction, paths, written_in_python
+from ablate.spec import Config, paths
 from ablate.spec.secrets import hidden
 from ablate.store import FindingRow, Store
 from ablate.study.recorded import trial_named
 from ablate.workflow.audited import audit_sides
 from ablate.workflow.defaults import storage_url
+from ablate.workflow.plans import written_config
 from ablate.workflow.reports import audited
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
 
+PATIENCE = 60.0
+"""Seconds after which a comparison does without what building a config would show."""
 _CONFIGS = {".yaml", ".yml"}
 
 
@@ -68,11 +74,13 @@ class CompareResult(Result):
     """Things side by side; the first is what the others are compared with.
 
     `comparisons` and `means` (by metric and arm, over the seeds that count) are empty for
-    configurations, which have no values.
+    configurations, which have no values; `derived` has the numbers that follow from them and are
+    not the same, unless nothing was built, or not all can be.
     """
 
     sides: tuple[Compared, ...]
     differences: tuple[Difference, ...]
+    derived: tuple[Derived, ...]
     comparisons: tuple[Comparison, ...]
     means: Mapping[tuple[str, str], float] = field(repr=False)
     _table: pd.DataFrame = field(repr=False)
@@ -99,12 +107,19 @@ class CompareResult(Result):
             for row in self.comparisons
             if row.primary
         ]
-        return "\n".join([keys, *verdicts])
+        factors = [
+            f"{side.name}: {say_factor(factor, row.name.replace('_', ' '))}"
+            for row in self.derived
+            for side, factor in zip(self.sides[1:], row.factors, strict=True)
+            if factor is not None and row.name == "optimizer_steps"
+        ]
+        return "\n".join([keys, *factors, *verdicts])
 
 
 def compare(
     first: str | Path,
     *others: str | Path,
+    static: bool = False,
     storage: str | None = None,
     workers: int | None = None,
     quiet: bool = False,
@@ -115,8 +130,9 @@ def compare(
     Each is the path of a config file, `STUDY/NUMBER`, `STUDY/ARM` or `STUDY`. A search stands for
     its best trial. Ablations beside each other are compared arm by arm; beside anything else an
     ablation stands for its reference. Values are read as the first one's study reads its own, and
-    audited side by side. Raises RequestError if there is nothing to compare, and NotFoundError for
-    an unknown study.
+    audited side by side. Of config files alone the data and the model are built, to say what
+    follows from them, unless `static` or it takes more than a minute. Raises RequestError if there
+    is nothing to compare, and NotFoundError for an unknown study.
     """
     names = _checked([str(name) for name in (first, *others)])
     groups: list[dict[str, Side]] = []
@@ -130,13 +146,18 @@ def compare(
             groups = studies.groups(recorded)
             sides = [[*group.values()] for group in groups if len(group) > 1]
             concluded = studies.conclude(sides) if sides else None
-    resolved = _resolve(files, storage, workers, launcher, quiet=quiet) if files else {}
+    resolved: dict[str, Config] = {}
+    derived: tuple[Derived, ...] = ()
+    if files:
+        builds = not static and not recorded
+        resolved, derived = _resolve(files, storage, workers, launcher, quiet=quiet, builds=builds)
     shown = groups[0] if groups else {}
     return CompareResult(
         sides=tuple(_described(name, shown.get(name), arms=len(groups)) for name in names),
         differences=tuple(
             _differences([resolved[n] if n in resolved else shown[n].config for n in names])
         ),
+        derived=derived,
         comparisons=concluded.comparisons if concluded else (),
         means={key: row.mean for key, row in concluded.estimates.items()} if concluded else {},
         _table=concluded.frame() if concluded else pd.DataFrame(),
@@ -261,24 +282,26 @@ def _resolve(
     launcher: Callable[[int], Launcher] | None,
     *,
     quiet: bool,
-) -> dict[str, Config]:
-    """Fill in every default of config files."""
+    builds: bool,
+) -> tuple[dict[str, Config], tuple[Derived, ...]]:
+    """Fill in every default of config files, and say in which numbers what is built differs."""
     resolved: dict[str, Config] = {}
+    plans: list[Plan] = []
     for name in files:
-        # What a config resolves to does not depend on what is compared.
-        spec = Ablation(
-            name="compare",
-            config=(str(Path(name).absolute()),),
-            arms={"config": {}},
-            metrics={"loss": Direction.MINIMIZE},
-        )
-        study = written_in_python(spec)
+        study = written_config([Path(name)])
         with (
             requested(storage=storage, workers=workers, quiet=quiet, launcher=launcher) as request,
             request.launched(study.import_folders()) as launched,
         ):
             resolved[name] = resolve_base(request.prepare(study, launched), launched)
-    return resolved
+            if not builds:
+                continue
+            (facts,) = look_at(launched, [resolved[name]], Asked(steps=False), patience=PATIENCE)
+            if isinstance(facts, Facts):
+                plans.append(plan_config(resolved[name], facts))
+            else:
+                request.say(f"{name}: nothing is said of its length: {facts}")
+    return resolved, compare_plans(plans) if len(plans) == len(files) else ()
 
 
 def _described(name: str, side: Side | None, *, arms: int) -> Compared:

@@ -5,14 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.audits.probes.content import size
 from ablate.audits.probes.structure import parts
+from ablate.run.counting import countable
 
 
 class Flops(Callback):
@@ -30,7 +29,7 @@ class Flops(Callback):
         def counted(*args: Any, **kwargs: Any) -> Any:
             pl_module.validation_step = step  # type: ignore[method-assign]
             batch = args[0] if args else next(iter(kwargs.values()))
-            with _countable(), FlopCounterMode(display=False) as counter:
+            with countable(), FlopCounterMode(display=False) as counter:
                 meter = _Meter(counter.get_total_flops)
                 with meter.attached(pl_module):
                     output = step(*args, **kwargs)
@@ -40,18 +39,6 @@ class Flops(Callback):
             return output
 
         pl_module.validation_step = counted  # type: ignore[method-assign]
-
-
-@contextmanager
-def _countable() -> Iterator[None]:
-    """Compute attention in pieces: fused attention is not counted."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 class _Meter:

@@ -1,0 +1,117 @@
+"""What a training needs of memory, as arithmetic on what one small step has allocated."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate as running
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?)\s*([A-Za-z]+)\s*")
+
+
+def parse_size(text: str) -> int:
+    """Read an amount of memory such as `8GB` (10^9) or `16 GiB` (2^30); raise ValueError else."""
+    match = _SIZE.fullmatch(text)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or (size := int(float(match[1]) * unit)) < 1:
+        raise ValueError(f"{text!r} is no amount of memory: write such as 8GB, 512MB or 16GiB")
+    return size
+
+
+def show_size(size: float) -> str:
+    """Write bytes with three significant digits: 1.25 GB."""
+    for unit in ("TB", "GB", "MB", "KB"):
+        if abs(size) >= _UNITS[unit]:
+            return f"{size / _UNITS[unit]:.3g} {unit}"
+    return f"{size:.0f} B"
+
+
+@dataclass(frozen=True)
+class Line:
+    """An amount that grows with the examples of a batch: `fixed` + `each` x examples."""
+
+    fixed: float
+    each: float
+
+    def at(self, examples: float) -> float:
+        """Return the amount for so many examples."""
+        return self.fixed + self.each * examples
+
+    @staticmethod
+    def through(first: tuple[int, float], second: tuple[int, float]) -> "Line":
+        """Draw the line through two points (examples, amount); level if they are one."""
+        (n, low), (m, high) = first, second
+        each = (high - low) / (m - n) if m != n else 0.0
+        return Line(low - each * n, each)
+
+
+def growth(
+    small: Sequence[int], examples: int, large: Sequence[int], more: int
+) -> tuple[Line, ...]:
+    """Return how the memory that a step takes grows with its batch.
+
+    `small` and `large` are what the step allocated (positive bytes) and freed (negative) in order,
+    with so many `examples` and with `more` of them. If both did the same in the same order, every
+    moment of the step has a line of its own, and the lines are those that are highest somewhere
+    from one example on; else one line goes through both peaks.
+    """
+    if len(small) != len(large) or examples == more:
+        peaks = [max(running(events, initial=0)) for events in (small, large)]
+        if examples == more:
+            return (Line(0.0, peaks[0] / examples),)
+        return (Line.through((examples, peaks[0]), (more, peaks[1])),)
+    moments = zip(running(small, initial=0), running(large, initial=0), strict=True)
+    return _highest([Line.through((examples, a), (more, b)) for a, b in moments])
+
+
+def _highest(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Keep the lines that are the highest for some number of examples from one on."""
+    best: dict[float, Line] = {}
+    for line in lines:
+        if line.each not in best or line.fixed > best[line.each].fixed:
+            best[line.each] = line
+    kept: list[Line] = []
+    for line in sorted(best.values(), key=lambda one: one.each):
+        while kept and line.at(1) >= kept[-1].at(1):
+            kept.pop()
+        while len(kept) > 1 and _crossing(kept[-2], line) <= _crossing(kept[-2], kept[-1]):
+            kept.pop()
+        kept.append(line)
+    return tuple(kept)
+
+
+def _crossing(flatter: Line, steeper: Line) -> float:
+    """Return the number of examples from which on the steeper line is higher."""
+    return (flatter.fixed - steeper.fixed) / (steeper.each - flatter.each)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a training holds, in bytes, and how its steps grow with the batch.
+
+    `held` is what of it is there when a step begins: gradients of the last step may be, or not.
+    `process` is what the process has beside it: the interpreter, libraries and the data.
+    """
+
+    weights: int
+    buffers: int
+    gradients: int
+    optimizer: int
+    held: int
+    grows: tuple[Line, ...]
+    process: int
+
+    def peak(self, batch_size: float) -> int:
+        """Return the bytes of tensors at the worst moment of a step."""
+        return math.ceil(self.held + max(0.0, *(line.at(batch_size) for line in self.grows), 0.0))
+
+    def activations(self, batch_size: float) -> int:
+        """Return what the peak holds beyond weights, gradients and state: activations mostly."""
+        standing = self.weights + self.buffers + self.gradients + self.optimizer
+        return max(0, self.peak(batch_size) - standing)
+
+    def needed(self, batch_size: float) -> int:
+        """Return the bytes that a machine needs for the process."""
+        return self.peak(batch_size) + self.process
