@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ablate import analysis
 from ablate.audits import check
@@ -117,9 +118,11 @@ def _recorded(store: Store, known: analysis.ArmEstimates, studies: Iterable[str]
     current = frames.current
     arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
     prints: dict[int, Mapping[str, str]] = {}
+    facts: dict[int, Mapping[str, Mapping[str, Any]]] = {}
     runs: list[RunRecord] = []
     for study in studies:
         prints |= store.fingerprints(study)
+        facts |= store.facts(study)
         found = [run for run in store.runs(study, with_config=True) if run.id in arms]
         runs += [
             run if run.arm == arms[run.id] else replace(run, arm=arms[run.id]) for run in found
@@ -131,6 +134,7 @@ def _recorded(store: Store, known: analysis.ArmEstimates, studies: Iterable[str]
         curves=_curves(frames),
         fingerprints=prints,
         environments=frames.environments,
+        facts=facts,
         examples={metric: count for metric, count in known.examples.items() if count is not None},
         results=[
             Result(
