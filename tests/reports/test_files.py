@@ -251,7 +251,10 @@ def test_a_metric_of_the_study_that_is_logged_in_training_alone_has_a_curve(tmp_
         definition = store.define("s", an_ablation())
         run = add_run(store, "s", 0, definition, arm="champion")
         store.write(Batch("s", metrics={(run, "train", "val_loss", 0): (0, 1.0)}))
+        alone = report(store, "s", out)
+        store.write(Batch("s", metrics={(run, "train", "val_loss", 10): (1, 0.5)}))
         files = report(store, "s", out)
+    assert not [figure for figure in alone.figures if figure.name.startswith("curves")]
     drawn = [figure.name for figure in files.figures if figure.name.startswith("curves")]
     assert drawn == ["curves-val_loss.svg"]
     assert "`val_loss`: read on the training data" in files.markdown.read_text()

@@ -25,7 +25,7 @@ from ablate.reports.blocks import (
 )
 
 LONG = 16
-"""A cell with more letters may be broken into lines, a name with more after its underscores."""
+"""A cell with more letters may be broken into lines."""
 LONG_NAME = 24
 """A name or command with more letters gets a wider cell."""
 FOLDED_FROM = 30
@@ -84,8 +84,7 @@ def _inline(part: Inline, anchors: Collection[str]) -> str:
                 f"{escape(part.symbol)}</span> {escape(str(part))}</span>"
             )
         case Code():
-            name = str(escape(str(part)))
-            written = f"<code>{name.replace('_', '_<wbr>') if len(part) > LONG else name}</code>"
+            written = f"<code>{escape(str(part))}</code>"
         case Strong():
             written = f"<strong>{escape(str(part))}</strong>"
         case _:
