@@ -35,7 +35,9 @@ class RecipeRecorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the optimizers and schedules, whose settings schedules have not moved yet."""
-        names = {p: name for name, p in pl_module.named_parameters() if p.requires_grad}
+        names: dict[Tensor, str] = {
+            p: name for name, p in pl_module.named_parameters() if p.requires_grad
+        }
         self._places = {each: place for place, each in enumerate(trainer.optimizers)}
         automatic = pl_module.automatic_optimization
         clips = trainer.gradient_clip_algorithm != "value" and trainer.gradient_clip_val
@@ -157,4 +159,5 @@ def _norm(optimizer: Optimizer) -> Tensor | None:
     ]
     if not norms:
         return None
-    return torch.stack([norm.to(norms[0].device) for norm in norms]).norm().detach()
+    total: Tensor = torch.stack([norm.to(norms[0].device) for norm in norms]).norm()
+    return total.detach()
