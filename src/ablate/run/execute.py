@@ -211,7 +211,8 @@ def _stopped(job: Run, reason: str) -> Finished:
 def _ended(job: Run, call: FitCall, watch: Watch, goals: FollowGoals) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    facts = watch.recipe.facts(call.trainer)
+    # A pruned run may have gone on before it was told where to end.
+    facts = {} if watch.stopped_at is not None else watch.recipe.facts(call.trainer)
     facts |= {GOALS: goals.facts()} if job.goals.any else {}
     seen = fingerprints, watch.groups.kept, facts
     if (last := watch.stopped_at) is not None:
