@@ -96,11 +96,15 @@ def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
 
 
 class _Length(NamedTuple):
-    """How long a run has trained; what is not known is None."""
+    """How long a run has trained; what is not known is None.
+
+    Without a recorded recipe the steps of all optimizers are counted together.
+    """
 
     steps: int | None
     epochs: int | None
     seen: int | None
+    recorded: bool
 
     @property
     def known(self) -> bool:
@@ -120,22 +124,22 @@ class _Length(NamedTuple):
 
 def _length(recorded: RecordedRuns, run: RunRecord) -> _Length:
     recipe = _recipe(recorded, run)
-    steps = recipe.steps if recipe is not None and recipe.steps is not None else run.steps
-    return _Length(steps, run.epochs, None if recipe is None else recipe.seen)
+    if recipe is None or recipe.steps is None:
+        return _Length(run.steps, run.epochs, None, recorded=False)
+    return _Length(recipe.steps, run.epochs, recipe.seen, recorded=True)
 
 
 def _alike(lengths: Sequence[_Length]) -> bool:
     """Say whether lengths are equal, but for what the last of other batches are rounded to."""
-    if any(length.steps is None for length in lengths):
-        return len({length.epochs for length in lengths}) < 2
-    steps = [length.steps or 0 for length in lengths]
-    if len(set(steps)) < 2:
+    steps, epochs = ([getattr(length, name) for length in lengths] for name in ("steps", "epochs"))
+    if len(set(steps)) < 2 and None not in steps:
         return True
-    epochs = {length.epochs or 0 for length in lengths}
+    if not all(length.recorded for length in lengths):
+        return len(set(epochs)) < 2
     batches = [(length.seen or 0) / (length.steps or 1) for length in lengths]
-    if len(epochs) < 2 or max(batches) - min(batches) <= _ROUNDING * max(batches):
+    if len(set(epochs)) < 2 or max(batches) - min(batches) <= _ROUNDING * max(batches):
         return False
-    return max(steps) - min(steps) <= min(max(epochs), _ROUNDING * max(steps))
+    return bool(max(steps) - min(steps) <= min(max(epochs), _ROUNDING * max(steps)))
 
 
 def _data_say_so(runs: Sequence[RunRecord], lengths: Sequence[_Length]) -> bool:

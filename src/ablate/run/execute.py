@@ -206,7 +206,9 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         return _stopped(job, "interrupted at the end of an epoch")
     if is_first():
         checkpoint.unlink(missing_ok=True)
-    facts = provenance.facts(watch) | watch.recipe.facts(calls[0].trainer)
+    facts = provenance.facts(watch)
+    if watch.stopped_at is None:  # a pruned run may have gone on before it was told where to end
+        facts |= watch.recipe.facts(calls[0].trainer)
     if job.goals.any:
         facts[GOALS] = goals.facts()
     return _ended(job, calls[0], watch, goals, facts)

@@ -34,9 +34,13 @@ class RecipeRecorder(Callback):
         self._places: dict[Optimizer, int] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the optimizers and schedules, whose settings schedules have not moved yet."""
-        names = {p: name for name, p in pl_module.named_parameters() if p.requires_grad}
+        """Note the optimizers and schedules; those of a continued run are known already."""
         self._places = {each: place for place, each in enumerate(trainer.optimizers)}
+        if self._recipe is not None:
+            return
+        names: dict[Tensor, str] = {
+            p: name for name, p in pl_module.named_parameters() if p.requires_grad
+        }
         automatic = pl_module.automatic_optimization
         clips = trainer.gradient_clip_algorithm != "value" and trainer.gradient_clip_val
         self._recipe = Recipe(
@@ -115,6 +119,7 @@ class RecipeRecorder(Callback):
     def to_plain(self) -> dict[str, Any]:
         """Return what a checkpoint holds of it."""
         return {
+            "recipe": None if self._recipe is None else self._recipe.as_dict(),
             "steps": self._steps,
             "seen": self._seen,
             "peak": self._peak,
@@ -126,7 +131,8 @@ class RecipeRecorder(Callback):
 
     def restore(self, plain: Mapping[str, Any]) -> None:
         """Go back to what `to_plain` gave."""
-        least = plain["least"]
+        recipe, least = plain["recipe"], plain["least"]
+        self._recipe = None if recipe is None else Recipe.of(recipe)
         self._steps, self._seen = dict(plain["steps"]), plain["seen"]
         self._rates = {place: (rates, epoch) for place, (rates, epoch) in plain["rates"].items()}
         self._peak, self._pace, self._measured = plain["peak"], plain["pace"], plain["measured"]
@@ -157,4 +163,5 @@ def _norm(optimizer: Optimizer) -> Tensor | None:
     ]
     if not norms:
         return None
-    return torch.stack([norm.to(norms[0].device) for norm in norms]).norm().detach()
+    total: Tensor = torch.stack([norm.to(norms[0].device) for norm in norms]).norm()
+    return total.detach()

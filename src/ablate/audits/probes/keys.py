@@ -53,7 +53,7 @@ def of_library(config: Mapping[str, Any], path: str) -> bool:
     place = len(keys) - 1 - keys[::-1].index("init_args")
     owner = _target(paths.get(config, paths.render(keys[:place])))
     for kind in inspect.getmro(owner) if inspect.isclass(owner) else ():
-        if "__init__" in vars(kind) and _takes(kind.__init__, str(keys[place + 1])):
+        if "__init__" in vars(kind) and _takes(vars(kind)["__init__"], str(keys[place + 1])):
             return _is_installed(kind)
     return owner is not None and _is_installed(owner)
 

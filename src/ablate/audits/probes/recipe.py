@@ -100,8 +100,10 @@ class Rehearsal(Callback):
         """Note what is to be trained, by whom, and for how long."""
         train = self._data.train
         self._plan = _planned(trainer, pl_module, known=train is not None and bool(train.length))
-        named = {p: name for name, p in pl_module.named_parameters() if p.requires_grad}
-        self._names = dict(named)
+        named: dict[Tensor, str] = {
+            p: name for name, p in pl_module.named_parameters() if p.requires_grad
+        }
+        self._names = named
         owners = {
             p: optimizer
             for optimizer in trainer.optimizers
@@ -112,7 +114,7 @@ class Rehearsal(Callback):
         for p, name in named.items():
             self._parameters[name] = _Parameter(owners.get(p), p.detach().clone())
             self._handles += [
-                p.register_hook(self._arriving(name, p)),
+                p.register_hook(self._arriving(name, p)),  # type: ignore[no-untyped-call]
                 p.register_post_accumulate_grad_hook(self._arrived(name)),  # type: ignore[no-untyped-call]
             ]
         for optimizer in trainer.optimizers:
