@@ -12,6 +12,8 @@ BETWEEN_ARMS = frozenset(
         *("unequal-validation", "unequal-validation-examples", "unequal-train-examples"),
         *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
         *("other-examples", "other-training-data", "mixed-environments"),
+        *("metric-defined-otherwise", "unequal-validation-code", "unequal-initial-weights"),
+        *("unequal-files-read", "unequal-seeding", "data-key-without-effect"),
     }
 )
 """Codes of findings that set the arms they name apart; any other is of each arm by itself."""
@@ -22,6 +24,9 @@ TOUCHES_COMPARABILITY = frozenset(
         *("unequal-data", "unequal-validation", "unequal-validation-examples"),
         *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
         *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
+        *("metric-defined-otherwise", "unequal-validation-code", "wrong-loss-input"),
+        *("targets-unshifted", "unequal-initial-weights", "unequal-files-read"),
+        "data-key-without-effect",
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""
