@@ -13,6 +13,8 @@ BETWEEN_ARMS = frozenset(
         *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
         *("other-examples", "other-training-data", "mixed-environments"),
         *("unequal-recipe", "recipe-differs"),
+        *("metric-defined-otherwise", "unequal-validation-code", "unequal-initial-weights"),
+        *("unequal-files-read", "unequal-seeding", "data-key-without-effect"),
     }
 )
 """Codes of findings that set the arms they name apart; any other is of each arm by itself."""
@@ -34,6 +36,9 @@ TOUCHES_COMPARABILITY = frozenset(
         *("unequal-recipe", "recipe-differs", *ONE_SIDED),
         *("near-duplicates", "fitted-on-validation", "target-among-inputs", "shared-groups"),
         *("overlapping-windows", "validation-before-training"),
+        *("metric-defined-otherwise", "unequal-validation-code", "wrong-loss-input"),
+        *("targets-unshifted", "unequal-initial-weights", "unequal-files-read"),
+        "data-key-without-effect",
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""

@@ -106,7 +106,7 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
     (idle,) = [item for item in found if item.code == "no-gradient"]
     assert idle.arms == ("sound", "published")
     assert "network.position_head" in idle.what
-    assert codes(found, "note") == {"no-gradient", "unequal-parameters"}
+    assert codes(found, "note") == {"no-gradient", "seed-moves", "unequal-parameters"}
 
 
 def test_keys_that_the_published_model_did_not_read_are_dead_and_the_others_are_not(tmp_path):

@@ -95,7 +95,8 @@ def _seeding(arms: Mapping[str, Evidence]) -> dict[str, Seeding]:
 def _moves(seeding: Seeding) -> str:
     """List what another seed moves, and what it does not."""
     share = seeding.share_fixed
-    weights = "initial weights" if share < FIXED else f"{1 - share:.0%} of the initial weights"
+    some = FIXED <= share < 1
+    weights = f"{1 - share:.0%} of the initial weights" if some else "initial weights"
     things = {
         weights: share < 1 if seeding.tensors else False,
         "the order of the data": seeding.order,
@@ -115,7 +116,10 @@ def _odd_tensors(left: Seeding, right: Seeding) -> list[str]:
     """
     both = left.tensors.keys() & right.tensors.keys()
     odd = [name for name in left.tensors if name in both and _fixed_in_one(name, left, right)]
-    if sum(left.tensors[name] for name in odd) > FIXED * sum(left.tensors[n] for n in both):
+    share = sum(left.tensors[name] for name in odd) / max(1, sum(left.tensors[n] for n in both))
+    owners = {name.partition(" ")[0].rpartition(".")[0] for name in odd}
+    # One module alone may begin by a rule of its own: positions as sines, a fixed projection.
+    if share > (FIXED if len(owners) > 1 else 1 / 2):
         return odd
     if not both and abs(left.share_fixed - right.share_fixed) > 1 / 2:
         return [*left.fixed, *right.fixed]

@@ -2,11 +2,10 @@
 
 import inspect
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType
 from typing import Any
 
 from lightning.pytorch import LightningModule
-from torch import nn
 
 from ablate.audits.probes.content import digest
 from ablate.audits.probes.loss_calls import LOSSES
@@ -37,15 +36,20 @@ def hook_code(model: LightningModule) -> dict[str, str]:
     """
     found = {}
     for name in HOOKS:
-        function = _own(getattr(model, name, None))
+        function = _method(model, name)
         if function is not None:
             found[name] = digest(part.encode() for part in _parts(function, model, DEPTH, {name}))
     return found
 
 
+def _method(model: LightningModule, name: str) -> FunctionType | None:
+    """Return a method of the class; properties are not asked for."""
+    return _own(inspect.getattr_static(type(model), name, None))
+
+
 def _own(value: Any) -> FunctionType | None:
-    """Return the function behind a method that no library wrote."""
-    function = value.__func__ if isinstance(value, MethodType) else value
+    """Return the function behind a method or a name, if no library wrote it."""
+    function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
     function = inspect.unwrap(function) if callable(function) else None
     if not isinstance(function, FunctionType):
         return None
@@ -59,7 +63,7 @@ def _parts(
     if depth == 0:
         return
     for name in _names(function.__code__):
-        called = _own(getattr(model, name, None)) or _own(function.__globals__.get(name))
+        called = _method(model, name) or _own(function.__globals__.get(name))
         if called is not None and name not in known and _measures(called):
             known.add(name)
             yield from _parts(called, model, depth - 1, known)
@@ -83,9 +87,10 @@ def _names(code: CodeType) -> Iterator[str]:
 
 def _written(code: CodeType, documentation: str | None, model: LightningModule) -> Iterator[str]:
     """Write a function's instructions, names and constants."""
+    children = {name for name, _ in model.named_children()}
     yield code.co_code.hex()
     for name in code.co_names:
-        yield "a module" if isinstance(getattr(model, name, None), nn.Module) else name
+        yield "a module" if name in children else name
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             yield from _written(constant, None, model)

@@ -63,7 +63,8 @@ class Opened:
         if path.is_relative_to(Path.cwd()):
             return str(path.relative_to(Path.cwd()))
         home = Path.home()
-        return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else None
+        owned = home != Path(home.anchor) and path.is_relative_to(home)
+        return f"~/{path.relative_to(home)}" if owned else None
 
 
 def _reader() -> Any:
