@@ -12,6 +12,7 @@ BETWEEN_ARMS = frozenset(
         *("unequal-validation", "unequal-validation-examples", "unequal-train-examples"),
         *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
         *("other-examples", "other-training-data", "mixed-environments"),
+        "unequal-validated-weights",
     }
 )
 """Codes of findings that set the arms they name apart; any other is of each arm by itself."""
@@ -22,6 +23,9 @@ TOUCHES_COMPARABILITY = frozenset(
         *("unequal-data", "unequal-validation", "unequal-validation-examples"),
         *("diverged", "missing-runs", "unequal-run-lengths", "other-examples"),
         *("other-training-data", "mixed-code", "mixed-environments", "too-good-too-soon"),
+        *("training-mode-in-validation", "validation-changes-weights", "random-validation"),
+        *("validation-remembers", "random-validation-data", "validation-sampling"),
+        "unequal-validated-weights",
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""

@@ -16,7 +16,7 @@ from ablate.audits.probes.source import Source
 BySize = Mapping[int, Seen]
 """What a validation showed, by the size of its batches."""
 
-RANDOM = "it is random: with other random numbers it changes in the same batches, too"
+RANDOM = "it is random: it changes with the numbers that are drawn"
 
 
 @dataclass(frozen=True)
