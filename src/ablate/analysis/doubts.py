@@ -15,6 +15,7 @@ BETWEEN_ARMS = frozenset(
         *("unequal-recipe", "recipe-differs"),
         *("metric-defined-otherwise", "unequal-validation-code", "unequal-initial-weights"),
         *("unequal-files-read", "unequal-seeding", "data-key-without-effect"),
+        "unequal-validated-weights",
     }
 )
 """Codes of findings that set the arms they name apart; any other is of each arm by itself."""
@@ -39,6 +40,9 @@ TOUCHES_COMPARABILITY = frozenset(
         *("metric-defined-otherwise", "unequal-validation-code", "wrong-loss-input"),
         *("targets-unshifted", "unequal-initial-weights", "unequal-files-read"),
         "data-key-without-effect",
+        *("training-mode-in-validation", "validation-changes-weights", "random-validation"),
+        *("validation-remembers", "random-validation-data", "validation-sampling"),
+        "unequal-validated-weights",
     }
 )
 """Codes of warnings by which an arm may be better or worse for another reason than its own."""

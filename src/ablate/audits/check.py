@@ -145,12 +145,20 @@ def _look_again(
     say(f"looking again at {', '.join(chosen)} with other hash seeds")
     asked = [(arm, seed) for arm in chosen for seed in _HASH_SEEDS]
     jobs = [
-        Call(number, dict(configs[arm]), _LOOK, {}, study.cli, study.trust, hash_seed=seed)
+        Call(
+            number,
+            dict(configs[arm]),
+            _LOOK,
+            {"hash_seed": seed, "unstable": list(evidence[arm].unstable)},
+            study.cli,
+            study.trust,
+            hash_seed=seed,
+        )
         for number, (arm, seed) in enumerate(asked)
     ]
     looked = {arm: evidence[arm] for arm in chosen}
     for (arm, _), events in zip(asked, do_all(launcher, jobs), strict=True):
-        looks = [event.result for event in events if isinstance(event, Answered)]
+        looks = [event.result for event in events if isinstance(event, Answered) and event.result]
         looked[arm] = replace(looked[arm], looks=(*looked[arm].looks, *looks))
     return looked
 

@@ -125,7 +125,7 @@ class Evidence:
     could not run, with the reason; `broken` those of them that an exception ended. `validated` says
     which weights are validated in a training. `seen` has digests of what a process of another hash
     seed must see as well, `looks` those that such processes gave; `hashed` is where code may go by
-    that seed.
+    that seed. `unstable` names what differs between two equal trainings.
     """
 
     parameters: int = 0
@@ -154,6 +154,7 @@ class Evidence:
     validated: str = ""
     seen: dict[str, str] = field(default_factory=dict)
     hashed: str | None = None
+    unstable: tuple[str, ...] = ()
     looks: tuple[dict[str, str], ...] = ()
     seconds: float = 0.0
 

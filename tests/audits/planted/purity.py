@@ -14,7 +14,14 @@ import torchmetrics
 from lightning.pytorch import LightningDataModule, LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset, IterableDataset, RandomSampler, TensorDataset
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+)
 
 from tests.audits.modules import random_split
 
@@ -109,7 +116,7 @@ class AdaptsInValidation(Classifier):
             gradients = torch.autograd.grad(entropy, list(self.net[0].parameters()))
         with torch.no_grad():
             for parameter, gradient in zip(self.net[0].parameters(), gradients, strict=True):
-                parameter -= 0.1 * gradient
+                parameter.sub_(0.1 * gradient)
         super().validation_step(batch, index)
 
 
@@ -133,8 +140,9 @@ class ForgetsToSwapBack(Classifier):
     """Rounds the weights for validation, and trains on with the rounded ones."""
 
     def on_validation_start(self) -> None:
-        for parameter in self.parameters():
-            parameter.data = parameter.data.mul(8).round().div(8)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(parameter.mul(8).round().div(8))
 
 
 # Values that hang on the global seed
@@ -334,24 +342,20 @@ class OtherLoader(Points):
 
     def val_dataloader(self) -> DataLoader:
         val = self.val
-        match self.kind:
-            case "replacement":
-                return DataLoader(val, 6, sampler=RandomSampler(val, replacement=True))
-            case "local":
-                sampler = RandomSampler(val, generator=torch.Generator().manual_seed(3))
-                return DataLoader(val, 6, sampler=sampler)
-            case "some":
-                return DataLoader(val, 6, sampler=RandomSampler(val, num_samples=12))
-            case "drop_last":
-                return DataLoader(val, 8, drop_last=True)
-            case "shuffle":
-                return DataLoader(val, 6, shuffle=True)
-            case "shuffle, drop_last":
-                return DataLoader(val, 8, shuffle=True, drop_last=True)
-            case "subset":
-                part = torch.utils.data.Subset(val, torch.randperm(30)[:12].tolist())
-                return DataLoader(part, 6)
-        return DataLoader(val, 6)
+        if self.kind == "subset":
+            return DataLoader(Subset(val, torch.randperm(30)[:12].tolist()), 6)
+        loaders: dict[str, dict[str, Any]] = {
+            "none": {},
+            "replacement": {"sampler": RandomSampler(val, replacement=True)},
+            "some": {"sampler": RandomSampler(val, num_samples=12)},
+            "drop_last": {"drop_last": True},
+            "shuffle": {"shuffle": True},
+            "shuffle, drop_last": {"shuffle": True, "drop_last": True},
+            "local": {
+                "sampler": RandomSampler(val, generator=torch.Generator().manual_seed(3)),
+            },
+        }
+        return DataLoader(val, 8, **loaders[self.kind])
 
 
 # What cannot be tested at once, or at all

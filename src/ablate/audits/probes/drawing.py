@@ -18,6 +18,7 @@ from ablate.audits.probes.source import INDEX_LIMIT, Source, without_workers
 from ablate.run.randomness import seeded
 
 EXAMPLES = 6
+MOST = 2_000
 BATCHES = 3
 PATIENCE_S = 1.0
 """How long asking for the loaders may have taken for them to be asked for again."""
@@ -98,7 +99,8 @@ def _drawn_evenly(
             "with replacement"
         )
         return [Fault(code, what, where)]
-    if missing := len(set(first) ^ set(other)):
+    missing = len(set(first) ^ set(other)) if len(first) < INDEX_LIMIT else 0
+    if missing:
         what = (
             f"which examples are scored hangs on the global seed: {missing} are scored under one "
             f"of two seeds alone{_why(source.loader, limit)}"
@@ -196,6 +198,7 @@ def _examples(source: Source) -> tuple[int | None, Sequence[str]]:
     if not source.by_example:
         return None, ()
     with seeded(0):
-        indices = sorted(itertools.islice(itertools.chain.from_iterable(source.lists()), 2_000))
-        wanted = indices[:: max(1, len(indices) // EXAMPLES)]
+        indices = itertools.islice(itertools.chain.from_iterable(source.lists()), MOST)
+        ordered = sorted(indices, key=repr)
+        wanted = ordered[:: max(1, len(ordered) // EXAMPLES)]
         return source.examples, [_content(source.fetch([index])) for index in wanted]

@@ -48,12 +48,19 @@ class Draws(Callback):
         *_: Any,
     ) -> None:
         """Look away, and see which generators have moved."""
-        if self._mode is not None:
-            self._mode.__exit__(None, None, None)
-            self._mode = None
+        self._look_away()
         for name, before, now in zip(_NAMES, self._states, _states(), strict=True):
             if before != now:
                 self._moved[name] = None
+
+    def on_exception(self, *_: Any) -> None:
+        """Look away."""
+        self._look_away()
+
+    def _look_away(self) -> None:
+        if self._mode is not None:
+            self._mode.__exit__(None, None, None)
+            self._mode = None
 
 
 _NAMES = ("random", "numpy.random", "torch")

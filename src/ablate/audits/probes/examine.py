@@ -220,7 +220,7 @@ class _Examination:
         repeated = validate_again(self.bench, self.request.metrics)
         self.faults += repeated.faults
         if self.first is not None and repeated.unmoved:
-            self.faults += try_again(self.bench, repeated.unmoved)
+            self.faults += try_again(self.bench, repeated.unmoved, repeated.seconds)
 
     def _look_for_order(self, first: Trace) -> None:
         """Keep digests for a look in another process, where one may see something else."""
@@ -230,6 +230,7 @@ class _Examination:
             self.found,
             seen=look(self.bench, first.steps, self.order, self.unstable),
             hashed=order_matters(),
+            unstable=tuple(sorted(self.unstable)),
         )
 
     def _repeat(self, first: Trace) -> None:

@@ -74,18 +74,23 @@ def _parts(item: Any) -> Iterable[Any]:
     """Return what an object holds: a collection, a function, or any other one."""
     if type(item).__module__.partition(".")[0] in _LIBRARIES:
         return ()
-    match item:
-        case Mapping():
-            return item.values()
-        case list() | tuple() | set() | frozenset():
-            return itertools.islice(item, MOST)
+    if isinstance(item, Mapping):
+        return item.values()
+    if isinstance(item, list | tuple | set | frozenset):
+        return itertools.islice(item, MOST)
+    return _attributes(item) if not callable(item) else [*_bound(item), *_attributes(item)]
+
+
+def _bound(function: Any) -> list[Any]:
+    """Return what a function carries with it."""
+    match function:
         case functools.partial():
-            return item.func, *item.args, *item.keywords.values()
+            return [function.func, *function.args, *function.keywords.values()]
         case MethodType():
-            return (item.__self__,)
+            return [function.__self__]
         case FunctionType():
-            return *_cells(item), *(item.__defaults__ or ())
-    return _attributes(item)
+            return [*_cells(function), *(function.__defaults__ or ())]
+    return []
 
 
 def _cells(function: FunctionType) -> list[Any]:

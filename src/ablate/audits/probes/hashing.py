@@ -1,6 +1,7 @@
 """Whether anything hangs on the hash seed of the process, by which sets of texts are ordered."""
 
 import ast
+import os
 import sys
 import sysconfig
 import tempfile
@@ -43,12 +44,15 @@ def look(
 
 
 def look_again(
-    config: dict[str, Any], unstable: Sequence[str] = (), cli: str | None = None
+    config: dict[str, Any], hash_seed: int, unstable: Sequence[str] = (), cli: str | None = None
 ) -> dict[str, Any]:
-    """Do in a process of another hash seed what `examine` does first; return the same digests.
+    """Do in a process of a certain hash seed what `examine` does first; return the same digests.
 
-    `unstable` names values that differ between equal trainings.
+    They are empty where this is no such process. `unstable` names values that differ between equal
+    trainings.
     """
+    if os.environ.get("PYTHONHASHSEED") != str(hash_seed):
+        return {}
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(config, Path(directory), cli)
         bench.fit(steps=1)

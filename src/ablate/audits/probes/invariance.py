@@ -20,7 +20,7 @@ BySize = Mapping[int, Seen]
 OTHERS = (2, 3, 4)
 """The numbers of the canonical weights by which a suspicion is confirmed."""
 
-RANDOM = "it is random: with other random numbers it changes in the same batches, too"
+RANDOM = "it is random: it changes with the numbers that are drawn"
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,10 @@ class Onlooker(Callback):
             self._before = snapshot(pl_module)
 
     def on_validation_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: Any
+        self,
+        trainer: Trainer,  # noqa: ARG002
+        pl_module: LightningModule,
+        *_: Any,
     ) -> None:
         """See whether the module itself, which nobody may call, is in training mode."""
         self._validated = True

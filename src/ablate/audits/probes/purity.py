@@ -1,6 +1,7 @@
 """Whether validation is pure: the same weights and batches give the same values, always."""
 
 import math
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,7 @@ SHOWN = 3
 
 Parameters = Mapping[str, Tensor]
 Batches = list[list[Any]] | None
+"""Batches for each validation loader; None for those that are served."""
 
 
 class Weights(Callback):
@@ -50,11 +52,15 @@ class Weights(Callback):
 
 @dataclass(frozen=True)
 class Repeated:
-    """What repeated validations show: what is not pure, and which metrics no weights move."""
+    """What repeated validations show: what is not pure, and which metrics no weights move.
+
+    `seconds` is how long one validation takes.
+    """
 
     faults: list[Fault] = field(default_factory=list)
     impure: frozenset[str] = frozenset()
     unmoved: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 def validate_again(
@@ -71,7 +77,9 @@ def validate_again(
     model = bench.copied()
     begin_anew = own_generators(model, bench.data.module)
     before = _state(model)
+    started = time.monotonic()
     first = bench.validate(Weights(one), batches=batches, model=model)
+    seconds = time.monotonic() - started
     begin_anew()
     second = bench.validate(Weights(two), batches=batches, model=model)
     begin_anew()
@@ -85,7 +93,7 @@ def validate_again(
     ]
     unmoved = tuple(n for n in known if n not in unequal and _same(n, first, second))
     if not unequal:
-        return Repeated(unmoved=unmoved)
+        return Repeated(unmoved=unmoved, seconds=seconds)
     begin_anew()
     draws = Draws()
     other_seed = bench.validate(Weights(one, seed=1), draws, batches=batches)
@@ -101,7 +109,7 @@ def validate_again(
             pairs = ((first, third), (fresh, second))
             left, right = next(pair for pair in pairs if not _same(name, *pair))
             faults.append(_remembered(name, left, right, changed))
-    return Repeated(faults, frozenset(unequal), unmoved)
+    return Repeated(faults, frozenset(unequal), unmoved, seconds)
 
 
 def _same(name: str, left: Values, right: Values) -> bool:

@@ -1,7 +1,8 @@
 """Metrics that the canonical weights do not move, tried again after some training."""
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -10,7 +11,7 @@ from torch import Tensor
 from ablate.audits.evidence import Fault
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.losses import close
-from ablate.audits.probes.purity import Weights, validate_again
+from ablate.audits.probes.purity import Batches, Weights, validate_again
 from ablate.audits.probes.trace import Values
 
 STEPS = 12
@@ -20,59 +21,68 @@ APART = 5
 NUDGE = 1.05
 """How many examples a metric is tried again on, the sizes of their batches, and other weights."""
 
+PATIENCE_S = 0.5
+"""How long the training may take, and one validation: slow modules see fewer examples, and those
+that take longer for so few are not tried again."""
 
-def try_again(bench: Bench, metrics: Sequence[str]) -> list[Fault]:
+_FEWEST = 10
+
+
+def try_again(bench: Bench, metrics: Sequence[str], seconds: float) -> list[Fault]:
     """Repeat the probes of metrics with weights that were trained, on more examples.
 
-    They are the purity of validation, and whether the size of its batches matters.
+    They are the purity of validation, and whether the size of its batches matters. `seconds` is
+    how long a validation of ten examples takes.
     """
+    examples = min(EXAMPLES, int(_FEWEST * PATIENCE_S / max(seconds, 1e-3)))
+    if examples < _FEWEST:
+        why = "it is the same with two sets of canonical weights, and validation is slow"
+        return [_untested(name, why) for name in metrics]
     learned = _Learned()
     bench.fit(learned, steps=STEPS)
-    batches = _batches(bench, TOGETHER)
-    faults: list[Fault] = []
-    left = tuple(metrics)
-    for weights in ((learned.weights, 1), (learned.weights, 2)):
-        repeated = validate_again(bench, left, weights, batches)
-        impure = repeated.impure
-        moved = [name for name in left if name not in repeated.unmoved]
-        faults += [each for each in repeated.faults if each.where in _places(moved)]
-        pure = [name for name in moved if name not in impure]
-        faults += _batched(bench, pure, learned.weights, batches)
-        left = tuple(name for name in left if name in repeated.unmoved)
-        if not left:
-            break
-    return faults + [
-        Fault(
-            "untested-metric",
-            f"it is the same with canonical weights, and with those of {STEPS} training steps on "
-            f"up to {EXAMPLES} examples: no probe has tested it",
-            f"metric {name}",
-        )
-        for name in left
-    ]
+    batches = _batches(bench, TOGETHER, examples)
+    trained, canonical = (
+        bench.validate(Weights(weights), batches=batches) for weights in (learned.weights, 1)
+    )
+    moved = [name for name in metrics if not _close(name, trained, canonical)]
+    left = [name for name in metrics if name not in moved]
+    why = (
+        f"it is the same with canonical weights and after {learned.steps} training steps, on up to "
+        f"{examples} examples"
+    )
+    faults = [_untested(name, why) for name in left]
+    if not moved:
+        return faults
+    repeated = validate_again(bench, moved, (learned.weights, 1), batches)
+    pure = [name for name in moved if name not in repeated.impure]
+    apart = _batches(bench, APART, examples)
+    return [*faults, *repeated.faults, *_batched(bench, pure, learned.weights, batches, apart)]
 
 
-def _places(metrics: Sequence[str]) -> set[str]:
-    return {f"metric {name}" for name in metrics}
+def _untested(metric: str, why: str) -> Fault:
+    return Fault("untested-metric", f"{why}: no probe has tested it", f"metric {metric}")
 
 
-def _batches(bench: Bench, size: int) -> list[list[Any]] | None:
+def _batches(bench: Bench, size: int, count: int) -> Batches:
     """Return more examples, or more of the first batches, of every validation loader."""
     return [
-        source.batched(size, EXAMPLES)
+        source.batched(size, count)
         if source.by_example
-        else source.batches(EXAMPLES // TOGETHER, EXAMPLES)
+        else source.batches(1 + count // TOGETHER, count)
         for source in bench.data.val
     ]
 
 
 def _batched(
-    bench: Bench, metrics: Sequence[str], weights: dict[str, Tensor], together: Any
+    bench: Bench,
+    metrics: Sequence[str],
+    weights: Mapping[str, Tensor],
+    together: Batches,
+    apart: Batches,
 ) -> list[Fault]:
     """Validate in smaller batches, too: no metric may change."""
     if not metrics or not all(source.by_example for source in bench.data.val):
         return []
-    apart = _batches(bench, APART)
     whole = bench.validate(Weights(weights), batches=together)
     parts = bench.validate(Weights(weights), batches=apart)
     moved = [name for name in metrics if not _close(name, whole, parts)]
@@ -99,10 +109,22 @@ def _close(name: str, left: Values, right: Values) -> bool:
 
 
 class _Learned(Callback):
-    """Keeps the weights that a training ends with."""
+    """Keeps the weights that a training ends with, which it does when it takes too long."""
 
     def __init__(self) -> None:
         self.weights: dict[str, Tensor] = {}
+        self.steps = 0
+        self._until = math.inf
+
+    def on_train_start(self, *_: Any) -> None:
+        self.steps = 0
+        self._until = time.monotonic() + PATIENCE_S
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.steps += 1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        trainer.should_stop |= time.monotonic() > self._until
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         self.weights = {n: p.detach().clone() for n, p in pl_module.named_parameters()}

@@ -9,6 +9,7 @@ from ablate.audits.probes.bench import Bench, Validations
 from ablate.audits.probes.onlooker import Onlooker
 
 STEPS = 2
+EXAMPLES = 2
 
 _AVERAGING = re.compile(r"EMA|Averag|SWA|Ema(?![a-z])")
 
@@ -16,7 +17,13 @@ _AVERAGING = re.compile(r"EMA|Averag|SWA|Ema(?![a-z])")
 def validated(bench: Bench, config: Mapping[str, Any]) -> tuple[str, list[Fault]]:
     """Watch the validations of a short training: which weights, and what is wrong with them."""
     onlooker = Onlooker()
-    bench.fit(onlooker, steps=STEPS, validates=True, validations=Validations.EVERY_STEP)
+    sources = bench.data.val
+    few = all(source.by_example for source in sources)
+    bench.data.validation = [s.batched(EXAMPLES, EXAMPLES) for s in sources] if few else None
+    try:
+        bench.fit(onlooker, steps=STEPS, validates=True, validations=Validations.EVERY_STEP)
+    finally:
+        bench.data.validation = None
     averaging = [name for name in _callbacks(config) if _AVERAGING.search(name)]
     return f"those that {averaging[0]} makes" if averaging else onlooker.weights, onlooker.faults()
 
