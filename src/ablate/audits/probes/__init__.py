@@ -1,5 +1,5 @@
 """Probes: the real module and data of an arm, run for a few steps in a worker and watched."""
 
-from ablate.audits.probes.examine import examine
+from ablate.audits.probes.examine import examine, examine_standing
 
-__all__ = ["examine"]
+__all__ = ["examine", "examine_standing"]

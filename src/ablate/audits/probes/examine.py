@@ -28,8 +28,11 @@ from ablate.audits.probes.promises import Promises
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
-from ablate.spec import content_hash
+from ablate.audits.standing import standing
+from ablate.spec import content_hash, paths
 
+_EVERY = "every probe"
+_OUT_OF_TIME = "out of time"
 _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
 
 
@@ -43,6 +46,30 @@ def examine(
     A probe that cannot run is named in the evidence, with the reason.
     """
     return _Examination(config, ProbeRequest.of(request or {}), cli).evidence().as_dict()
+
+
+def examine_standing(
+    config: dict[str, Any], request: Mapping[str, Any] | None = None, cli: str | None = None
+) -> dict[str, Any]:
+    """Examine an arm as `examine` does, and tell what the evidence stands on.
+
+    `evidence` is what `examine` returns, `standing` a `Standing` as plain data, None where the
+    evidence may not be used again.
+    """
+    evidence = examine(config, request, cli)
+    skipped = evidence["skipped"]
+    hurried = _EVERY in skipped or any(_OUT_OF_TIME in why for why in skipped.values())
+    texts = (value for value in paths.flatten(config).values() if isinstance(value, str))
+    named = [str(Path(text).absolute()) for text in texts if _is_path(text)]
+    stands = None if hurried else standing([*named, *([cli] if cli else [])])
+    return {"evidence": evidence, "standing": None if stands is None else stands.as_dict()}
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # no path has such a name
+        return False
 
 
 class _Examination:
@@ -70,7 +97,7 @@ class _Examination:
     def evidence(self) -> Evidence:
         """Run every probe that suits the module."""
         started = time.monotonic()
-        with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
+        with tempfile.TemporaryDirectory() as directory, self._probing(_EVERY):
             self.bench = Bench(self.config, Path(directory), self.cli)
             if structure.trainable(self.bench.model):
                 # Setting the data up may draw random numbers: only later runs are alike.
@@ -117,7 +144,7 @@ class _Examination:
         self.bench.fit(first, beginning)
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found = replace(self.found, scales=beginning.scales)
-        self.faults += first_faults(first.steps, beginning)
+        self.faults += first_faults(first.steps, beginning, self.config)
         self.skipped |= beginning.trouble
 
     def _look_inside(self) -> None:
@@ -205,5 +232,7 @@ class _Examination:
         until = time.monotonic() + self.request.seconds
         readings, left = keys.read_keys(observer, wanted, declared, until)
         if left:
-            self.skipped["dead keys"] = f"{left} of {len(wanted)} keys were not tried: out of time"
+            self.skipped["dead keys"] = (
+                f"{left} of {len(wanted)} keys were not tried: {_OUT_OF_TIME}"
+            )
         return readings

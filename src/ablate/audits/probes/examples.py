@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ablate.audits.evidence import Split
+from ablate.audits.probes.columns import targets_in_order
 from ablate.audits.probes.content import content_digest, digest, example_keys, length
 from ablate.audits.probes.hooks import hook
 from ablate.audits.probes.served import Data
@@ -98,4 +99,5 @@ def describe(
         order=order,
         longest=max(lengths, default=None),
         mean_length=sum(lengths) / len(lengths) if lengths else None,
+        targets=targets_in_order(examples.singles),
     )
