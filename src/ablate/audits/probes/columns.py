@@ -57,7 +57,7 @@ _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (
         Role.TARGET,
         re.compile(
-            r"^(?:y|ys|labels?|targets?|class|classes|answers?|outputs?|next|reward|score|rating|"
+            r"^(?:y|ys|tgt|labels?|targets?|class|classes|answers?|outputs?|next|reward|score|rating|"
             r"price|response)$|(?:^|_)(?:label|target|y)$"
         ),
     ),

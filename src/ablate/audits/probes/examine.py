@@ -17,7 +17,7 @@ from ablate.audits.probes.beginning import Beginning
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.determinism import nondeterministic, seedless, unstable
-from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.examples import describe, look_at_examples, look_at_test_examples
 from ablate.audits.probes.floors import floor_metrics
 from ablate.audits.probes.flops import Flops
 from ablate.audits.probes.hooks import reason
@@ -191,7 +191,8 @@ class _Examination:
         if train is not None and val is not None:
             self.faults += overlap(train, val)
             with self._probing("leakage by content"):
-                leaked = leaks(train, val, [data.module, self.bench.model])
+                test = look_at_test_examples(data.module)
+                leaked = leaks(train, val, [data.module, self.bench.model], test)
                 self.faults += leaked.faults
                 self.skipped |= leaked.skipped
         elif data.train is not None and data.val:
