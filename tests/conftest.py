@@ -1,10 +1,14 @@
 """What holds for every test: one thread per process, and hypothesis without a stopwatch."""
 
 import os
+import tempfile
 
 # Read once, when torch is first imported: spinning threads are far slower than one.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
+
+# What is kept of one session's probes is none of the next one's, nor of the user.
+os.environ["ABLATE_CACHE"] = tempfile.mkdtemp(prefix="ablate-evidence-")
 
 from hypothesis import settings
 

@@ -10,13 +10,14 @@ from ablate.audits.differences import declared_leaves, flat
 from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.findings import Finding, ordered
+from ablate.audits.memory import Memory
 from ablate.audits.probe_request import ProbeRequest
 from ablate.run import Answered, Call, Event, Finished, Job, Launcher, Lost
 from ablate.run.jobs import do_all
 from ablate.run.resolving import resolve_arms, resolve_base
 from ablate.spec import AblationStudy, Choice, Config, Study
 
-_EXAMINE = "ablate.audits.probes:examine"
+_EXAMINE = "ablate.audits.probes:examine_standing"
 _LOOK = "ablate.audits.probes:look_again"
 
 _HASH_SEEDS = (1, 2)
@@ -35,18 +36,20 @@ def audit(
     resolved: Mapping[str, Config] | None = None,
     recorded: Mapping[str, Config] | None = None,
     probes: bool = True,
+    memory: Memory | None = None,
 ) -> list[Finding]:
     """Return all that stands against comparing the arms of a study, the worst first.
 
     `resolved` are the arms' configurations with every default, if they are known already;
     `recorded` those that the study names as the origin of its values. Without `probes` nothing
-    is built. Raises SpecError if a configuration does not resolve.
+    is built; arms whose evidence `memory` has are not probed again. Raises SpecError if a
+    configuration does not resolve.
     """
     configs = dict(resolved or _resolve(study, launcher))
     found: list[Finding] = []
     evidence: dict[str, Evidence] = {}
     if probes:
-        evidence, found = _examine(study, configs, launcher, say)
+        evidence, found = _examine(study, configs, launcher, say, memory)
     if isinstance(study, AblationStudy):
         steps = {arm: seen.recipe.steps for arm, seen in evidence.items()}
         known = {arm: count for arm, count in steps.items() if count is not None}
@@ -87,10 +90,10 @@ def _examine(
     configs: Mapping[str, Config],
     launcher: Launcher,
     say: Callable[[str], None],
+    memory: Memory | None,
 ) -> tuple[dict[str, Evidence], list[Finding]]:
     """Build and try every arm on real batches, and say what that shows."""
     names = list(configs)
-    say(f"probing the behaviour of {len(names)} {'arm' if len(names) == 1 else 'arms'}")
     declaration = declared(study)
     written = _written(study)
     values, metrics = _values(study, configs), tuple(declaration.metrics)
@@ -99,21 +102,36 @@ def _examine(
         Call(number, dict(config), _EXAMINE, {"request": request}, study.cli, study.trust)
         for number, (config, request) in enumerate(zip(configs.values(), requests, strict=True))
     ]
-    evidence: dict[str, Evidence] = {}
-    found: list[Finding] = []
-    probed = iter(range(1, len(jobs) + 1))
+    recalled = {job.id: memory.recalled(job) for job in jobs} if memory else {}
+    waiting = [job for job in jobs if recalled.get(job.id) is None]
+    say(_announced(len(waiting), len(jobs)))
+    probed = iter(range(1, len(waiting) + 1))
 
     def tell(job: Job) -> None:
-        say(f"probed {next(probed)} of {len(jobs)}: {names[job.id]}")
+        say(f"probed {next(probed)} of {len(waiting)}: {names[job.id]}")
 
-    for name, events in zip(names, do_all(launcher, jobs, tell), strict=True):
+    found: list[Finding] = []
+    known = {number: seen for number, seen in recalled.items() if seen is not None}
+    for job, events in zip(waiting, do_all(launcher, waiting, tell), strict=True):
         answer = next((event for event in events if isinstance(event, Answered)), None)
-        if answer is not None:
-            evidence[name] = Evidence.of(answer.result)
-        else:
-            found.append(_not_examined(name, events[-1]))
+        if answer is None:
+            found.append(_not_examined(names[job.id], events[-1]))
+            continue
+        known[job.id] = Evidence.of(answer.result["evidence"])
+        if memory is not None:
+            memory.keep(job, answer.result)
+    evidence = {names[number]: known[number] for number in sorted(known)}
     evidence |= _look_again(study, configs, evidence, launcher, say)
     return evidence, [*compare_evidence(evidence, declaration), *found]
+
+
+def _announced(probed: int, arms: int) -> str:
+    """Say how many arms are probed, and how many are as they were."""
+    kept = arms - probed
+    if not kept:
+        return f"probing the behaviour of {arms} {'arm' if arms == 1 else 'arms'}"
+    unchanged = f"{kept} of {arms} arms are as they were when they were probed; --fresh probes them"
+    return f"{unchanged}; probing {probed}" if probed else unchanged
 
 
 def _written(study: Study) -> dict[str, tuple[str, ...]]:

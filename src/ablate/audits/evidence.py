@@ -45,6 +45,7 @@ class Split:
 
     `digest` is over the content of the examples looked at, `order` over that of the first batches
     of the first epoch. `longest` and `mean_length` are of the first dimension behind the batch.
+    `targets` is over the targets of the examples in their order, where these tell examples apart.
     """
 
     examples: int | None = None
@@ -52,6 +53,7 @@ class Split:
     order: str | None = None
     longest: int | None = None
     mean_length: float | None = None
+    targets: str | None = None
 
 
 @dataclass(frozen=True)

@@ -25,16 +25,20 @@ def audit(
     static: Annotated[
         bool, typer.Option("--static", help="Read the configurations only; build nothing.")
     ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Probe every arm, also those that have not changed.")
+    ] = False,
     workers: options.Workers = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Say whether the arms of a study may be compared; write nothing."""
+    """Say whether the arms of a study may be compared; write nothing into the project."""
     result = workflow.audit(
         study,
         allow=allow or (),
         static=static,
+        fresh=fresh,
         storage=storage,
         profile=profile,
         set=options.parse_overrides(overrides),

@@ -17,10 +17,12 @@ from ablate.run.flavours import unify
 from ablate.run.log import open_log, redirect
 from ablate.run.messages import Decision, Event, Finished, Run, awaits_decision
 from ablate.run.pipe import Pipe
+from ablate.run.touched import watch
 
 
 def main(end: int) -> None:
     """Do one job in a fresh interpreter."""
+    watch()
     pipe = Pipe(*keep_streams(), end)
 
     from ablate.run.environment import worker_facts  # noqa: PLC0415 - torch loads meanwhile

@@ -449,7 +449,7 @@ class Factory:
         self._directory = directory
         self._cli: Any = build(config, directory, [], bare=True, **trainer)
         self._trainer_class = self._cli.trainer_class
-        self._parsed: dict[str, Any] | None = self._cli.session.config
+        self._parsed: dict[str, Any] | None = None
 
     def build(self, config: dict[str, Any]) -> LightningCLI:
         """Build a config. Raises SpecError where a constructor refuses its arguments."""
@@ -469,7 +469,8 @@ class Factory:
         cli.before_instantiate_classes()
         cli.trainer_class = self._trainer_class
         cli.instantiate_classes()
-        return copy.copy(cli)
+        built: LightningCLI = copy.copy(cli)
+        return built
 
 
 def train(

@@ -22,6 +22,7 @@ from ablate.run.messages import Call, Command, Decided, Finished, Group, Interru
 from ablate.run.packets import Unpacker
 from ablate.run.pipe import write
 from ablate.run.process_tree import adopt_orphans, below, end_below, reap_orphans
+from ablate.run.touched import watch
 from ablate.run.warm import Warmth
 from ablate.run.wire import decode_command, encode
 from ablate.spec import Cause, Outcome, Status
@@ -34,6 +35,7 @@ _LOOK_S = 0.05
 
 def main() -> None:
     """Serve jobs until the coordinator closes the pipe."""
+    watch()
     incoming, outgoing = keep_streams()
     environment, folder = dict(os.environ), os.getcwd()  # noqa: PTH109
 

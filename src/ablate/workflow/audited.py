@@ -9,6 +9,7 @@ from ablate.audits import check
 from ablate.audits.checks import check_runs, check_trials
 from ablate.audits.codes import as_rows, check_codes
 from ablate.audits.findings import Finding, allow, blocking, ordered
+from ablate.audits.memory import Memory, default_folder
 from ablate.audits.recorded import UNCHECKED, Curves, MetricCurves, RecordedRuns, Result
 from ablate.errors import AuditError, NotFoundError
 from ablate.run import Launcher
@@ -51,8 +52,12 @@ def audit_study(
     *,
     resolved: Mapping[str, Config] | None = None,
     probes: bool = True,
+    fresh: bool = False,
 ) -> list[Finding]:
-    """Return all that stands against comparing the arms of a study, the allowed marked so."""
+    """Return all that stands against comparing the arms of a study, the allowed marked so.
+
+    Arms that are as they were when they were probed last are probed again if it is to be `fresh`.
+    """
     declared = study.allow if isinstance(study, AblationStudy) else {}
     check_codes(declared, f"{study.name}: allow.")
     found = check.audit(
@@ -62,6 +67,7 @@ def audit_study(
         resolved=resolved,
         recorded=_origins(study, request.storage),
         probes=probes,
+        memory=Memory(default_folder(), launcher.facts(), fresh=fresh) if probes else None,
     )
     return allow(found, allowed, declared)
 

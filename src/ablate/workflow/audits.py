@@ -43,6 +43,7 @@ def audit(
     *,
     allow: Sequence[str] = (),
     static: bool = False,
+    fresh: bool = False,
     storage: str | None = None,
     profile: str | None = None,
     set: Mapping[str, Any] | None = None,  # noqa: A002 - the option's name
@@ -51,9 +52,10 @@ def audit(
     verbose: bool = False,
     launcher: Callable[[int], Launcher] | None = None,
 ) -> AuditResult:
-    """Say whether the arms of a study may be compared; write nothing.
+    """Say whether the arms of a study may be compared; write nothing into the project.
 
-    `static` reads the configurations only; otherwise every arm is built and probed. What has been
+    `static` reads the configurations only; otherwise every arm is built and probed, unless nothing
+    has changed since that was done last. If `fresh`, it is done anyway. What has been
     run under the present definition is checked too. Raises RequestError if the request is wrong.
     """
     check_codes(allow)
@@ -71,7 +73,7 @@ def audit(
         request.launched(definition.import_folders()) as launched,
     ):
         prepared = request.prepare(definition, launched)
-        found = audit_study(prepared, launched, request, allow, probes=not static)
+        found = audit_study(prepared, launched, request, allow, probes=not static, fresh=fresh)
     declared = prepared.allow if isinstance(prepared, AblationStudy) else {}
     recorded = mark_allowed(audit_recorded(prepared, request.storage), allow, declared)
     found = ordered([*found, *recorded])

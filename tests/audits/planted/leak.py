@@ -160,6 +160,18 @@ class Encoded(Table):
         return TensorDataset(torch.cat([x[:, 1:], means[kind, None]], 1), y)
 
 
+class ThreeSplits(Standardised):
+    """Standardises before there are three splits."""
+
+    def setup(self, stage: str) -> None:
+        self.train, self.val, self.test = random_split(
+            self.examples(), [0.7, 0.15, 0.15], generator=torch.Generator().manual_seed(0)
+        )
+
+    def test_dataloader(self) -> DataLoader:
+        return DataLoader(self.test, self.batch_size)
+
+
 class ScaledSeries(Table):
     """Standardises a series before it is cut, and splits it by time."""
 
@@ -186,6 +198,24 @@ class FittedEach(Table):
     def examples(self) -> Dataset:
         x = torch.rand(COUNT, 6, generator=torch.Generator().manual_seed(0))
         return TensorDataset(x, self.target(x))
+
+
+class Grid(Table):
+    """Every point of a grid around 0, split at random."""
+
+    def examples(self) -> Dataset:
+        axis = torch.linspace(-1, 1, 7)
+        x = torch.cartesian_prod(axis, axis, axis)
+        return TensorDataset(x, x.sin().sum(1))
+
+
+class Parity(Table):
+    """Every sequence of signs, split at random."""
+
+    def examples(self) -> Dataset:
+        signs = torch.tensor([-1.0, 1.0])
+        x = torch.cartesian_prod(*[signs] * 8)
+        return TensorDataset(x, (x.prod(1) > 0).long())
 
 
 # --- the target among the inputs ---------------------------------------------------------
@@ -367,13 +397,29 @@ class Users(Patients):
 LEAKS: dict[str, Sequence[Callable[[], Table]]] = {
     "near-duplicates": (Jittered, Flipped, Cropped, Rephrased),
     "train-val-overlap": (SameItems,),
-    "fitted-on-validation": (Standardised, Stretched, ScaledTarget, Encoded, ScaledSeries),
+    "fitted-on-validation": (
+        Standardised,
+        Stretched,
+        ScaledTarget,
+        Encoded,
+        ThreeSplits,
+        ScaledSeries,
+    ),
     "target-among-inputs": (TargetColumn, NoisyTarget, ClassCode, Watermark),
     "overlapping-windows": (RandomWindows, RandomStretches, RandomText),
     "validation-before-training": (Backwards, Timestamped, FirstRows),
     "shared-groups": (Patients, Speakers, KeptApart),
 }
 CLEAN: Sequence[Callable[[], Table]] = (
-    Table, FittedOnTraining, FittedEach, FirstColumnMatters, Recall, ByTime, Newest, ByPatient,
+    Table,
+    FittedOnTraining,
+    FittedEach,
+    Grid,
+    Parity,
+    FirstColumnMatters,
+    Recall,
+    ByTime,
+    Newest,
+    ByPatient,
     Users,
-)  # fmt: skip
+)

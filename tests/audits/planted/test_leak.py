@@ -5,7 +5,7 @@ import pytest
 from ablate.audits.checks import compare_evidence
 from ablate.audits.evidence import Evidence, Fault
 from ablate.audits.evidence_checks import Declared
-from ablate.audits.probes.examples import look_at_examples
+from ablate.audits.probes.examples import look_at_examples, look_at_test_examples
 from ablate.audits.probes.leaks import leaks
 from ablate.audits.probes.served import Data
 from tests.audits.examined import evidence, plain
@@ -21,7 +21,7 @@ def faults(plant) -> list[Fault]:
     module.train_dataloader()
     module.val_dataloader()
     train, val = look_at_examples(data)
-    found = leaks(train, val, [data.module])
+    found = leaks(train, val, [data.module], look_at_test_examples(data.module))
     assert found.skipped == {}
     return found.faults
 

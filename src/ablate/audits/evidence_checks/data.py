@@ -1,6 +1,6 @@
 """Arms that are trained or scored on other examples."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from ablate.audits.evidence import Evidence, Split, learned
 from ablate.audits.evidence_checks.advice import advised
@@ -25,6 +25,9 @@ def _validation_examples(splits: Mapping[str, Split], declared: Declared) -> Ite
     if odd := _odd({arm: split.digest for arm, split in splits.items()}):
         severity: Severity | None = "warning" if declared.all_change_data(odd) else None
         what = _counts(splits)
+        if severity and _same_targets(splits.values()):
+            what += "; with the same targets: as declared, the same examples are shown otherwise"
+            severity = "note"
         yield advised("unequal-validation-examples", splits, what, "data", severity)
 
 
@@ -50,6 +53,12 @@ def _lengths(name: str, splits: Mapping[str, Split], declared: Declared) -> Iter
         )
         severity: Severity | None = "note" if declared.all_change_data(odd) else None
         yield advised("unequal-lengths", means, f"{name}: {told}", "data", severity)
+
+
+def _same_targets(splits: Collection[Split]) -> bool:
+    """Say whether the examples have the same targets in the same order, and are equally many."""
+    seen = {(split.examples, split.targets) for split in splits}
+    return len(seen) == 1 and None not in next(iter(seen))
 
 
 def _odd(digests: Mapping[str, str | None]) -> list[str]:

@@ -4,11 +4,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from ablate.audits.probes.content import digest
 
 Array = NDArray[Any]
 Path = tuple[str | int, ...]
@@ -18,6 +21,8 @@ LARGE = 4_096
 SIDE = 32
 """Length of a side of such a picture."""
 ENOUGH_FOR_IDS = 10
+CHANGES = 10
+"""Changes from one example to the next by which targets in their order tell the examples."""
 SHOWN_VALUES = 4
 SHOWN_LETTERS = 24
 
@@ -52,7 +57,7 @@ _WORDS: tuple[tuple[Role, re.Pattern[str]], ...] = (
     (
         Role.TARGET,
         re.compile(
-            r"^(?:y|ys|labels?|targets?|class|classes|answers?|outputs?|next|reward|score|rating|"
+            r"^(?:y|ys|tgt|labels?|targets?|class|classes|answers?|outputs?|next|reward|score|rating|"
             r"price|response)$|(?:^|_)(?:label|target|y)$"
         ),
     ),
@@ -126,6 +131,21 @@ def columns(train: Sequence[Any], val: Sequence[Any]) -> list[Leaf]:
             arrays = _small(arrays[0]), _small(arrays[1])
         found.append(Leaf(path, roles[path], *arrays, moments))
     return found
+
+
+def targets_in_order(split: Sequence[Any]) -> str | None:
+    """Hash the targets of the examples in their order; None where they are too much alike."""
+    gathered = _gathered(split)
+    roles = _roles(list(gathered), gathered)
+    rows = [
+        [row.tobytes() for row in gathered[path]]
+        for path, role in roles.items()
+        if role is Role.TARGET
+    ]
+    if not rows:
+        return None
+    changes = sum(left != right for left, right in pairwise(zip(*rows, strict=True)))
+    return digest(part for row in rows for part in row) if changes >= CHANGES else None
 
 
 def leaves(batch: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

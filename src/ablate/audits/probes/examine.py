@@ -18,7 +18,7 @@ from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.determinism import nondeterministic, unstable
 from ablate.audits.probes.drawing import drawing_faults
-from ablate.audits.probes.examples import describe, look_at_examples
+from ablate.audits.probes.examples import describe, look_at_examples, look_at_test_examples
 from ablate.audits.probes.floors import floor_metrics
 from ablate.audits.probes.flops import Flops
 from ablate.audits.probes.hashing import look, order_matters
@@ -38,8 +38,11 @@ from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
 from ablate.audits.probes.untested import try_again
 from ablate.audits.probes.validating import validated
-from ablate.spec import content_hash
+from ablate.audits.standing import standing
+from ablate.spec import content_hash, paths
 
+_EVERY = "every probe"
+_OUT_OF_TIME = "out of time"
 _OTHER_EXAMPLES = "no two batches hold the same examples: they are random"
 _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
 
@@ -54,6 +57,30 @@ def examine(
     A probe that cannot run is named in the evidence, with the reason.
     """
     return _Examination(config, ProbeRequest.of(request or {}), cli).evidence().as_dict()
+
+
+def examine_standing(
+    config: dict[str, Any], request: Mapping[str, Any] | None = None, cli: str | None = None
+) -> dict[str, Any]:
+    """Examine an arm as `examine` does, and tell what the evidence stands on.
+
+    `evidence` is what `examine` returns, `standing` a `Standing` as plain data, None where the
+    evidence may not be used again.
+    """
+    evidence = examine(config, request, cli)
+    skipped = evidence["skipped"]
+    hurried = _EVERY in skipped or any(_OUT_OF_TIME in why for why in skipped.values())
+    texts = (value for value in paths.flatten(config).values() if isinstance(value, str))
+    named = [str(Path(text).absolute()) for text in texts if _is_path(text)]
+    stands = None if hurried else standing([*named, *([cli] if cli else [])])
+    return {"evidence": evidence, "standing": None if stands is None else stands.as_dict()}
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # no path has such a name
+        return False
 
 
 class _Examination:
@@ -84,7 +111,7 @@ class _Examination:
         """Run every probe that suits the module."""
         started = time.monotonic()
         opened = Opened()
-        with tempfile.TemporaryDirectory() as directory, self._probing("every probe"):
+        with tempfile.TemporaryDirectory() as directory, self._probing(_EVERY):
             with opened.watched(but=Path(directory)):
                 self._set_up(Path(directory))
             self._probe()
@@ -156,7 +183,7 @@ class _Examination:
         self.bench.fit(first, beginning, self.initial)
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found = replace(self.found, scales=beginning.scales)
-        self.faults += first_faults(first.steps, beginning)
+        self.faults += first_faults(first.steps, beginning, self.config)
         self.skipped |= beginning.trouble
 
     def _look_inside(self) -> None:
@@ -207,7 +234,8 @@ class _Examination:
         if train is not None and val is not None:
             self.faults += overlap(train, val)
             with self._probing("leakage by content"):
-                leaked = leaks(train, val, [data.module, self.bench.model])
+                test = look_at_test_examples(data.module)
+                leaked = leaks(train, val, [data.module, self.bench.model], test)
                 self.faults += leaked.faults
                 self.skipped |= leaked.skipped
         elif data.train is not None and data.val:
@@ -276,5 +304,7 @@ class _Examination:
         until = time.monotonic() + self.request.seconds
         readings, left = keys.read_keys(observer, wanted, declared, until)
         if left:
-            self.skipped["dead keys"] = f"{left} of {len(wanted)} keys were not tried: out of time"
+            self.skipped["dead keys"] = (
+                f"{left} of {len(wanted)} keys were not tried: {_OUT_OF_TIME}"
+            )
         return readings

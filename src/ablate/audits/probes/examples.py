@@ -6,7 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lightning.pytorch import LightningDataModule
+
 from ablate.audits.evidence import Split
+from ablate.audits.probes.columns import targets_in_order
 from ablate.audits.probes.content import content_digest, digest, example_keys, length
 from ablate.audits.probes.hooks import hook
 from ablate.audits.probes.served import Data
@@ -43,6 +46,20 @@ def look_at_examples(data: Data) -> tuple[Examples | None, Examples | None]:
         _examples(data, "train", train, train_keys),
         _examples(data, "val", val, val_keys),
     )
+
+
+def look_at_test_examples(module: Any) -> list[Any]:
+    """Fetch examples of a third split as batches of one; none where there is none within reach."""
+    made = getattr(type(module), "test_dataloader", None)
+    if made in {None, LightningDataModule.test_dataloader}:
+        return []
+    try:
+        with seeded(0):
+            source = Source(module.test_dataloader())
+            fetched = _fetched([source])
+    except Exception:  # noqa: BLE001 - it may be set up for another stage
+        return []
+    return [single for single, _ in fetched or []]
 
 
 def _examples(
@@ -98,4 +115,5 @@ def describe(
         order=order,
         longest=max(lengths, default=None),
         mean_length=sum(lengths) / len(lengths) if lengths else None,
+        targets=targets_in_order(examples.singles),
     )

@@ -14,6 +14,7 @@ from ablate.audits.evidence import Fault
 from ablate.audits.probes.columns import Array, Leaf, Role
 
 CODE = "fitted-on-validation"
+BOTH = "both splits together"
 FEWEST = 20
 """Examples that each split must have."""
 EXACT = 1e-4
@@ -27,6 +28,7 @@ CHANNELS = 16
 DISTINCT = 0.5
 """Share of a column's values that must differ."""
 SELDOM = 0.01
+LEVELS = 10
 ENDS = ((0.0, 1.0), (-1.0, 1.0))
 CATEGORIES = 3
 """Examples that a category must have on average for its mean target to be told from the target."""
@@ -45,8 +47,11 @@ class _Block:
         return np.concatenate([self.train, self.val])
 
 
-def fitted_on_both(found: Sequence[Leaf]) -> list[Fault]:
-    """Find leaves whose statistics were taken over training and validation together."""
+def fitted_on_both(found: Sequence[Leaf], both: str = BOTH) -> list[Fault]:
+    """Find leaves whose statistics were taken over training and validation together.
+
+    `both` is how the examples of both are called, if a third split is among those of validation.
+    """
     faults: list[str] = []
     targets = [leaf for leaf in found if leaf.role is Role.TARGET and leaf.is_float]
     for leaf in found:
@@ -60,7 +65,7 @@ def fitted_on_both(found: Sequence[Leaf]) -> list[Fault]:
     faults += _encoded(found)
     if not faults:
         return []
-    return [Fault(CODE, "; ".join(faults[:3]), "data")]
+    return [Fault(CODE, "; ".join(faults[:3]).replace(BOTH, both), "data")]
 
 
 def _said(leaf: Leaf, targets: Sequence[Leaf]) -> Iterator[str | None]:
@@ -127,15 +132,22 @@ def _standardised(block: _Block) -> str | None:
     moving = np.ptp(both, axis=0) > 0
     for delta in (0, 1):
         fits = moving & _standard(both, delta, EXACT)
-        off = fits & ~_standard(block.train, delta, OFF * EXACT)
+        off = fits & ~_standard(block.train, delta, OFF * EXACT) & _has_levels(both)
         if off.any() and fits.sum() >= 0.5 * moving.sum():
             place = int(np.flatnonzero(off)[np.abs(block.train.mean(0)[off]).argmax()])
             return (
-                f"mean 0 and standard deviation 1 to {EXACT:g} over both splits together in "
+                f"mean 0 and standard deviation 1 to {EXACT:g} over {BOTH} in "
                 f"{_columns(fits.sum(), block.name)}, while of training alone "
                 f"{_two(block.train, off, place, delta)} (almost surely)"
             )
     return None
+
+
+def _has_levels(values: Array) -> Array:
+    """Say which columns take more than a few values: two of them may be -1 and 1 by design."""
+    ordered = np.sort(values, axis=0)
+    many: Array = (np.diff(ordered, axis=0) > 0).sum(0) >= LEVELS
+    return many
 
 
 def _standard(values: Array, delta: int, within: float) -> Array:
@@ -163,7 +175,7 @@ def _centred(block: _Block) -> str | None:
     """Find several columns with mean 0, or median 0, over both splits alone."""
     both = block.both()
     spread = both.std(0)
-    moving = spread > 0
+    moving = (spread > 0) & _varied(both)  # a grid may lie evenly around 0
     if moving.sum() < ALONE:
         return None
     for name, middle in (("mean", _mean), ("median", _median)):
@@ -174,7 +186,7 @@ def _centred(block: _Block) -> str | None:
         if off.sum() >= ALONE and fits.sum() >= 0.5 * moving.sum():
             shown = " and ".join(f"{value:.3g}" for value in middle(block.train)[off][:2])
             return (
-                f"a {name} of 0 over both splits together in {_columns(fits.sum(), block.name)}, "
+                f"a {name} of 0 over {BOTH} in {_columns(fits.sum(), block.name)}, "
                 f"while of training alone {shown} (almost surely)"
             )
     return None
@@ -206,7 +218,7 @@ def _stretched(block: _Block) -> str | None:
                 for column in np.flatnonzero(off)[:2]
             ]
             return (
-                f"both splits together reach exactly from {least:g} to {most:g} in "
+                f"{BOTH} reach exactly from {least:g} to {most:g} in "
                 f"{_columns(fits.sum(), block.name)}, training alone from {' and '.join(ends)} "
                 "(almost surely)"
             )
@@ -234,7 +246,7 @@ def _standardised_pictures(train: Array, val: Array) -> str | None:
         return None
     shown = " and ".join(f"{m:.3g} and {s:.4g}" for m, s in zip(*alone, strict=True))
     return (
-        f"mean 0 and standard deviation 1 to {EXACT:g} over both splits together in every channel, "
+        f"mean 0 and standard deviation 1 to {EXACT:g} over {BOTH} in every channel, "
         f"while of training alone {shown} (almost surely)"
     )
 
@@ -267,7 +279,7 @@ def _encoded(found: Sequence[Leaf]) -> list[str]:
             ):
                 said.append(
                     f"{leaf.name}, column {column}: each of {len(values)} values is the mean "
-                    "target of the examples that have it, over both splits together and not over "
+                    f"target of the examples that have it, over {BOTH} and not over "
                     f"training alone, such as {values[0]:.4g} and {values[-1]:.4g} (almost surely)"
                 )
     return said

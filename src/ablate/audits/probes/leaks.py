@@ -25,8 +25,13 @@ class Leaks:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-def leaks(train: Examples, val: Examples, owners: Sequence[Any] = ()) -> Leaks:
-    """Look for leakage by content; `owners` are objects that may know more of the examples."""
+def leaks(
+    train: Examples, val: Examples, owners: Sequence[Any] = (), test: Sequence[Any] = ()
+) -> Leaks:
+    """Look for leakage by content; `owners` are objects that may know more of the examples.
+
+    `test` are the examples of a third split, over which statistics may have been taken, too.
+    """
     found = Leaks()
     leaves = columns(train.singles, val.singles)
     places = _places(train, val, owners)
@@ -46,7 +51,9 @@ def leaks(train: Examples, val: Examples, owners: Sequence[Any] = ()) -> Leaks:
     windows = look("windows of one series", lambda: shared_windows(leaves))
     if not windows and not any(fault.code == "train-val-overlap" for fault in found.faults):
         look("near duplicates", lambda: near_duplicates(leaves, ~equal))
-    look("fitted statistics", lambda: fitted_on_both(leaves))
+    if not look("fitted statistics", lambda: fitted_on_both(leaves)) and test:
+        every = columns(train.singles, [*val.singles, *test])
+        look("fitted statistics", lambda: fitted_on_both(every, "all three splits together"))
     look("target among inputs", lambda: target_among_inputs(leaves))
     look("groups", lambda: shared_groups(leaves, places))
     if not windows:
