@@ -205,8 +205,8 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         return _stopped(job, "interrupted at the end of an epoch")
     if is_first():
         checkpoint.unlink(missing_ok=True)
-    facts = provenance.facts(watch) | ({GOALS: goals.facts()} if job.goals.any else {})
-    return _ended(job, calls[0], watch, goals, facts)
+    seen = provenance.facts(watch) | ({GOALS: goals.facts()} if job.goals.any else {})
+    return _ended(job, calls[0], watch, goals, seen)
 
 
 def _stopped(job: Run, reason: str) -> Finished:

@@ -49,8 +49,10 @@ class Sources:
                 continue
             path = contents.get("__file__")
             own = name.partition(".")[0] == "ablate"
-            counts = isinstance(path, str) and (own or not self._is_installed(path))
-            digest = self._read(path, own=own) if counts and name not in _RUNNING else None
+            digest = None
+            if isinstance(path, str) and name not in _RUNNING:
+                if own or not self._is_installed(path):
+                    digest = self._read(path, own=own)
             self._noted[name] = spec, digest
 
     def note_script(self, script: str) -> None:
