@@ -112,7 +112,9 @@ def test_variables_that_a_source_asks_for_are_noted_and_secrets_by_name_only(mod
     assert "2" != found["PROV_SCALE"] is not None
     monkeypatch.setenv("PROV_SCALE", "3")
     assert sources.variables([])["PROV_SCALE"] != found["PROV_SCALE"]
-    assert "PROV_OTHER" not in sources.variables([])
+    unnamed = "prov_unnamed".upper()  # as no source spells it
+    monkeypatch.setenv(unnamed, "1")
+    assert unnamed not in sources.variables([])
 
 
 # --- files -------------------------------------------------------------------------------

@@ -47,10 +47,11 @@ class Sources:
             spec = contents.get("__spec__")
             if name in self._noted and self._noted[name][0] is spec:
                 continue
-            path = contents.get("__file__")
             own = name.partition(".")[0] == "ablate"
-            counts = isinstance(path, str) and (own or not self._is_installed(path))
-            digest = self._read(path, own=own) if counts and name not in _RUNNING else None
+            digest = None
+            path = "" if name in _RUNNING else str(contents.get("__file__") or "")
+            if path and (own or not self._is_installed(path)):
+                digest = self._read(path, own=own)
             self._noted[name] = spec, digest
 
     def note_script(self, script: str) -> None:

@@ -72,7 +72,7 @@ Value = tuple[int, int, float]
 class Sums(NamedTuple):
     """How many values a metric has in a run, and the sums by which an edit is noticed."""
 
-    count: int
+    amount: int
     epochs: int
     weighted: float
     absolute: float
@@ -88,10 +88,10 @@ class Sums(NamedTuple):
             sum(abs(value) for _, value in known),
         )
 
-    def allow(self, count: int, epochs: int, weighted: float | None) -> bool:
+    def allow(self, amount: int, epochs: int, weighted: float | None) -> bool:
         """Say whether sums of the database are these; nothing can be said of infinite ones."""
         off = abs((weighted or 0.0) - self.weighted)
-        return (count, epochs) == (self.count, self.epochs) and off <= _PRECISION * self.absolute
+        return (amount, epochs) == (self.amount, self.epochs) and off <= _PRECISION * self.absolute
 
 
 @dataclass(frozen=True)

@@ -864,7 +864,7 @@ class StorageSuite:
     @examples
     @given(st.dictionaries(names, attributes, max_size=3))
     def test_every_fact_comes_back(
-        self, store: Store, run: tuple[RunKey, int], drawn: dict[str, dict[str, Any]]
+        self, store: Store, run: tuple[RunKey, int], drawn: dict[str, Mapping[str, Any]]
     ) -> None:
         (key, run_id) = run
         store.write(Batch("s", facts={key: drawn}))
