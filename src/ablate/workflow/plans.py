@@ -265,8 +265,7 @@ def plan(
             asked = Asked(time=measure)
             if is_study:
                 power = None if effect is None else _power(study, request, effect, sd)
-                made = _plan_study(study, launched, request, wishes, asked)
-                return replace(made, power=power)
+                return replace(_plan_study(study, launched, request, wishes, asked), power=power)
             config = resolve_base(study, launched)
             request.say("building it and trying a few steps")
             (facts,) = look_at(launched, [config], asked, cli=study.cli, trust=study.trust)
