@@ -32,19 +32,20 @@ ARC = {
     "trainer.precision": "32-true",
     "data.init_args.task_set": "foundational-18",
     "data.init_args.validation": "examples",
-    "data.init_args.samples_per_task": 60,
-    "data.init_args.val_samples_per_task": 10,
+    "data.init_args.samples_per_task": 40,
+    "data.init_args.val_samples_per_task": 4,
+    "data.init_args.max_side": 10,
+    "data.init_args.difficulty": [0.0, 0.2],
     "model.init_args.exact_match_examples": 14,
 }
 SHORT = {"data.init_args.train_clips": 600, "data.init_args.val_clips": 60}
 CASES: dict[str, tuple[list[str], dict[str, Any]]] = {
     "arc champion": (["champion.yaml"], ARC),
-    "arc champion, batch 8": (["champion.yaml"], {**ARC, "data.init_args.batch_size": 8}),
     "motion nano": (["motion/base.yaml", "motion/nano.yaml"], SHORT),
     "motion tiny": (["motion/base.yaml", "motion/tiny.yaml"], SHORT),
     "motion small, 250 frames": (
         ["motion/base.yaml", "motion/small.yaml"],
-        {**SHORT, "data.init_args.batch_size": 4, "trainer.accumulate_grad_batches": 4},
+        {**SHORT, "data.init_args.batch_size": 4, "trainer.accumulate_grad_batches": 2},
     ),
     "worldmodel development": (["worldmodel/development.yaml"], {"model.init_args.base_steps": 0}),
     "worldmodel, batch 16": (
@@ -76,7 +77,7 @@ def estimate(name: str) -> dict[str, Any]:
     from ablate.plan import Facts, plan_config
 
     config = config_of(name)
-    facts = Facts.of(look(config, {"time": True, "seconds": 8.0}))
+    facts = Facts.of(look(config, {"time": True, "seconds": 4.0}))
     made = plan_config(config, facts)
     assert facts.timing is not None
     assert facts.memory is not None

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ablate.plan import checks
@@ -109,12 +109,8 @@ class Plan:
 
     def derived(self) -> dict[str, float]:
         """Return the numbers that follow from the configuration, as constraints name them."""
-        plain = {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        return {DERIVED + name: value for name, value in plain.items()}
+        known = {name: getattr(self, name) for name in NUMBERS}
+        return {DERIVED + name: value for name, value in known.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -131,6 +127,12 @@ class Plan:
         whole = self.epochs is not None and float(self.epochs).is_integer()
         return {**made, "epochs": int(self.epochs or 0) if whole else self.epochs,
                 "fits": self.fits}  # fmt: skip
+
+
+NUMBERS = tuple(
+    field.name for field in fields(Plan) if field.type in (int, int | None, float | None)
+)
+"""The names of a plan's numbers, which constraints may use."""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from ablate.plan import (
     show_size,
 )
 from ablate.plan import checks as plan_checks
+from ablate.plan.configured import NUMBERS
 from ablate.plan.constraints import DERIVED
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_arms, resolve_base
@@ -368,7 +369,7 @@ def _constraints(files: Sequence[str | Path]) -> list[Constraint]:
     for file in files:
         for constraint in read_constraints(read_yaml(Path(file)), str(file)):
             for name in constraint.keys:
-                known = [DERIVED + one for one in Plan.__dataclass_fields__]
+                known = [DERIVED + one for one in NUMBERS]
                 if name.startswith(DERIVED) and name not in known:
                     raise SpecError(
                         f"{file}: unknown number {quoted(name)}: {nearest(name, known)}"
