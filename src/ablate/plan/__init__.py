@@ -1,4 +1,4 @@
-"""What a run will take, by arithmetic alone; pure."""
+"""What a run will take and what is expected of it, by arithmetic alone; pure."""
 
 from ablate.plan.configured import (
     Kept,
@@ -16,6 +16,7 @@ from ablate.plan.factors import Derived, compare, say_factor
 from ablate.plan.facts import Facts, Timing
 from ablate.plan.fitting import Fit, fit
 from ablate.plan.generations import BatchUnit, Generating, GroupRule, Refused, refused
+from ablate.plan.goals import GoalTracker, Judgement, Kind, Measured, Verdict
 from ablate.plan.memory import Line, Memory, growth, parse_size, show_size
 from ablate.plan.nearest import divisors_near, multiples_near
 from ablate.plan.rates import MILESTONES, Rates, plot, rates_over
@@ -39,12 +40,16 @@ __all__ = [
     "Facts",
     "Fit",
     "Generating",
+    "GoalTracker",
     "GroupRule",
+    "Judgement",
     "Kept",
+    "Kind",
     "Length",
     "Line",
     "Loading",
     "Meaning",
+    "Measured",
     "Memory",
     "Plan",
     "Proposal",
@@ -55,6 +60,7 @@ __all__ = [
     "Severity",
     "Sizes",
     "Timing",
+    "Verdict",
     "Violation",
     "Wishes",
     "at_least_one",
