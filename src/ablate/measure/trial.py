@@ -348,6 +348,7 @@ class Trial(Callback):
         return Memory(
             weights, buffers, self._gradients, self._states, self._held,
             growth(small, self._sizes[0], large, self._sizes[-1]), self._process,
+            devices.SLACK.get(self._known["device"].partition(":")[0], 0.0),
         )  # fmt: skip
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
