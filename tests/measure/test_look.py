@@ -19,7 +19,6 @@ from ablate.measure.parts import examples_in, part_of
 from ablate.measure.structure import components
 from ablate.plan import Facts, plan_config
 from ablate.run.lightning_cli import resolve
-from ablate.systems.motion import MotionModule
 from ablate.testing import toy
 
 COSINE = "torch.optim.lr_scheduler.CosineAnnealingLR"
@@ -191,23 +190,6 @@ def test_loaders_say_what_they_hold() -> None:
     assert (one.samples, one.batch, one.drop_last) == (10, 4, True)
     both = loaded([DataLoader(data, batch_size=4), DataLoader(data, batch_size=2)], 5)
     assert (both.samples, both.batch) == (None, 6)
-
-
-@pytest.mark.parametrize(
-    ("classes", "partner", "sizes"),
-    [
-        (60, True, {(256, 6, 8): 7_248_122, (384, 8, 12): 20_594_618, (512, 10, 16): 44_618_362}),
-        (64, False, {(256, 6, 8): 7_212_670, (384, 8, 12): 20_516_734, (512, 10, 16): 44_481_662}),
-    ],
-)
-def test_the_three_motion_sizes_have_their_parameters(classes, partner, sizes) -> None:
-    for (width, layers, heads), count in sizes.items():
-        with torch.device("meta"):
-            module = MotionModule(
-                d_model=width, num_layers=layers, nhead=heads, num_actions=classes,
-                action_conditioning=True, partner_conditioning=partner, diffusion=None,
-            )  # fmt: skip
-        assert sum(components(module).values()) == count
 
 
 def test_shared_parameters_are_counted_once() -> None:

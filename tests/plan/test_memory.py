@@ -61,6 +61,7 @@ def test_a_small_batch_is_ruled_by_gradients_and_a_large_one_by_activations():
     assert memory().peak(8) == 700
     assert memory().activations(8) == 300
     assert memory().needed(8) == 1700
+    assert memory(slack=0.5).needed(8) == 1850
 
 
 @given(st.integers(1, 64), st.integers(1, 64), st.integers(1000, 9000))

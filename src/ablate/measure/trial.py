@@ -111,7 +111,7 @@ class Trial(Callback):
             "automatic": pl_module.automatic_optimization,
             "validation_batches": self._validation_batches(trainer),
             "val_check_batch": self._val_check_batch(trainer, batches),
-            "check_val_every_n_epoch": trainer.check_val_every_n_epoch,  # type: ignore[attr-defined]
+            "check_val_every_n_epoch": trainer.check_val_every_n_epoch,
             "components": structure.components(pl_module),
         }
         self._known["rates"] = self._rates(trainer, pl_module)
@@ -164,7 +164,7 @@ class Trial(Callback):
         """Take away what would end the fit, validate or change the rate while it is tried."""
         trainer.fit_loop.max_epochs = -1
         trainer.fit_loop.epoch_loop.max_steps = -1
-        trainer.check_val_every_n_epoch = _NEVER  # type: ignore[attr-defined]
+        trainer.check_val_every_n_epoch = _NEVER
         trainer.accumulate_grad_batches = min(2, max(self._known["accumulate"].values()))
         self._cycle = trainer.accumulate_grad_batches
         if module.automatic_optimization:
@@ -285,8 +285,8 @@ class Trial(Callback):
         """Have the trainer validate behind this batch, or leave."""
         if not self._known["validation_batches"] or not trainer.enable_validation:
             raise Enough
-        trainer.check_val_every_n_epoch = None  # type: ignore[attr-defined]
-        trainer.val_check_batch = 1  # type: ignore[attr-defined]
+        trainer.check_val_every_n_epoch = None
+        trainer.val_check_batch = 1
 
     # --- a validation -----------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class Trial(Callback):
 
     def on_validation_batch_end(
         self,
-        trainer: Trainer,
+        trainer: Trainer,  # noqa: ARG002
         pl_module: LightningModule,
         *_: Any,
     ) -> None:
@@ -348,6 +348,7 @@ class Trial(Callback):
         return Memory(
             weights, buffers, self._gradients, self._states, self._held,
             growth(small, self._sizes[0], large, self._sizes[-1]), self._process,
+            devices.SLACK.get(self._known["device"].partition(":")[0], 0.0),
         )  # fmt: skip
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002

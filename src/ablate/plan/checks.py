@@ -49,7 +49,7 @@ def head_constraints(leaves: Mapping[str, Any]) -> list[Constraint]:
     A pair is in one section and has one prefix: `d_model` and `heads`, `context_d_model` and
     `context_heads`.
     """
-    found = []
+    found: list[Constraint] = []
     for path in leaves:
         key = last_key(path)
         for head in HEADS:
@@ -83,7 +83,7 @@ def check_groups(
         return []
     key, generations = next(iter(counts.items()))
     severity = Severity.ERROR if unit is BatchUnit.COMPLETIONS else Severity.WARNING
-    found = []
+    found: list[Violation] = []
     for names, accumulation, what in (
         (BATCH_SIZES, accumulate, "training"),
         (EVAL_BATCH_SIZES, 1, "evaluation"),

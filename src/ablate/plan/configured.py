@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ablate.plan import checks
@@ -109,12 +109,8 @@ class Plan:
 
     def derived(self) -> dict[str, float]:
         """Return the numbers that follow from the configuration, as constraints name them."""
-        plain = {
-            name: value
-            for name, value in vars(self).items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
-        }
-        return {DERIVED + name: value for name, value in plain.items()}
+        known = {name: getattr(self, name) for name in NUMBERS}
+        return {DERIVED + name: value for name, value in known.items() if value is not None}
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data."""
@@ -131,6 +127,12 @@ class Plan:
         whole = self.epochs is not None and float(self.epochs).is_integer()
         return {**made, "epochs": int(self.epochs or 0) if whole else self.epochs,
                 "fits": self.fits}  # fmt: skip
+
+
+NUMBERS = tuple(
+    field.name for field in fields(Plan) if field.type in (int, int | None, float | None)
+)
+"""The names of a plan's numbers, which constraints may use."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ def plan_config(config: Config, facts: Facts, wishes: Wishes | None = None) -> P
     effective = facts.batch and facts.batch * facts.accumulate[0] * facts.devices
     generations = next(iter(checks.leaves_named(leaves, checks.GENERATIONS).values()), None)
     memory, batch = facts.memory, facts.batch
-    flops = facts.flops.at(batch) * effective / batch if facts.flops and batch else None
+    flops = facts.flops.at(batch) * effective / batch if facts.flops and batch and effective else 0
     limit = wishes.limit or facts.device_memory or None
     warmup = facts.rates[0] if facts.rates and facts.rates[0].unread is None else None
     made = Plan(
@@ -165,14 +167,14 @@ def plan_config(config: Config, facts: Facts, wishes: Wishes | None = None) -> P
         drop_last=facts.drop_last,
         effective_batch=effective or None,
         batches_per_epoch=facts.batches,
-        steps_per_epoch=length and length.steps_per_epoch,
+        steps_per_epoch=length.steps_per_epoch if length else None,
         optimizer_steps=length.steps if length else (facts.max_steps if facts.trains else None),
-        epochs=length and length.epochs,
+        epochs=length.epochs if length else None,
         samples_seen=_seen(facts, length),
         evaluations=_evaluations(facts, length),
         checkpoints=tuple(_kept(config, facts, length)),
         warmup_steps=_warmup(warmup, length),
-        warmup_share=warmup and warmup.warmup_share,
+        warmup_share=warmup.warmup_share if warmup else None,
         rates=facts.rates,
         parameters=facts.parameters,
         frozen=facts.frozen,
@@ -353,7 +355,7 @@ def _static(config: Config, leaves: Mapping[str, Any], facts: Facts | None) -> l
             accumulate=facts.accumulate[0] if facts else _count(accumulate),
             devices=facts.devices if facts else _count(devices),
         ),
-        *checks.check_cadence(config, facts and _length(facts)),
+        *checks.check_cadence(config, _length(facts) if facts else None),
     ]
     return [violation for violation in found if violation is not None]
 

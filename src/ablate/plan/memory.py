@@ -92,7 +92,8 @@ class Memory:
     """What a training holds, in bytes, and how its steps grow with the batch.
 
     `held` is what of it is there when a step begins: gradients of the last step may be, or not.
-    `process` is what the process has beside it: the interpreter, libraries and the data.
+    `process` is what the process has beside it: the interpreter, libraries and the data. `slack` is
+    what the system's allocator keeps on top, as a share of the activations.
     """
 
     weights: int
@@ -102,6 +103,7 @@ class Memory:
     held: int
     grows: tuple[Line, ...]
     process: int
+    slack: float = 0.0
 
     def peak(self, batch_size: float) -> int:
         """Return the bytes of tensors at the worst moment of a step."""
@@ -114,4 +116,5 @@ class Memory:
 
     def needed(self, batch_size: float) -> int:
         """Return the bytes that a machine needs for the process."""
-        return self.peak(batch_size) + self.process
+        kept = math.ceil(self.slack * self.activations(batch_size))
+        return self.peak(batch_size) + kept + self.process

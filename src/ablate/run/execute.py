@@ -206,12 +206,12 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         return _stopped(job, "interrupted at the end of an epoch")
     if is_first():
         checkpoint.unlink(missing_ok=True)
-    facts = provenance.facts(watch)
+    seen = provenance.facts(watch)
     if watch.stopped_at is None:  # a pruned run may have gone on before it was told where to end
-        facts |= watch.recipe.facts(calls[0].trainer)
+        seen |= watch.recipe.facts(calls[0].trainer)
     if job.goals.any:
-        facts[GOALS] = goals.facts()
-    return _ended(job, calls[0], watch, goals, facts)
+        seen[GOALS] = goals.facts()
+    return _ended(job, calls[0], watch, goals, seen)
 
 
 def _stopped(job: Run, reason: str) -> Finished:

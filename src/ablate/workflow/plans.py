@@ -26,6 +26,7 @@ from ablate.plan import (
     show_size,
 )
 from ablate.plan import checks as plan_checks
+from ablate.plan.configured import NUMBERS
 from ablate.plan.constraints import DERIVED
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_arms, resolve_base
@@ -265,8 +266,7 @@ def plan(
             asked = Asked(time=measure)
             if is_study:
                 power = None if effect is None else _power(study, request, effect, sd)
-                made = _plan_study(study, launched, request, wishes, asked)
-                return replace(made, power=power)
+                return replace(_plan_study(study, launched, request, wishes, asked), power=power)
             config = resolve_base(study, launched)
             request.say("building it and trying a few steps")
             (facts,) = look_at(launched, [config], asked, cli=study.cli, trust=study.trust)
@@ -369,7 +369,7 @@ def _constraints(files: Sequence[str | Path]) -> list[Constraint]:
     for file in files:
         for constraint in read_constraints(read_yaml(Path(file)), str(file)):
             for name in constraint.keys:
-                known = [DERIVED + one for one in Plan.__dataclass_fields__]
+                known = [DERIVED + one for one in NUMBERS]
                 if name.startswith(DERIVED) and name not in known:
                     raise SpecError(
                         f"{file}: unknown number {quoted(name)}: {nearest(name, known)}"
