@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from ablate.errors import RunError
+from ablate.plan.goals import judgement, plain
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.run.messages import Command, Event, Group, GroupMeans, Job, Raised
-from ablate.spec import Cause, Direction, Outcome, Status, Trust
+from ablate.run.messages import Command, Event, Group, GroupMeans, Job, Judged, Probe, Raised, Run
+from ablate.spec import Cause, Direction, Goals, Outcome, Status, Trust
 
 _TAG = "message"
 
@@ -35,8 +36,17 @@ def _tagged(message: Event | Command | Job) -> dict[str, Any]:
     if isinstance(message, Group):
         fields: dict[str, Any] = {"jobs": [_tagged(job) for job in message.jobs]}
     else:
-        fields = asdict(message)
+        fields = {**asdict(message), **_own(message)}
     return {_TAG: type(message).__name__, **fields}
+
+
+def _own(message: Event | Command | Job) -> dict[str, Any]:
+    """Return the fields that are no plain data once they are taken apart."""
+    if isinstance(message, Judged):
+        return {"judgement": plain(message.judgement)}
+    if isinstance(message, Run | Probe):
+        return {"goals": message.goals.model_dump(mode="json")}
+    return {}
 
 
 def _parsed(line: bytes) -> Any:
@@ -114,9 +124,11 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "declared": tuple,
     "Finished.facts": _plain,
     "facts": WorkerFacts.of,
+    "goals": Goals.model_validate,
     "groups": _groups,
     "ids": tuple,
     "jobs": _jobs,
+    "judgement": judgement,
     "outcome": _outcome,
     "raised": _raised,
     "trust": _trust,
