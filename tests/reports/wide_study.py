@@ -116,5 +116,11 @@ def document(concluded, *, made=True, pictures=()):
     directories = {run_id: f"{run_id}-abc" for run_id in concluded.frames.runs["run_id"]}
     audited = Audit(made, concluded.findings)
     return ablation.document(
-        concluded, directories, audited, pictures, searches={}, told=pd.DataFrame()
+        concluded,
+        directories,
+        audited,
+        pictures,
+        searches={},
+        told=pd.DataFrame(),
+        goals_told=pd.DataFrame(),
     )

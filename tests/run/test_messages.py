@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import RunError
+from ablate.plan import Judgement, Kind, Measured, Verdict
 from ablate.run import (
     Answered,
     Built,
@@ -16,6 +17,7 @@ from ablate.run import (
     Event,
     Finished,
     Job,
+    Judged,
     Lost,
     Probe,
     Probed,
@@ -31,7 +33,7 @@ from ablate.run import (
 )
 from ablate.run.messages import Command, Decided, Group, GroupMeans, Interrupt, awaits_decision
 from ablate.run.wire import decode_command, decode_event, encode
-from ablate.spec import Cause, Direction, Outcome, Status
+from ablate.spec import Action, Cause, Direction, Goals, Outcome, Status
 
 numbers = st.integers(0, 10**9)
 texts = st.text()
@@ -66,9 +68,32 @@ group_means = st.builds(
     numbers,
     st.dictionaries(texts, st.tuples(values, numbers), max_size=3),
 )
+goals = st.sampled_from(
+    [
+        Goals(),
+        Goals.model_validate(
+            {
+                "success": [{"metric": "m", "above": 1.5}],
+                "milestones": [{"at": {"step": 3}, "expect": {"metric": "m", "at_most": 0}}],
+            }
+        ),
+    ]
+)
+judgements = st.builds(
+    Judgement,
+    st.sampled_from(Kind),
+    texts,
+    st.sampled_from(Verdict),
+    numbers,
+    numbers,
+    st.lists(st.builds(Measured, texts, st.none() | values, st.none() | values, st.booleans())).map(
+        tuple
+    ),
+    st.none() | st.sampled_from(Action),
+)
 JOBS = {
     Resolve: st.builds(Resolve, numbers, mappings),
-    Probe: st.builds(Probe, numbers, mappings, texts),
+    Probe: st.builds(Probe, numbers, mappings, texts, goals=goals),
     Call: st.builds(Call, numbers, mappings, texts, mappings),
     Run: st.builds(
         Run,
@@ -81,6 +106,7 @@ JOBS = {
         st.booleans(),
         st.floats(0, 1e9),
         best=st.none() | st.sampled_from(Direction),
+        goals=goals,
     ),
 }
 COMMANDS = {
@@ -113,8 +139,10 @@ EVENTS = {
         st.none() | numbers,
         st.dictionaries(texts, texts),
         groups=st.lists(group_means, max_size=2).map(tuple),
+        facts=st.dictionaries(texts, mappings, max_size=2),
     ),
     ResumedInexactly: st.builds(ResumedInexactly, numbers, st.lists(texts)),
+    Judged: st.builds(Judged, numbers, judgements),
     Lost: st.builds(Lost, numbers, causes, texts),
 }
 

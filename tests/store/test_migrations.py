@@ -293,14 +293,17 @@ def test_tables_that_came_later_are_added_when_a_database_is_opened_to_be_writte
         store.record_audit(definition, ())
         store.write(whole(definition, 0))
     with engine_of(url).begin() as connection:
-        connection.execute(text("DROP TABLE ablate_groups"))
+        for name in ("ablate_groups", "ablate_run_facts", "ablate_facts"):
+            connection.execute(text(f"DROP TABLE {name}"))
     with Store.open(url, create=False) as store:
         assert store.groups("s") == []
+        assert store.facts("s") == {}
         assert store.audit(definition) is not None
         assert len(store.runs("s")) == 1
     with Store.open(url, create=True) as store:
         store.write(whole(definition, 1))
         assert len(store.groups("s")) == 1
+        assert len(store.facts("s")) == 1
 
 
 MIGRATE = """

@@ -19,6 +19,7 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
+from ablate.analysis.goals import GoalCount, goal_counts, goals_frame, load_goals
 from ablate.analysis.good_trials import Tendency, good_trials, tendencies
 from ablate.analysis.groups import (
     OverGroups,
@@ -66,6 +67,7 @@ __all__ = [
     "Effect",
     "Estimate",
     "Frames",
+    "GoalCount",
     "Hierarchical",
     "Importance",
     "Importances",
@@ -106,6 +108,8 @@ __all__ = [
     "expected_best",
     "find_lead",
     "findings_of",
+    "goal_counts",
+    "goals_frame",
     "good_trials",
     "group_differences",
     "groups_frame",
@@ -114,6 +118,7 @@ __all__ = [
     "leaders_by_budget",
     "load",
     "load_ablation",
+    "load_goals",
     "load_groups",
     "load_search",
     "metric_names",

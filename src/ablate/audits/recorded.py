@@ -145,8 +145,8 @@ class RecordedRuns:
     """The runs of an ablation that speak for their arm and seed, with what they recorded.
 
     `curves` are the metrics as they are read by run and name, `fingerprints` by run, `environments`
-    by the name that runs have for them; `examples` are how many a metric is a share of, where it
-    is known; `results` are of the metrics that are compared.
+    by the name that runs have for them, `facts` by run and kind; `examples` are how many a metric
+    is a share of, where it is known; `results` are of the metrics that are compared.
     """
 
     definition: AblationDefinition
@@ -156,6 +156,7 @@ class RecordedRuns:
     environments: Mapping[str, Environment]
     results: Sequence[Result]
     examples: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[int, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, Direction]:

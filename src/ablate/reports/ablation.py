@@ -13,6 +13,7 @@ from ablate.reports import (
     differences,
     effects,
     episodes,
+    goals,
     groups,
     matrix,
     method,
@@ -39,10 +40,12 @@ def document(
     *,
     searches: Mapping[str, SearchFrames],
     told: pd.DataFrame,
+    goals_told: pd.DataFrame,
 ) -> Document:
     """Compose the report of an ablation; `directories` are what to show by run id.
 
-    `searches` are those that tuned arms, by arm, `told` the means by group, if there are some.
+    `searches` are those that tuned arms, by arm, `told` the means by group, if there are some,
+    `goals_told` what the runs reached of what was expected.
     """
     frames = concluded.frames
     sections = (
@@ -51,6 +54,7 @@ def document(
         *differences.sections(concluded),
         matrix.section(concluded),
         *_by_design(concluded),
+        *goals.sections(goals_told),
         *tuning.sections(searches),
         *differences.paired_sections(concluded),
         configuration.section(frames, listed_arms(concluded)),

@@ -19,6 +19,7 @@ from ablate.analysis import (
     confirmed_table,
     importances_table,
     load,
+    load_goals,
     load_groups,
     published_table,
     run_list,
@@ -27,6 +28,7 @@ from ablate.analysis import (
 from ablate.errors import RequestError
 from ablate.reports import (
     ablation,
+    goals,
     groups,
     html,
     markdown,
@@ -61,7 +63,8 @@ class Reported:
 
     `audited` is what was found before the runs and in them, `seconds` the time spent on the study,
     `pictures` those of its runs, `confirmation` the study that confirms a search, `searches` those
-    that tuned the arms of an ablation, by arm, `groups` the means by group (`load_groups`).
+    that tuned the arms of an ablation, by arm, `groups` the means by group (`load_groups`), `goals`
+    what the runs reached of what was expected (`load_goals`).
     """
 
     conclusions: Conclusions | SearchConclusions
@@ -71,6 +74,7 @@ class Reported:
     confirmation: AblationFrames | None = None
     searches: Mapping[str, SearchFrames] = field(default_factory=dict)
     groups: pd.DataFrame = field(default_factory=pd.DataFrame)
+    goals: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def gathered(
@@ -86,6 +90,7 @@ def gathered(
         confirmation=_confirmation(store, frames),
         searches=_arm_searches(store, frames),
         groups=load_groups(store, frames),
+        goals=load_goals(store, frames),
     )
 
 
@@ -162,6 +167,7 @@ def compose(reported: Reported, out_dir: Path) -> Document:
             reported.pictures,
             searches=reported.searches,
             told=reported.groups,
+            goals_told=reported.goals,
         )
     return search.document(
         conclusions,
@@ -170,6 +176,7 @@ def compose(reported: Reported, out_dir: Path) -> Document:
         reported.audited,
         reported.pictures,
         confirmation=reported.confirmation,
+        goals_told=reported.goals,
     )
 
 
@@ -204,6 +211,8 @@ def tables(reported: Reported, out_dir: Path) -> dict[str, str]:
     shown = _directories(frames, out_dir)
     runs = runs.assign(directory=[shown[run] for run in runs["run_id"]])
     found = {"runs.csv": _table_csv(runs)}
+    if not reported.goals.empty:
+        found[goals.FILE] = _table_csv(reported.goals)
     if isinstance(conclusions, SearchConclusions):
         more = {
             "importances": importances_table(conclusions),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ablate.analysis import AblationFrames, SearchConclusions
-from ablate.reports import audit, confirmed, numbers, parts, search_analysis, search_lead
+from ablate.reports import audit, confirmed, goals, numbers, parts, search_analysis, search_lead
 from ablate.reports.anchors import trial_link
 from ablate.reports.audit import Audit
 from ablate.reports.blocks import (
@@ -42,11 +42,13 @@ def document(
     pictures: tuple[Section, ...] = (),
     *,
     confirmation: AblationFrames | None = None,
+    goals_told: pd.DataFrame,
 ) -> Document:
     """Compose the report of a search; `directories` are what to show by run id.
 
     `seconds` is the time spent on the study by all sessions; `confirmation` is the study that
-    confirms its best trials, if there is one.
+    confirms its best trials, if there is one, `goals_told` what the runs reached of what was
+    expected.
     """
     frames = concluded.frames
     sections = (
@@ -54,6 +56,7 @@ def document(
         search_lead.trust_section(concluded, audited),
         *search_analysis.sections(concluded),
         *(confirmed.sections(confirmation) if confirmation else ()),
+        *goals.sections(goals_told),
         search_analysis.next_section(concluded),
         *search_analysis.budget_sections(concluded),
         _trials_section(concluded),

@@ -17,11 +17,13 @@ from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor,
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError, printable
+from ablate.plan.goals import FACTS as GOALS
 from ablate.run import resume
 from ablate.run.admission import admit
 from ablate.run.checkpoints import RunCheckpoint
 from ablate.run.environment import WorkerFacts
 from ablate.run.failures import outcome_of, raised_by
+from ablate.run.goals import FollowGoals
 from ablate.run.group_metrics import AskForGroups
 from ablate.run.lightning_cli import FitCall, drop_bars, left_out, resolve, train
 from ablate.run.messages import (
@@ -115,6 +117,8 @@ def _probe(job: Probe, channel: Channel) -> Probed:
     def try_out(call: FitCall) -> bool:
         _drop_file_writers(call.trainer)
         call.trainer.callbacks.append(AskForGroups())  # type: ignore[attr-defined]
+        if job.goals.any:
+            call.trainer.callbacks.append(FollowGoals(job.goals, job.id))  # type: ignore[attr-defined]
         if epochs is not None:  # the run's own: a development run has one, but ends by steps too
             call.trainer.fit_loop.max_epochs = epochs
         team.enter_context(assembled(job, call.trainer, channel))
@@ -159,7 +163,8 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
     watch = Watch(job.id, job.metric, channel, interrupted, job.best)
-    keeper = resume.Keeper(job, checkpoint, watch, channel, earlier)
+    goals = FollowGoals(job.goals, job.id, channel)
+    keeper = resume.Keeper(job, checkpoint, watch, goals, channel, earlier=earlier)
     calls: list[FitCall] = []
 
     def do(call: FitCall) -> bool:
@@ -168,22 +173,27 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         for name in left_out(call.cli):
             print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
         callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
-        call.trainer.callbacks = [keeper, *callbacks, watch]  # type: ignore[attr-defined]
+        # A run that has no goals is not looked at in every step.
+        followed = [goals] if job.goals.any else []
+        call.trainer.callbacks = [keeper, *callbacks, *followed, watch]  # type: ignore[attr-defined]
         _name_checkpoints(call.trainer, job.identity)
         epoch, length = earlier["epoch"] if earlier else None, _length(call.trainer.max_epochs)
         channel(Built(job.id, parameter_count(call.model), length, epoch))
         if earlier:
-            resume.restore(call.trainer, watch, earlier)
+            resume.restore(call.trainer, watch, goals, earlier)
         team.enter_context(assembled(job, call.trainer, channel))
         fitted = _fit_or_validate(call, checkpoint if earlier else None)
         if watch.interrupted:
             return False
-        if fitted and watch.stopped_at is None and _validation_is_due(call.trainer, watch):
+        if fitted and not given_up() and _validation_is_due(call.trainer, watch):
             keeper.restore(call.trainer)
             call.validate()
         if is_first():
             watch.require_objective(call.trainer)
-        return watch.stopped_at is None
+        return not given_up()
+
+    def given_up() -> bool:
+        return watch.stopped_at is not None or goals.missed is not None
 
     with ExitStack() as team:  # to the end of the project's code, which may test
         train(job.config, directory, job.cli, do)
@@ -191,20 +201,24 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         return _stopped(job, "interrupted at the end of an epoch")
     if is_first():
         checkpoint.unlink(missing_ok=True)
-    return _ended(job, calls[0], watch)
+    return _ended(job, calls[0], watch, goals)
 
 
 def _stopped(job: Run, reason: str) -> Finished:
     return Finished(job.id, Outcome(Status.INTERRUPTED, Cause.STOPPED, reason))
 
 
-def _ended(job: Run, call: FitCall, watch: Watch) -> Finished:
+def _ended(job: Run, call: FitCall, watch: Watch, goals: FollowGoals) -> Finished:
     """Say how far a run came that has ended by itself or was pruned."""
     fingerprints = {**watch.fingerprints, **_fingerprints(call.datamodule)}
-    seen = fingerprints, watch.groups.kept
+    facts = {GOALS: goals.facts()} if job.goals.any else {}
+    seen = fingerprints, watch.groups.kept, facts
     if (last := watch.stopped_at) is not None:
         return Finished(job.id, Outcome(Status.PRUNED), last.epoch + 1, last.step, *seen)
     trainer = call.trainer
+    if (missed := goals.missed) is not None:
+        outcome = Outcome(Status.PRUNED, Cause.GOAL_MISSED, missed.text)
+        return Finished(job.id, outcome, trainer.current_epoch, trainer.global_step, *seen)
     return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, *seen)
 
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ablate.plan import Judgement
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.spec import Cause, Direction, Outcome, Trust
+from ablate.spec import Cause, Direction, Goals, Outcome, Trust
+from ablate.spec.goals import NO_GOALS
 
 Decision = Literal["continue", "stop"]
 
@@ -35,6 +37,7 @@ class Probe:
     metric: str
     cli: str | None = None
     trust: Trust | None = None
+    goals: Goals = NO_GOALS
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,8 @@ class Run:
     directory, written at the first end of an epoch that is at least `checkpoint_every` seconds
     after the last; with `resume` it continues from there if it can, else it starts afresh. An
     `exact` run continues only if its values can be those of an unbroken run. `best` says which
-    value of `metric` is the best if the run is read there, and not at its end alone.
+    value of `metric` is the best if the run is read there, and not at its end alone. `goals` is
+    what it is expected to reach.
     """
 
     id: int
@@ -77,6 +81,7 @@ class Run:
     exact: bool = False
     trust: Trust | None = None
     best: Direction | None = None
+    goals: Goals = NO_GOALS
 
 
 Job = Resolve | Probe | Call | Run
@@ -201,6 +206,14 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One of its goals is decided in a run."""
+
+    job: int
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
 class GroupMeans:
     """The means of a metric over the examples of each group, at one validation.
 
@@ -230,6 +243,7 @@ class Finished:
     """A job has ended; a run that trained says how far it came and what data it saw.
 
     `groups` are the means by group at its last validation, and where its objective was best.
+    `facts` are what was seen of the run, by kind: plain data.
     """
 
     job: int
@@ -238,6 +252,7 @@ class Finished:
     steps: int | None = None
     fingerprints: dict[str, str] = field(default_factory=dict)
     groups: tuple[GroupMeans, ...] = ()
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     raised: Raised | None = None
 
 
@@ -260,6 +275,7 @@ Event = (
     | ResumedInexactly
     | Progress
     | Reported
+    | Judged
     | Finished
     | Lost
 )

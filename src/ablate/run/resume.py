@@ -23,6 +23,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from ablate.errors import RunError
 from ablate.run import run_objects
+from ablate.run.goals import FollowGoals
 from ablate.run.messages import Event, Reported, ResumedInexactly, Run
 from ablate.run.plain_state import PlainState
 from ablate.run.randomness import RandomState
@@ -30,7 +31,7 @@ from ablate.run.ranks import is_first, of_all, rank
 from ablate.run.user_globals import PREFIX, UserGlobals
 from ablate.run.watch import Watch
 from ablate.spec.files import replacing
-from ablate.spec.hashing import run_hash
+from ablate.spec.hashing import content_hash, run_hash
 
 FILE = "resume.ckpt"
 _KEY = "ablate"
@@ -54,7 +55,9 @@ class Keeper(Callback):
         job: Run,
         path: Path,
         watch: Watch,
+        goals: FollowGoals,
         tell: Callable[[Event], Any],
+        *,
         earlier: dict[str, Any] | None = None,
     ) -> None:
         self._job = job
@@ -67,6 +70,7 @@ class Keeper(Callback):
         self._every = job.checkpoint_every
         self._origin = _origin(job)
         self._watch = watch
+        self._goals = goals
         self._earlier = earlier
         self._random = earlier["random"] if earlier else None
         self._last, self._cost = time.monotonic(), 0.0
@@ -185,6 +189,7 @@ class Keeper(Callback):
             "metrics": {k: v.detach().clone() for k, v in self._watch.metrics.items()},
             "fingerprints": dict(self._watch.fingerprints),
             "groups": self._watch.groups.to_plain(),
+            "goals": self._goals.tracker.to_plain(),
             "should_stop": trainer.should_stop and not self._watch.interrupted,
             "reports": [asdict(report) for report in self._watch.sent],
         }
@@ -227,8 +232,10 @@ def take_up(path: Path, job: Run) -> dict[str, Any] | None:
     return state
 
 
-def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
-    """Prepare a trainer and its watch to continue from a checkpoint; send its reports again.
+def restore(trainer: Trainer, watch: Watch, goals: FollowGoals, state: dict[str, Any]) -> None:
+    """Prepare a trainer and what looks after it to continue from a checkpoint.
+
+    The reports are sent again.
 
     Raises RunError if the checkpoint was written by another number of processes.
     """
@@ -239,6 +246,7 @@ def restore(trainer: Trainer, watch: Watch, state: dict[str, Any]) -> None:
         )
     watch.fingerprints |= state["fingerprints"]
     watch.groups.restore(state["groups"])
+    goals.tracker.restore(state["goals"])
     watch.replay(state["reports"])
     # The run has passed its sanity check.
     trainer.num_sanity_val_steps = 0
@@ -287,6 +295,7 @@ def _origin(job: Run) -> dict[str, str]:
     return {
         "config": run_hash(job.config, job.cli),
         "metric": repr(job.metric),
+        "goals": content_hash(job.goals.model_dump(mode="json")),
         "torch": str(torch.__version__),
         "lightning": lightning.__version__,
     }

@@ -6,10 +6,11 @@ from dataclasses import asdict
 from typing import Any, get_args
 
 from ablate.errors import RunError
+from ablate.plan.goals import judgement, plain
 from ablate.run.environment import WorkerFacts
 from ablate.run.frames import Frame
-from ablate.run.messages import Command, Event, Group, GroupMeans, Job, Raised
-from ablate.spec import Cause, Direction, Outcome, Status, Trust
+from ablate.run.messages import Command, Event, Group, GroupMeans, Job, Judged, Probe, Raised, Run
+from ablate.spec import Cause, Direction, Goals, Outcome, Status, Trust
 
 _TAG = "message"
 
@@ -35,8 +36,17 @@ def _tagged(message: Event | Command | Job) -> dict[str, Any]:
     if isinstance(message, Group):
         fields: dict[str, Any] = {"jobs": [_tagged(job) for job in message.jobs]}
     else:
-        fields = asdict(message)
+        fields = {**asdict(message), **_own(message)}
     return {_TAG: type(message).__name__, **fields}
+
+
+def _own(message: Event | Command | Job) -> dict[str, Any]:
+    """Return the fields that are no plain data once they are taken apart."""
+    if isinstance(message, Judged):
+        return {"judgement": plain(message.judgement)}
+    if isinstance(message, Run | Probe):
+        return {"goals": message.goals.model_dump(mode="json")}
+    return {}
 
 
 def _parsed(line: bytes) -> Any:
@@ -56,9 +66,13 @@ def _message(data: Any, kinds: Mapping[str, type[Any]]) -> Any:
             "ablate"
         )
     try:
-        return kind(**{k: _READ.get(k, _plain)(v) for k, v in data.items() if k != _TAG})
+        return kind(**{k: _reader(kind, k)(v) for k, v in data.items() if k != _TAG})
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"a worker's pipe carried a {tag} that does not hold: {error}") from error
+
+
+def _reader(kind: type[Any], name: str) -> Callable[[Any], Any]:
+    return _READ.get(f"{kind.__name__}.{name}", _READ.get(name, _plain))
 
 
 def _plain(value: Any) -> Any:
@@ -108,12 +122,15 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "best": _direction,
     "cause": Cause,
     "declared": tuple,
+    "Finished.facts": _plain,
     "facts": WorkerFacts.of,
+    "goals": Goals.model_validate,
     "groups": _groups,
     "ids": tuple,
     "jobs": _jobs,
+    "judgement": judgement,
     "outcome": _outcome,
     "raised": _raised,
     "trust": _trust,
 }
-"""How the fields are read that are not plain JSON, by name."""
+"""How the fields are read that are not plain JSON, by name or by message and name."""

@@ -13,6 +13,7 @@ from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.fields import Changes, Components, Config
 from ablate.spec.files import dump_yaml, parse_yaml, read_yaml
+from ablate.spec.goals import Action, Condition, Goals, Milestone, Notify, Occasion
 from ablate.spec.hashing import canonical_json, content_hash, derived_seed, fresh_seeds
 from ablate.spec.models import (
     Ablation,
@@ -37,6 +38,7 @@ __all__ = [
     "Ablation",
     "AblationDefinition",
     "AblationStudy",
+    "Action",
     "Arm",
     "Budget",
     "Cause",
@@ -44,14 +46,19 @@ __all__ = [
     "Choice",
     "ClassConfig",
     "Components",
+    "Condition",
     "Config",
     "Confirmed",
     "Definition",
     "Direction",
     "FloatRange",
+    "Goals",
     "IntRange",
     "Limits",
+    "Milestone",
+    "Notify",
     "Objective",
+    "Occasion",
     "Outcome",
     "Point",
     "Profile",

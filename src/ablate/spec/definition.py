@@ -16,6 +16,7 @@ from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.episodes import Episodes
 from ablate.spec.fields import Changes
+from ablate.spec.goals import Goals
 from ablate.spec.models import Budget, ClassConfig, Limits, Objective, Provenance, Published
 from ablate.spec.outcomes import Status
 from ablate.spec.space import Parameter
@@ -43,6 +44,7 @@ class _Definition(Strict):
     seeds: tuple[int, ...]
     objective: Objective
     limits: Limits = Limits()
+    goals: Goals = Goals()
 
     def as_plain(self) -> dict[str, Any]:
         """Return the definition as plain data, to be stored."""

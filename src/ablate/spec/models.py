@@ -25,6 +25,7 @@ from ablate.spec.fields import (
     Seed,
     Seeds,
 )
+from ablate.spec.goals import FirstSteps, Goals, Milestone, Notify, Plateau, WrittenSuccess
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict
@@ -152,6 +153,26 @@ class _Written(Strict):
     """Name -> what differs there; `cpu`, `cuda` and `mps` are chosen by the hardware."""
     limits: Limits = Limits()
     """When a run is ended and tried again."""
+    milestones: tuple[Milestone, ...] = ()
+    """What is expected of every run at moments of its training."""
+    success: WrittenSuccess = None
+    """When a run has done what it is for; a list stands for all of its conditions."""
+    plateau: Plateau | None = None
+    """When a run is taken not to get better any more."""
+    watch: FirstSteps | None = None
+    """What is to hold all through the first steps of every run."""
+    notify: Notify | None = None
+    """Who hears of what happens."""
+
+    @property
+    def goals(self) -> Goals:
+        """What every run is expected to reach, as it is written here."""
+        return Goals(**{name: getattr(self, name) for name in Goals.model_fields})
+
+    @model_validator(mode="after")
+    def _goals_hold(self) -> "_Written":
+        self.goals  # noqa: B018 - raises ValueError for a milestone that is there twice
+        return self
 
     @model_validator(mode="before")
     @classmethod

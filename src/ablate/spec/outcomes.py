@@ -40,6 +40,7 @@ class Cause(StrEnum):
     WRONG_CONFIG = "wrong config"
     REUSED = "reused"
     STOPPED = "stopped"
+    GOAL_MISSED = "goal missed"
 
 
 @dataclass(frozen=True)

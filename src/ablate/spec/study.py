@@ -9,6 +9,7 @@ from ablate.spec import configs, paths
 from ablate.spec.definition import AblationDefinition, SearchDefinition, Tuned, Tuning
 from ablate.spec.designs import Arm
 from ablate.spec.fields import Changes, Config
+from ablate.spec.goals import Notify
 from ablate.spec.hashing import run_hash
 from ablate.spec.models import Budget, Objective
 from ablate.spec.space import Point, Space
@@ -22,7 +23,8 @@ class _Prepared:
 
     `cli` is where the entry that the definition names is found here, None for plain LightningCLI;
     `folder` is where the study itself lies. `trust` says what its configurations may name if they
-    come from a database, None that they are the user's own.
+    come from a database, None that they are the user's own. `notify` says who hears of what
+    happens, as the file of the study says it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class _Prepared:
     cli: str | None = field(default=None, kw_only=True)
     folder: Path = field(default=Path(), kw_only=True)
     trust: Trust | None = field(default=None, kw_only=True)
+    notify: Notify | None = field(default=None, kw_only=True)
 
     @property
     def seeds(self) -> tuple[int, ...]:

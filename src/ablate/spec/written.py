@@ -13,6 +13,7 @@ from ablate.spec.designs import Arm
 from ablate.spec.episodes import Episodes
 from ablate.spec.fields import SEEDS_END, Changes, Components, Config
 from ablate.spec.files import Place, beside, find, is_file, read_yaml
+from ablate.spec.goals import Goals
 from ablate.spec.hashing import fresh_seeds
 from ablate.spec.models import Ablation, Budget, Search
 from ablate.spec.names import folder_mistake
@@ -25,6 +26,8 @@ from ablate.spec.study import AblationStudy, SearchStudy, Study
 from ablate.spec.tuning import tuning_study
 
 STUDIES = "studies"
+GOALS = ".goals.yaml"
+"""How the file beside a config ends that says what its runs are expected to reach."""
 _NAMES: tuple[Place, ...] = (
     ("reference",),
     ("base",),
@@ -94,6 +97,26 @@ class WrittenStudy(Generic[Spec]):
         """Read configs that the study names or holds, and lay them over each other."""
         read = [self.read(name) for name in names]
         return configs.merged(read, takes) if takes else configs.merged(read)
+
+    def goals(self) -> Goals:
+        """Return what the runs are expected to reach.
+
+        Beside a config `NAME.yaml` it may stand in `NAME.goals.yaml`; a later config's comes over
+        an earlier one's, and what the study says over both, key by key.
+        """
+        found: dict[str, Any] = {}
+        for config in self.config_files():
+            beside_it = config.with_suffix(GOALS)
+            if is_file(beside_it):
+                written = validate(Goals, read_yaml(beside_it), str(beside_it))
+                found |= {name: getattr(written, name) for name in written.model_fields_set}
+        own = self.spec.goals
+        found |= {
+            name: getattr(own, name)
+            for name in Goals.model_fields
+            if name in self.spec.model_fields_set
+        }
+        return Goals(**found)
 
     def left_out(self) -> tuple[str, ...]:
         """Name the sections of other subcommands that configs of the study have, by file."""
@@ -178,7 +201,7 @@ class _Base:
 
 def study_files(folder: str = STUDIES) -> list[Path]:
     """Return the files of the studies in a folder, by name."""
-    return sorted(Path(folder).glob("*.yaml"))
+    return sorted(path for path in Path(folder).glob("*.yaml") if not path.match(f"*{GOALS}"))
 
 
 def read_study(name: str | Path, folder: str = STUDIES) -> WrittenStudy[Any]:
@@ -243,6 +266,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             seeds=_seeds(study, base),
             objective=spec.objective,
             limits=spec.limits,
+            goals=study.goals(),
             space=spec.space,
             seed=spec.seed,
             window=spec.window,
@@ -254,6 +278,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
         source=base.source,
         cli=study.entry,
         folder=study.folder,
+        notify=spec.notify,
     )
     space = _checked_space(study, prepared)
     points = tuple(_point(study, entry, space, prepared, base.changes) for entry in spec.enqueue)
@@ -348,6 +373,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
             seeds=seeds,
             objective=spec.decides,
             limits=spec.limits,
+            goals=study.goals(),
             designs=spec.design,
             arms=arms,
             components=components,
@@ -362,6 +388,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         source=base.source,
         cli=study.entry,
         folder=study.folder,
+        notify=spec.notify,
         allow=spec.allow,
         tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
     )

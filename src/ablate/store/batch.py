@@ -59,7 +59,8 @@ class Batch:
     `trials` holds new trials by number, as `optuna.trial.create_trial` makes them; `states` turns
     waiting trials into running ones; `intermediate` is by trial number and step, and `metrics`, by
     run, phase, name and step, holds (epoch, value). `groups`, by run, grouping, name and step,
-    holds the epoch and (mean, examples) by group.
+    holds the epoch and (mean, examples) by group. `facts`, by run and kind, are plain data, stored
+    once however many runs share them.
     """
 
     study: str
@@ -75,13 +76,14 @@ class Batch:
         default_factory=dict
     )
     fingerprints: dict[RunKey, dict[str, str]] = field(default_factory=dict)
+    facts: dict[RunKey, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     ended_runs: dict[RunKey, RunEnd] = field(default_factory=dict)
     ended_trials: dict[int, TrialEnd] = field(default_factory=dict)
 
     @property
     def empty(self) -> bool:
         """Whether nothing happened."""
-        return not any(getattr(self, name) for name in _FACTS)
+        return not any(getattr(self, name) for name in _PARTS)
 
     def merge(self, newer: "Batch") -> "Batch":
         """Return what happened here and then in `newer`; where both speak, the newer one holds.
@@ -91,14 +93,14 @@ class Batch:
         if newer.study != self.study:
             raise ValueError(f"a batch of {newer.study!r} can't follow one of {self.study!r}")
         merged = Batch(self.study)
-        for name in _FACTS:
+        for name in _PARTS:
             older, later = getattr(self, name), getattr(newer, name)
-            facts = older | later
+            part = older | later
             if name in _NESTED:
-                facts = {key: older.get(key, {}) | later.get(key, {}) for key in facts}
-            setattr(merged, name, facts)
+                part = {key: older.get(key, {}) | later.get(key, {}) for key in part}
+            setattr(merged, name, part)
         return merged
 
 
-_FACTS = tuple(item.name for item in fields(Batch) if item.name != "study")
-_NESTED = frozenset({"user_attrs", "system_attrs", "intermediate", "fingerprints"})
+_PARTS = tuple(item.name for item in fields(Batch) if item.name != "study")
+_NESTED = frozenset({"user_attrs", "system_attrs", "intermediate", "fingerprints", "facts"})

@@ -47,6 +47,7 @@ from ablate.store.optuna_side import (
 from ablate.store.queries import (
     ConfigReader,
     read_environments,
+    read_facts,
     read_fingerprints,
     read_groups,
     read_metric_columns,
@@ -376,6 +377,17 @@ class Store:
         """Return the fingerprints of every run of a study that has some, by run id and name."""
         with self._reading() as connection:
             return read_fingerprints(connection, study)
+
+    def facts(self, study: str) -> dict[int, dict[str, dict[str, Any]]]:
+        """Return the facts of every run of a study that has some, by run id and kind.
+
+        Runs of equal facts share them: change nothing of them. A database that was written before
+        there were any has none.
+        """
+        if tables.run_facts.name not in self._names:
+            return {}
+        with self._reading() as connection:
+            return read_facts(connection, study)
 
     def environments(self, study: str) -> dict[str, Environment]:
         """Return the environments in which runs of a study were made, by their SHA-256."""

@@ -196,6 +196,28 @@ def read_fingerprints(connection: Connection, study: str) -> dict[int, dict[str,
     return found
 
 
+def read_facts(connection: Connection, study: str) -> dict[int, dict[str, dict[str, Any]]]:
+    """Read the facts of every run of a study that has any, by run id and kind.
+
+    Runs of equal facts share them: change nothing of them.
+    """
+    facts, of_run, runs = tables.facts, tables.run_facts, tables.runs
+    owned = (
+        select(of_run.c.run_id, of_run.c.kind, of_run.c.sha256)
+        .join(runs, runs.c.id == of_run.c.run_id)
+        .where(runs.c.study == study)
+    )
+    used = owned.with_only_columns(of_run.c.sha256)
+    bodies = {
+        row.sha256: row.body
+        for row in connection.execute(select(facts).where(facts.c.sha256.in_(used)))
+    }
+    found: dict[int, dict[str, dict[str, Any]]] = {}
+    for run_id, kind, sha256 in connection.execute(owned.order_by(of_run.c.run_id, of_run.c.kind)):
+        found.setdefault(run_id, {})[kind] = bodies[sha256]
+    return found
+
+
 def read_environments(connection: Connection, study: str) -> dict[str, Environment]:
     """Read the environments in which runs of a study were made, by their SHA-256."""
     environments, runs = tables.environments, tables.runs

@@ -13,7 +13,7 @@ from ablate.spec.secrets import mask
 from ablate.store import tables
 from ablate.store.batch import Batch, NewRun, RunKey
 from ablate.store.dialects import insert, upsert
-from ablate.store.plain import storable
+from ablate.store.plain import ordered_hash, storable
 
 _CHUNK = 1000
 
@@ -38,6 +38,14 @@ class RunTables:
     @cached_property
     def _upsert_fingerprints(self) -> Any:
         return upsert(tables.fingerprints, ("run_id", "name"), self._backend)
+
+    @cached_property
+    def _add_facts(self) -> Any:
+        return insert(tables.facts, self._backend).on_conflict_do_nothing()
+
+    @cached_property
+    def _upsert_run_facts(self) -> Any:
+        return upsert(tables.run_facts, ("run_id", "kind"), self._backend)
 
     @cached_property
     def _add_environment(self) -> Any:
@@ -75,6 +83,7 @@ class RunTables:
         ]
         if fingerprints:
             connection.execute(self._upsert_fingerprints, fingerprints)
+        self._write_facts(connection, batch, ids)
         if batch.ended_runs:
             connection.execute(
                 _END,
@@ -121,6 +130,21 @@ class RunTables:
         key = result.inserted_primary_key
         assert key is not None  # noqa: S101 - an INSERT of one row returns its key
         return int(key[0])
+
+    def _write_facts(self, connection: Connection, batch: Batch, ids: Mapping[RunKey, int]) -> None:
+        """Write the facts of runs, those that several share once."""
+        bodies: dict[str, Mapping[str, Any]] = {}
+        rows: dict[tuple[int, str], Row] = {}
+        for key, by_kind in batch.facts.items():
+            for name, body in by_kind.items():
+                kind, sha256 = storable(name), ordered_hash(body)
+                bodies[sha256] = body
+                rows[ids[key], kind] = {"run_id": ids[key], "kind": kind, "sha256": sha256}
+        if rows:
+            # In one order, so that two writers never wait for each other's rows.
+            found = [{"sha256": sha256, "body": bodies[sha256]} for sha256 in sorted(bodies)]
+            connection.execute(self._add_facts, found)
+            connection.execute(self._upsert_run_facts, [*rows.values()])
 
     def _check_same(self, connection: Connection, runs: Mapping[int, NewRun]) -> None:
         """Raise StorageError unless these runs are the very ones, written by an earlier try."""
@@ -192,6 +216,7 @@ def _keys(batch: Batch) -> set[RunKey]:
         *(key[0] for key in batch.metrics),
         *(key[0] for key in batch.groups),
         *batch.fingerprints,
+        *batch.facts,
         *batch.ended_runs,
     }
 

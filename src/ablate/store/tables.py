@@ -178,6 +178,21 @@ groups = Table(
     sqlite_with_rowid=False,
 )
 
+facts = Table(
+    "ablate_facts",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    Column("body", PlainData, nullable=False),
+)
+
+run_facts = Table(
+    "ablate_run_facts",
+    metadata,
+    Column("run_id", Integer, ForeignKey("ablate_runs.id"), primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("sha256", Text, ForeignKey("ablate_facts.sha256"), nullable=False),
+)
+
 sessions = Table(
     "ablate_sessions",
     metadata,

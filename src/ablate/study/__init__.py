@@ -3,6 +3,7 @@
 from ablate.study.confirm import confirm
 from ablate.study.failed_run import FailedRun
 from ablate.study.freeze import freeze_trial
+from ablate.study.goal_news import GoalNews
 from ablate.study.matrix import Matrix, matrix
 from ablate.study.replay import ReplaySummary, Subject
 from ablate.study.search import SearchSummary, search
@@ -12,6 +13,7 @@ from ablate.study.verify import Verification, verify
 
 __all__ = [
     "FailedRun",
+    "GoalNews",
     "Matrix",
     "ReplaySummary",
     "Request",

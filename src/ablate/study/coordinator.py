@@ -13,12 +13,14 @@ from typing import Any
 from optuna.trial import TrialState
 
 from ablate.errors import AblateError, Interrupted, RunError
+from ablate.plan import Kind, Verdict
 from ablate.run import (
     Built,
     Decision,
     Event,
     Finished,
     Job,
+    Judged,
     Launcher,
     Lost,
     Raised,
@@ -32,11 +34,13 @@ from ablate.run import (
     WorkerFacts,
 )
 from ablate.run.log import FILE as LOG
-from ablate.spec import Cause, Objective, Outcome, Status, Study
+from ablate.spec import Action, Cause, Objective, Occasion, Outcome, Status, Study
 from ablate.store import Environment, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
+from ablate.study.goal_news import GoalNews
 from ablate.study.known_runs import KnownRun
+from ablate.study.notifier import Notifier
 from ablate.study.record import Recorder
 from ablate.study.reproducibility import irreproducible
 from ablate.study.snapshot import Snapshot
@@ -101,6 +105,8 @@ class Coordinator:
         standing: Standing,
         on_tick: Callable[[Snapshot], None],
         on_failure: Callable[[FailedRun], None],
+        on_goal: Callable[[GoalNews], None],
+        notifier: Notifier,
     ) -> None:
         self._context = context
         self._limits = context.study.definition.limits
@@ -114,6 +120,8 @@ class Coordinator:
         self._best = standing.best
         self._on_tick = on_tick
         self._on_failure = on_failure
+        self._on_goal = on_goal
+        self._notifier = notifier
         self._trials: dict[int, Trial] = {}
         self._curves = {
             run.config_hash: (trial, run.reports)
@@ -145,11 +153,18 @@ class Coordinator:
                 if self._stopped():
                     break
         self._recorder.flush()
+        self._notifier.tell(Occasion.DONE, self._summary())
         if self._fatal is not None:
             raise RunError(self._fatal.reason)
         if self._signals:
             raise Interrupted("interrupted; the same command continues where it stopped")
         return self._counts
+
+    def _summary(self) -> str:
+        """Say how many trials there are by state, and whether the command was stopped."""
+        counts = ", ".join(f"{n} {status}" for status, n in sorted(self._counts.items()) if n)
+        stopped = self._signals or self._fatal is not None
+        return f"{counts or 'no trials'}{'; stopped before the end' if stopped else ''}"
 
     def snapshot(self) -> Snapshot:
         """Summarise the state for a progress display."""
@@ -251,6 +266,8 @@ class Coordinator:
                 self._recorder.run_is_inexact(state.key, reasons)
             case Running(), Reported():
                 return self._reported(trial, state, event)
+            case Running(), Judged(judgement=judgement):
+                self._goal_decided(GoalNews(trial.number, trial.plan.arm, trial.seed, judgement))
             case Running(), Finished():
                 self._run_ended(trial, state, event)
             case _, Lost(cause=cause, reason=reason):
@@ -367,6 +384,7 @@ class Coordinator:
             exact=self._limits.resume == "exact",
             trust=context.study.trust,
             best=self._objective.direction if self._objective.at == "best" else None,
+            goals=context.study.definition.goals,
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)
@@ -436,6 +454,13 @@ class Coordinator:
         self, trial: Trial, state: UnderWay, outcome: Outcome, raised: Raised | None = None
     ) -> None:
         """Tell whoever watches that a run has failed, or could not be made."""
+        self._notifier.tell(
+            Occasion.FAILURE,
+            outcome.reason or "a run has failed",
+            trial=trial.number,
+            arm=trial.plan.arm,
+            seed=trial.seed,
+        )
         log = state.folder / LOG if isinstance(state, Running) else None
         self._on_failure(
             FailedRun(
@@ -447,6 +472,23 @@ class Coordinator:
                 traceback=raised.traceback if raised else None,
                 log=log if log and log.exists() else None,
             )
+        )
+
+    def _goal_decided(self, news: GoalNews) -> None:
+        """Tell whoever watches, and whoever wants to be notified."""
+        self._on_goal(news)
+        judgement = news.judgement
+        if judgement.verdict is Verdict.PENDING:
+            return
+        reached = judgement.kind is Kind.SUCCESS and judgement.verdict is Verdict.REACHED
+        self._notifier.tell(
+            Occasion.SUCCESS if reached else Occasion.MILESTONE,
+            judgement.text,
+            asked=judgement.action is Action.NOTIFY,
+            trial=news.trial,
+            arm=news.arm,
+            seed=news.seed,
+            step=judgement.step,
         )
 
     def _retry(
@@ -486,6 +528,9 @@ class Coordinator:
         del self._trials[trial.number]
         if value is not None and (self._best is None or self._is_better(value, self._best[1])):
             self._best = trial.number, value
+            if self._source.supervised:
+                said = f"{self._objective.metric} {value:g}"
+                self._notifier.tell(Occasion.BEST, said, trial=trial.number, value=value)
 
     # --- values --------------------------------------------------------------------------
 
@@ -544,7 +589,7 @@ class Coordinator:
         self._record_run(trial, state, self._context.facts)
         if end.outcome.status in {Status.COMPLETE, Status.PRUNED}:
             self._keep_files(trial, state)
-        told = (said.fingerprints, said.groups) if said else ({}, ())
+        told = (said.fingerprints, said.groups, said.facts) if said else ({},)
         self._recorder.end_run(state.key, end, *told)
 
     def _keep_files(self, trial: Trial, state: Running) -> None:

@@ -10,6 +10,7 @@ from ablate.run.jobs import do_all
 from ablate.run.resolving import refusal, resolve_all, resolve_arms, resolve_base
 from ablate.run.run_folder import misplaced
 from ablate.spec import AblationStudy, SearchStudy, Study, paths
+from ablate.spec.goals import MEASURED
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
             _refuse_shared_folders(f"{study.name}: space.{path} at {point[path]!r}", outcome)
     progress("trying the config on one batch; data that is not there yet is prepared first")
     (probe,) = _probe(launcher, {study.source: base}, study)
+    _require_goals(study, [probe])
     _say_left_out([probe], progress)
     return probe
 
@@ -81,6 +83,7 @@ def check_ablation(
             _refuse_shared_folders(f"{study.name}: arms.{name}", config)
     places = {f"{study.name}: arms.{name}": config for name, config in arms.items()}
     probes = _probe(launcher, places, study)
+    _require_goals(study, probes)
     _say_left_out(probes, progress)
     for metric in study.definition.metrics:
         missing = [n for n, probe in zip(names, probes, strict=True) if metric not in probe.metrics]
@@ -105,7 +108,14 @@ def check_ablation(
 
 def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], study: Study) -> list[Probe]:
     jobs = [
-        messages.Probe(number, config, study.objective.metric, study.cli, study.trust)
+        messages.Probe(
+            number,
+            config,
+            study.objective.metric,
+            study.cli,
+            study.trust,
+            study.definition.goals,
+        )
         for number, config in enumerate(configs.values())
     ]
     probes = []
@@ -123,6 +133,16 @@ def _probe(launcher: Launcher, configs: Mapping[str, dict[str, Any]], study: Stu
             )
         )
     return probes
+
+
+def _require_goals(study: Study, probes: Sequence[Probe]) -> None:
+    """Raise SpecError for a goal about a metric that no arm logs."""
+    logged = {name for probe in probes for name in probe.metrics}
+    for name in sorted(study.definition.goals.metrics - logged):
+        raise SpecError(
+            f"{study.name}: its goals name the metric {name!r}, which is never logged: "
+            f"{nearest(name, [*logged, *MEASURED])}"
+        )
 
 
 def _refuse_shared_folders(where: str, config: dict[str, Any]) -> None:

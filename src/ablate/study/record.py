@@ -124,13 +124,16 @@ class Recorder:
         end: RunEnd,
         fingerprints: Mapping[str, str],
         groups: Sequence[GroupMeans] = (),
+        facts: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Note how a run ended, what data it saw, and its means by group."""
+        """Note how a run ended, what data it saw, its means by group, and facts by kind."""
 
         def note(batch: Batch) -> None:
             batch.ended_runs[key] = end
             if fingerprints:
                 batch.fingerprints[key] = dict(fingerprints)
+            if facts:
+                batch.facts[key] = dict(facts)
             for found in groups:
                 at = key, found.grouping, found.name, found.step
                 batch.groups[at] = found.epoch, found.means

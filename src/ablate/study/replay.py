@@ -28,6 +28,7 @@ from ablate.study.cells import ALL, Cells
 from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.imports import check_stored, folders_here, stored_trust, trusted_entry
 from ablate.study.known_runs import known_runs
+from ablate.study.notifier import notifying
 from ablate.study.preflight import check_ablation
 from ablate.study.record import Recorder, waiting
 from ablate.study.recorded import RecordedTrial, recorded_trial, trial_named
@@ -212,7 +213,10 @@ def run(
         definition_id = store.define(study.name, study.definition)
         if found is not None:
             store.record_audit(definition_id, found)
-        with recording(store, study, request.say) as recorder:
+        with (
+            recording(store, study, request.say) as recorder,
+            notifying(study, request.say) as notifier,
+        ):
             store.set_study_attrs(study.name, {"kind": "ablation", "profile": study.profile})
             numbers, done = _enqueue(study, wanted, recorder, afresh=afresh)
             plans = [
@@ -234,6 +238,8 @@ def run(
                 standing=Standing(Counter(done.values()), best=None, total=len(wanted)),
                 on_tick=request.on_tick,
                 on_failure=request.on_failure,
+                on_goal=request.on_goal,
+                notifier=notifier,
             ).run()
         latest = {run.trial: run for run in store.runs(study.name)}
         runs = tuple(latest[number] for number in numbers.values() if number in latest)

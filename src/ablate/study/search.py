@@ -26,6 +26,7 @@ from ablate.store import Store, TrialRecord, best_trial, count_states
 from ablate.study.asker import Asker, pruner_factory, rehearse, sampler_factory
 from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.known_runs import known_runs
+from ablate.study.notifier import notifying
 from ablate.study.preflight import Probe, check_search
 from ablate.study.record import Recorder, as_past
 from ablate.study.setup import (
@@ -285,7 +286,10 @@ def run(
         refuse_foreign_trials(store, study.name)
         definition_id = store.define(study.name, definition)
         active_before = store.active_seconds(study.name)
-        with recording(store, study, request.say) as recorder:
+        with (
+            recording(store, study, request.say) as recorder,
+            notifying(study, request.say) as notifier,
+        ):
             why_not = None if sampler.seeded else f"{definition.sampler.class_path} takes no seed"
             store.set_study_attrs(
                 study.name,
@@ -324,6 +328,8 @@ def run(
                 standing=_standing(before, definition.budget.trials),
                 on_tick=request.on_tick,
                 on_failure=request.on_failure,
+                on_goal=request.on_goal,
+                notifier=notifier,
             ).run()
             if not source.done:
                 raise RunError(

@@ -31,6 +31,7 @@ from ablate.store.urls import parse_url, show_url
 from ablate.study.coordinator import Context
 from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
+from ablate.study.goal_news import GoalNews
 from ablate.study.imports import importing_from
 from ablate.study.record import Recorder
 from ablate.study.snapshot import Snapshot
@@ -56,6 +57,7 @@ class Request:
     say: Callable[[str], None] = _silent
     on_tick: Callable[[Snapshot], None] = _silent
     on_failure: Callable[[FailedRun], None] = _silent
+    on_goal: Callable[[GoalNews], None] = _silent
     launcher: Callable[[int], Launcher] | None = None
     """Makes a launcher of a number of workers; None stands for processes on this machine."""
 

@@ -26,9 +26,15 @@ KEY = RunKey(0, 307, 0)
 
 Rows = list[dict[str, Any]]
 Recorded = tuple[
-    Rows, list[tuple[bool, bool]], Rows, list[str], dict[RunKey, dict[str, str]], list[str]
+    Rows,
+    list[tuple[bool, bool]],
+    Rows,
+    list[str],
+    dict[RunKey, dict[str, str]],
+    list[str],
+    list[str],
 ]
-"""Trials, whether they have started and ended, runs, metric rows, fingerprints, means by group."""
+"""Trials, if they have started and ended, runs, metrics, fingerprints, means by group, facts."""
 
 
 COMPLETE = Outcome(Status.COMPLETE)
@@ -110,6 +116,7 @@ def whole(
         metrics={(key, "val", f"m{i % 4}", i // 4): (i // 4, float(i)) for i in range(rows)},
         groups={(key, "task", "m0", 9): (9, {"t1": (0.5, 4), "t2": (1.0, 2)})},
         fingerprints={key: {"train": "1", "val": "2"}},
+        facts={key: {"code": {"a.py": "1"}, "data": {"rows": number}}},
         ended_runs={key: RunEnd(COMPLETE, reports, 10 * reports)},
         ended_trials={number: TrialEnd(TrialState.COMPLETE, 0.5)},
     )
@@ -151,7 +158,8 @@ def recorded(store: Store, study: str) -> Recorded:
     rows = sorted(repr((keys[row.run_id], row[1:])) for row in store.metrics(study))
     prints = {keys[run_id]: values for run_id, values in store.fingerprints(study).items()}
     groups = sorted(repr((keys[row.run_id], row[1:])) for row in store.groups(study))
-    return shown(trials), times, runs, rows, prints, groups
+    facts = sorted(repr((keys[run_id], found)) for run_id, found in store.facts(study).items())
+    return shown(trials), times, runs, rows, prints, groups, facts
 
 
 def near(first: datetime | None, second: datetime | None, seconds: float = 60) -> bool:

@@ -21,7 +21,8 @@ from ablate.run import (
 )
 from ablate.run.environment import worker_facts
 from ablate.run.execute import execute as do_job
-from ablate.spec import Cause, Outcome, Status, paths
+from ablate.spec import Cause, Goals, Outcome, Status, paths
+from ablate.spec.goals import NO_GOALS
 
 TOY = {
     "seed_everything": 1,
@@ -118,9 +119,14 @@ def resolve(number: int, changes: dict[str, Any] | None = None) -> Resolve:
     return Resolve(number, toy(changes))
 
 
-def probe(number: int, changes: dict[str, Any] | None = None, metric: str = "val_loss") -> Probe:
+def probe(
+    number: int,
+    changes: dict[str, Any] | None = None,
+    metric: str = "val_loss",
+    goals: Goals = NO_GOALS,
+) -> Probe:
     """Return a job that tries the toy on one batch."""
-    return Probe(number, toy(changes), metric)
+    return Probe(number, toy(changes), metric, goals=goals)
 
 
 def run(number: int, directory: Any, changes: dict[str, Any] | None = None, **more: Any) -> Run:

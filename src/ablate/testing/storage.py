@@ -32,7 +32,7 @@ from sqlalchemy import Engine, MetaData, Table, create_engine, select, text
 from sqlalchemy.pool import NullPool
 
 from ablate.errors import NotFoundError, RequestError, StorageError, Unavailable
-from ablate.spec import Cause, Direction, Outcome, Status
+from ablate.spec import Cause, Direction, Outcome, Status, canonical_json
 from ablate.store import Batch, Environment, GroupRow, MetricRow, RunEnd, RunKey, Store, TrialEnd
 from ablate.store.trial_records import trial_records
 from ablate.store.urls import parse_url
@@ -189,6 +189,7 @@ def histories(draw: st.DrawFn, *, after_the_end: bool) -> list[Batch]:
             batch.metrics[key, "val", draw(names), draw(steps)] = draw(steps), draw(st.floats())
             batch.groups[key, draw(names), draw(names), draw(steps)] = draw(steps), draw(means)
             batch.fingerprints[key] = draw(st.dictionaries(names, names, max_size=2))
+            batch.facts[key] = draw(st.dictionaries(names, attributes, max_size=2))
         for key in draw(st.sets(keys)):
             batch.ended_runs[key] = RunEnd(draw(outcomes), None, 3)
         happened.append(batch)
@@ -344,6 +345,7 @@ class StorageSuite:
         assert store.runs("nope") == []
         assert store.metrics("nope") == []
         assert store.groups("nope") == []
+        assert store.facts("nope") == {}
         assert store.trials("nope") == []
         assert store.past("nope") == []
         assert store.environments("nope") == {}
@@ -386,6 +388,7 @@ class StorageSuite:
         assert store.fingerprints("s")[run.id] == {"train": "1", "val": "2"}
         means = {"t1": (0.5, 4), "t2": (1.0, 2)}
         assert store.groups("s")[0] == GroupRow(run.id, "task", "m0", 9, 9, means)
+        assert store.facts("s")[run.id] == {"code": {"a.py": "1"}, "data": {"rows": 0}}
         first, second = store.past("s")
         assert first.params == {"lr": 1e-3, "depth": 3, "betas": None}
         assert (first.state, first.value) == (TrialState.COMPLETE, 0.5)
@@ -706,6 +709,7 @@ class StorageSuite:
                 metrics={(key, "val", bad, 0): (0, 1.0)},
                 groups={(key, bad, bad, 0): (0, {bad: (1.0, 1)})},
                 fingerprints={key: {bad: bad}},
+                facts={key: {bad: {bad: bad}}},
                 ended_runs={key: RunEnd(failed(bad), None, None)},
             )
         )
@@ -716,6 +720,7 @@ class StorageSuite:
         assert [row.name for row in store.metrics("s")] == [clean]
         assert store.fingerprints("s") == {run_id: {clean: clean}}
         assert store.groups("s") == [GroupRow(run_id, clean, clean, 0, 0, {bad: (1.0, 1)})]
+        assert store.facts("s") == {run_id: {clean: {bad: bad}}}
 
     def test_large_numbers_are_kept(self, store: Store, definition: int) -> None:
         key = RunKey(0, LARGE, 0)
@@ -843,6 +848,44 @@ class StorageSuite:
         store.write(Batch("s", fingerprints={key: {"train": "1", "val": "2"}}))
         store.write(Batch("s", fingerprints={key: {"val": "3"}}))
         assert store.fingerprints("s") == {run_id: {"train": "1", "val": "3"}}
+
+    # --- facts -------------------------------------------------------------------------
+
+    @examples
+    @given(st.dictionaries(names, attributes, max_size=3))
+    def test_every_fact_comes_back(
+        self, store: Store, run: tuple[RunKey, int], drawn: dict[str, dict[str, Any]]
+    ) -> None:
+        (key, run_id) = run
+        store.write(Batch("s", facts={key: drawn}))
+        found = store.facts("s").get(run_id, {})
+        assert {k: canonical_json(found[k]) for k in drawn} == {
+            kind: canonical_json(body) for kind, body in drawn.items()
+        }
+
+    def test_facts_of_another_kind_are_kept_and_those_of_the_same_kind_are_replaced(
+        self, store: Store, run: tuple[RunKey, int]
+    ) -> None:
+        (key, run_id) = run
+        store.write(Batch("s", facts={key: {"code": {"a": 1}, "data": {"b": 2}}}))
+        store.write(Batch("s", facts={key: {"code": {"c": 3}}}))
+        assert store.facts("s") == {run_id: {"code": {"c": 3}, "data": {"b": 2}}}
+
+    def test_facts_that_runs_share_are_stored_once_and_read_by_study(
+        self, url: str, store: Store, definition: int
+    ) -> None:
+        body = {"shared by": ["two", "studies"]}
+        for study in ("s", "t"):
+            of_study = define(store, study)
+            for seed in (1, 2):
+                key, _ = start(store, of_study, study=study, seed=seed)
+                store.write(Batch(study, facts={key: {"code": body}}))
+        engine, tables = database(url)
+        with engine.connect() as connection:
+            bodies = connection.execute(select(tables["ablate_facts"].c.body)).scalars()
+            assert [json.loads(text) for text in bodies].count(body) == 1
+        runs = store.runs("s")
+        assert store.facts("s") == {run.id: {"code": body} for run in runs}
 
     # --- means by group ------------------------------------------------------------------
 
@@ -1011,7 +1054,7 @@ class StorageSuite:
         acknowledged = json.loads(output)
         assert len(acknowledged) == 20
         assert all(acknowledged)
-        found, _, runs, rows, prints, groups = recorded(store, "s")
+        found, _, runs, rows, prints, groups, facts = recorded(store, "s")
         numbers = [row["number"] for row in found]
         assert numbers == list(range(len(numbers)))
         assert {n for round_ in acknowledged for n in round_} <= {*numbers}
@@ -1019,7 +1062,7 @@ class StorageSuite:
         assert len(numbers) - sum(map(len, acknowledged)) <= 20 * crash.SIZE
         assert len(numbers) % crash.SIZE == 0
         assert len(rows) == 40 * len(numbers)
-        assert len(prints) == len(groups) == len(runs) == len(numbers)
+        assert len(prints) == len(groups) == len(facts) == len(runs) == len(numbers)
         assert {run["status"] for run in runs} == {Status.COMPLETE}
         assert {row["intermediate"] for row in found} == {found[0]["intermediate"]}
         assert {row["state"] for row in found} == {"COMPLETE"}

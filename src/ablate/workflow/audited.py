@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ablate import analysis
 from ablate.analysis import Relation, RemarkKind, Verdict
@@ -119,9 +120,11 @@ def _recorded(
     current = frames.current
     arms = dict(zip(current["run_id"].tolist(), current["arm"].tolist(), strict=True))
     prints: dict[int, Mapping[str, str]] = {}
+    facts: dict[int, Mapping[str, Mapping[str, Any]]] = {}
     runs: list[RunRecord] = []
     for study in studies:
         prints |= store.fingerprints(study)
+        facts |= store.facts(study)
         found = store.runs(study, with_config=True)
         runs += [replace(run, arm=arms[run.id]) for run in found if run.id in arms]
     concluded = analysis.conclude(frames, frames.audited or ())
@@ -136,6 +139,7 @@ def _recorded(
         curves=_curves(frames),
         fingerprints=prints,
         environments=frames.environments,
+        facts=facts,
         examples={
             remark.metric: int(remark.value)
             for remark in concluded.remarks

@@ -10,9 +10,11 @@ from rich.live import Live
 from rich.text import Text
 
 from ablate.errors import AblateError
-from ablate.study import FailedRun, Snapshot
+from ablate.plan import Kind, Verdict
+from ablate.spec import Action
+from ablate.study import FailedRun, GoalNews, Snapshot
 from ablate.workflow.streams import forgiving
-from ablate.workflow.words import clock, failed, why_failed
+from ablate.workflow.words import clock, failed, judged, why_failed
 
 
 class Progress:
@@ -66,6 +68,13 @@ class Progress:
         if not times:
             self.say(failed(run))
             self._show_traceback(run.traceback)
+
+    def judge(self, news: GoalNews) -> None:
+        """Show that a run has succeeded, or a goal about which something is to be done."""
+        found = news.judgement
+        succeeded = found.kind is Kind.SUCCESS and found.verdict is Verdict.REACHED
+        if succeeded or found.action not in {None, Action.NOTE}:
+            self.say(judged(news))
 
     def _show_traceback(self, text: str | None) -> None:
         if self._verbose and text:

@@ -40,6 +40,7 @@ def requested(
             say=progress.say,
             on_tick=progress.show,
             on_failure=progress.fail,
+            on_goal=progress.judge,
             launcher=launcher,
         )
 

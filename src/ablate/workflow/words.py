@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ablate.audits.findings import Finding
     from ablate.store import FindingRow
-    from ablate.study import FailedRun
+    from ablate.study import FailedRun, GoalNews
 
 _WIDEST = 400
 
@@ -36,6 +36,13 @@ def failed(run: "FailedRun") -> str:
     seed = "" if run.seed is None else f", seed {run.seed}"
     log = "" if run.log is None else f"; log: {run.log}"
     return f"failed: trial {run.trial}{arm}{seed}: {why_failed(run)}{log}"
+
+
+def judged(news: "GoalNews") -> str:
+    """Write in one line which run has reached or missed which goal, and what was measured."""
+    arm = "" if news.arm is None else f", arm {news.arm}"
+    seed = "" if news.seed is None else f", seed {news.seed}"
+    return f"trial {news.trial}{arm}{seed}: {news.judgement.text}"
 
 
 def why_failed(run: "FailedRun") -> str:

@@ -1,0 +1,59 @@
+"""What was expected of the runs, and what they reached of it."""
+
+import pandas as pd
+
+from ablate.analysis import GoalCount, goal_counts
+from ablate.reports import numbers
+from ablate.reports.anchors import arm_link
+from ablate.reports.blocks import Inline, Row, Section, Value, table, text
+
+FILE = "goals.csv"
+_MOST = 200
+_HEADS = ["goal", "reached", "missed", "pending", "at step", "short by"]
+
+
+def sections(told: pd.DataFrame) -> tuple[Section, ...]:
+    """Count by arm which runs reached their milestones, success, plateaus and first steps.
+
+    `told` is what `analysis.goals_frame` makes.
+    """
+    if told.empty:
+        return ()
+    counts = list(goal_counts(told))
+    by_arm = any(count.arm is not None for count in counts)
+    rows = [_row(count, by_arm=by_arm) for count in counts[:_MOST]]
+    rest = f"; the first {len(rows)} of {len(counts)}, all in {FILE}" if counts[_MOST:] else ""
+    heads = [*(["arm"] if by_arm else []), *_HEADS]
+    caption = f"Goals and the runs that reached them{rest}"
+    explained = text(
+        "A milestone is looked at once, at its moment; it is pending where a run ended before. "
+        "Success and a plateau are reached at the first step at which they held. ",
+        "`short by` is the largest distance to a bound among the runs that missed it.",
+    )
+    return (Section("Goals", (explained, table(heads, rows, {*_HEADS[1:]}, caption))),)
+
+
+def _row(count: GoalCount, *, by_arm: bool) -> Row:
+    total = count.reached + count.missed + count.pending
+    goal = count.goal if count.kind == count.goal else f"{count.kind}: {count.goal}"
+    arm: list[Inline] = []
+    if by_arm:
+        arm = [numbers.NOTHING if count.arm is None else arm_link(count.arm)]
+    return (
+        *arm,
+        goal,
+        Value(f"{count.reached} of {total}", count.reached),
+        numbers.count(count.missed),
+        numbers.count(count.pending),
+        _steps(count.steps),
+        numbers.NOTHING if count.short is None else Value(f"{count.short:.4g}", count.short),
+    )
+
+
+def _steps(steps: tuple[int, ...]) -> Inline:
+    if not steps:
+        return numbers.NOTHING
+    first, last = steps[0], steps[-1]
+    if first == last:
+        return Value(f"{first:,}", first)
+    return Value(f"{first:,} to {last:,}", first)

@@ -1,0 +1,125 @@
+"""A run follows its goals while it trains: it judges them in time, and stops where they say so."""
+
+import pytest
+
+from ablate.run import Judged
+from ablate.spec import Cause, Goals, Status
+from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, probe, run
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
+EPOCHS = {"trainer.max_epochs": 4}
+
+
+def goals(**written):
+    return Goals.model_validate(written)
+
+
+def done(directory, expected, changes=None, **more):
+    record = Record()
+    directory.mkdir(exist_ok=True)
+    job = run(1, directory, {**EPOCHS, **(changes or {})}, goals=expected, **more)
+    execute(job, record)
+    return record
+
+
+def told(record):
+    return [event.judgement for event in record.of(1) if isinstance(event, Judged)]
+
+
+def test_a_milestone_counts_the_validation_at_its_own_step(tmp_path):
+    at = 2 * STEPS_PER_EPOCH
+    expect = {"metric": "val_loss", "below": 0}
+    record = done(tmp_path, goals(milestones=[{"at": {"step": at}, "expect": expect}]))
+    (found,) = told(record)
+    assert found.step == at
+    assert found.measured[0].value == pytest.approx(record.series("val_loss")[1])
+    assert record.status() is Status.COMPLETE
+
+
+def test_values_of_single_steps_are_seen(tmp_path):
+    expect = {"metric": "train_loss_step", "statistic": "mean", "window": 3, "above": 0}
+    (found,) = told(done(tmp_path, goals(milestones=[{"at": {"step": 3}, "expect": expect}])))
+    assert (found.verdict, found.step) == ("reached", 3)
+
+
+def test_a_missed_milestone_can_end_a_run_as_pruned(tmp_path):
+    milestone = {
+        "at": {"step": 5},
+        "expect": {"metric": "val_loss", "below": 0},
+        "action": "stop",
+    }
+    record = done(tmp_path, goals(milestones=[milestone]))
+    assert (record.status(), record.cause()) == (Status.PRUNED, Cause.GOAL_MISSED)
+    assert "milestone step 5: missed" in (record.outcome().reason or "")
+    assert record.finished().steps in {5, 6}
+
+
+def test_success_can_end_a_run_as_complete(tmp_path):
+    success = {"all": [{"metric": "val_loss", "below": 1e9}], "action": "stop"}
+    record = done(tmp_path, goals(success=success))
+    assert record.status() is Status.COMPLETE
+    assert record.finished().epochs == 1
+
+
+def test_success_is_a_metric_that_can_be_searched_for(tmp_path):
+    success = [{"metric": "val_loss", "below": 1e9}]
+    record = done(tmp_path, goals(success=success), metric="steps_to_success")
+    assert record.series("steps_to_success")[-1] == STEPS_PER_EPOCH
+    assert record.series("success")[-1] == 1
+    never = done(tmp_path, goals(success=[{"metric": "val_loss", "below": -1}]))
+    assert never.series("steps_to_success")[-1] == 4 * STEPS_PER_EPOCH + 1
+    tried = Record()
+    execute(probe(2, metric="steps_to_success", goals=goals(success=success)), tried)
+    assert tried.status(2) is Status.COMPLETE
+
+
+def test_a_run_measures_its_own_speed_and_memory(tmp_path):
+    watch = {
+        "steps": 4,
+        "all": [
+            {"metric": "seconds_per_step", "statistic": "mean", "window": 2, "above": 0},
+            {"metric": "memory_gb", "above": 0},
+        ],
+    }
+    (found,) = told(done(tmp_path, goals(watch=watch)))
+    assert (found.kind, found.verdict) == ("watch", "reached")
+
+
+def test_the_first_steps_stop_a_run_that_is_not_as_it_should_be(tmp_path):
+    watch = {"steps": 50, "all": [{"metric": "train_loss_step", "below": 0}]}
+    record = done(tmp_path, goals(watch=watch))
+    assert record.cause() is Cause.GOAL_MISSED
+    assert record.finished().steps == 1
+
+
+def test_the_facts_of_a_run_hold_what_was_judged(tmp_path):
+    record = done(tmp_path, goals(success=[{"metric": "val_loss", "below": 1e9}]))
+    (found,) = record.finished().facts["goals"]["judgements"]
+    assert (found["kind"], found["verdict"], found["step"]) == ("success", "reached", 4)
+
+
+def test_a_run_with_goals_trains_as_one_without(tmp_path):
+    expected = goals(success=[{"metric": "val_loss", "below": 0.1}])
+    with_goals = done(tmp_path / "a", expected).series("val_loss")
+    assert with_goals == done(tmp_path / "b", goals()).series("val_loss")
+
+
+def test_a_run_that_continues_judges_as_an_unbroken_one(tmp_path):
+    expected = goals(
+        milestones=[
+            {"at": {"epoch": 1}, "expect": {"metric": "val_loss", "below": 0}},
+            {"at": {"step": 14}, "expect": {"metric": "train_loss_step", "statistic": "mean",
+                                            "window": 12, "below": 0}},
+        ]
+    )  # fmt: skip
+    whole = done(tmp_path / "whole", expected, checkpoint_every=0)
+    directory = tmp_path / "broken"
+    directory.mkdir()
+    checks = iter([False, False, True])  # before it starts, and at the end of each epoch
+    first = Record()
+    job = run(1, directory, EPOCHS, goals=expected, checkpoint_every=0)
+    execute(job, first, lambda: next(checks, False))
+    assert first.status() is Status.INTERRUPTED
+    then = done(directory, expected, checkpoint_every=0, resume=True)
+    facts = [record.finished().facts["goals"] for record in (whole, then)]
+    assert facts[0] == facts[1]
