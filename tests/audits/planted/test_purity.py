@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.audits.directions import leaning
+from ablate.audits.configs import SearchConfigs
+from ablate.audits.directions import check_names, check_trends, leaning
 from ablate.audits.evidence import Evidence, Fault
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.evidence_checks.faults import check_skipped

@@ -39,7 +39,7 @@ class Draws(Callback):
         """Look from here on."""
         self._states = _states()
         self._mode = _Calls(self)
-        self._mode.__enter__()
+        self._mode.__enter__()  # type: ignore[no-untyped-call]
 
     def on_validation_batch_end(
         self,
@@ -59,7 +59,7 @@ class Draws(Callback):
 
     def _look_away(self) -> None:
         if self._mode is not None:
-            self._mode.__exit__(None, None, None)
+            self._mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]
             self._mode = None
 
 
@@ -67,7 +67,7 @@ _NAMES = ("random", "numpy.random", "torch")
 
 
 def _states() -> tuple[Any, ...]:
-    words = np.random.get_state()
+    words: Any = np.random.get_state()
     return random.getstate(), (str(words[1]), words[2]), bytes(torch.get_rng_state().numpy())
 
 

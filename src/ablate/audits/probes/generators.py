@@ -38,7 +38,7 @@ def own_generators(*owners: Any) -> Callable[[], None]:
     return restore
 
 
-def _restorer(generator: Any) -> Callable[[], None] | None:
+def _restorer(generator: Any) -> Callable[[], object] | None:
     if any(generator is shared for shared in _SHARED):
         return None
     if isinstance(generator, torch.Generator):

@@ -150,9 +150,9 @@ def different(before: Mapping[str, Tensor], now: Mapping[str, Tensor]) -> set[st
 def acts_otherwise(part: nn.Module) -> bool:
     """Say whether a module computes something else in training mode, its children apart."""
     if isinstance(part, _DROPOUT):
-        return part.p > 0
+        return bool(part.p > 0)
     if isinstance(part, _NORMS):
-        return part.track_running_stats
+        return bool(part.track_running_stats)
     if isinstance(part, nn.RNNBase):
         return part.dropout > 0 and part.num_layers > 1
     if isinstance(part, nn.MultiheadAttention):
