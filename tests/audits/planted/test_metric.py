@@ -272,7 +272,7 @@ def described(config: dict[str, Any]) -> Evidence:
     other = {**config, "seed_everything": 2}
     return Evidence(
         parameters=1,
-        train=describe(train, [bench.data.train], [], bench.order),
+        train=describe(train, [bench.data.train] if bench.data.train else [], [], bench.order),
         val=describe(val, bench.data.val, [], None),
         trace=tuple(first.steps[:1]),
         seeding=reseed(bench, Beginnings(first, initial, bench.order), other).seeding,

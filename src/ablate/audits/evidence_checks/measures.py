@@ -33,16 +33,13 @@ def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator
         for left, right in combinations(seen, 2):
             judged = _judged(seen[left], seen[right], metric)
             if judged is not None:
-                names = certain if judged == "error" else likely
-                names |= {left: None, right: None}
-        for names, severity, why in (
-            (certain, None, "given equal weights, the networks give the same, and "),
-            ({} if certain else likely, "warning", ""),
-        ):
-            if names:
-                told = by_arms((f"{metric} is {_told(seen[arm], metric)}", arm) for arm in names)
-                where = f"metric {metric}"
-                yield advised("metric-defined-otherwise", names, f"{why}{told}", where, severity)
+                (certain if judged == "error" else likely).update({left: None, right: None})
+        severity: Severity = "error" if certain else "warning"
+        if names := certain or likely:
+            why = "given equal weights, the networks give the same, and " if certain else ""
+            told = by_arms((f"{metric} is {_told(seen[arm], metric)}", arm) for arm in names)
+            where = f"metric {metric}"
+            yield advised("metric-defined-otherwise", names, f"{why}{told}", where, severity)
         if not certain and not likely:
             yield from _altered(seen, metric)
 

@@ -79,7 +79,8 @@ def _accuracy_of_all(call: LossCall) -> Tensor:
 def _right(call: LossCall) -> tuple[Tensor, Tensor]:
     picked = call.input.argmax(1 if call.input.ndim > 1 else 0)
     target = call.target.argmax(1) if call.target.is_floating_point() else call.target
-    return picked == target, target != call.ignored
+    right = picked == target
+    return right, torch.ones_like(right) if call.ignored is None else target != call.ignored
 
 
 def _binary(threshold: float) -> Callable[[LossCall], Tensor]:
