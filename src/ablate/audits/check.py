@@ -127,7 +127,7 @@ def _look_again(
     """
     arms = {
         tuple(sorted(_classes(configs[arm]))): arm
-        for arm in reversed(evidence)
+        for arm in reversed(list(evidence))
         if evidence[arm].hashed is not None
     }
     chosen = sorted(arms.values(), key=list(evidence).index)
