@@ -324,6 +324,7 @@ def test_a_look_shows_the_same_in_equal_processes_and_another_vocabulary_otherwi
     assert first == look_again(arm, hash_seed=5) == examined(arm).seen
     made = Bench(arm)
     made.fit(steps=1)
+    made.validate()
     made.data.train_batches = made.data.train_batches[::-1]
     moved = {name for name, value in look(made, [], made.order).items() if value != first[name]}
     assert "training data" in moved
