@@ -1,6 +1,7 @@
 """Whether anything hangs on the hash seed of the process, by which sets of texts are ordered."""
 
 import ast
+import contextlib
 import os
 import sys
 import sysconfig
@@ -58,6 +59,8 @@ def look_again(
         bench.fit(steps=1)
         trace = Trace()
         bench.fit(trace)
+        with contextlib.suppress(Exception):  # `examine` goes on without a validation, too
+            bench.validate()
         return dict(look(bench, trace.steps, bench.order, unstable))
 
 

@@ -156,7 +156,7 @@ def acts_otherwise(part: nn.Module) -> bool:
     if isinstance(part, nn.RNNBase):
         return part.dropout > 0 and part.num_layers > 1
     if isinstance(part, nn.MultiheadAttention):
-        return part.dropout > 0
+        return bool(part.dropout > 0)
     return isinstance(part, nn.RReLU) or _asks_for_mode(part)
 
 
