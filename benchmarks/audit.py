@@ -26,7 +26,7 @@ def main() -> None:
     study = sys.argv[1] if len(sys.argv) > 1 else "trial-69"
     os.chdir(ROOT)
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["ABLATE_CACHE"] = folder
+        os.environ["ABLATE_EVIDENCE"] = folder
         storage = f"sqlite:///{folder}/none.db"
         first, again = (seconds(study, storage) for _ in range(2))
     print(f"{study}: {first:.1f} s the first time, {again:.1f} s again")

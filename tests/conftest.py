@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["OMP_WAIT_POLICY"] = "passive"
 
 # What is kept of one session's probes is none of the next one's, nor of the user.
-os.environ["ABLATE_CACHE"] = tempfile.mkdtemp(prefix="ablate-evidence-")
+os.environ["ABLATE_EVIDENCE"] = tempfile.mkdtemp(prefix="ablate-evidence-")
 
 from hypothesis import settings
 

@@ -22,8 +22,8 @@ KEYS = "keys"
 
 
 def default_folder() -> Path:
-    """Return the folder in which evidence is kept: `$ABLATE_CACHE`, else in the user's cache."""
-    if own := os.environ.get("ABLATE_CACHE"):
+    """Return the folder in which evidence is kept: `$ABLATE_EVIDENCE`, else in the user's cache."""
+    if own := os.environ.get("ABLATE_EVIDENCE"):
         return Path(own)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "ablate" / "evidence"

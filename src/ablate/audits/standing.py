@@ -24,7 +24,7 @@ _NO_FOLDERS = frozenset({"__pycache__", "results", "lightning_logs", "node_modul
 _OF_A_TERMINAL = (
     *("TERM", "COLORTERM", "COLUMNS", "LINES", "PWD", "OLDPWD", "SHLVL", "_", "DISPLAY"),
     *("SSH_", "WINDOWID", "TMUX", "XDG_SESSION", "DBUS_", "GPG_", "VSCODE_", "PS1", "PROMPT"),
-    *("PYTEST_", "ABLATE_CACHE"),
+    *("PYTEST_", "ABLATE_EVIDENCE"),
 )
 """How variables begin that tell of a terminal and not of what is computed."""
 
