@@ -329,17 +329,23 @@ def _written(names: Sequence[str | Path | Search | Ablation]) -> tuple[WrittenSt
         raise RequestError(f"{quoted(studies[0])} is a study, and one is planned at a time")
     if studies:
         return read_study(given[0]), True
-    return written_config([path for path, _ in found]), False
+    # No number of a plan depends on the seed, which a config need not have.
+    return written_config([path for path, _ in found], (0,)), False
 
 
-def written_config(files: Sequence[Path]) -> WrittenStudy[Ablation]:
-    """Return config files, laid over each other, as a study of one arm."""
+def written_config(
+    files: Sequence[Path], seeds: tuple[int, ...] | None = None
+) -> WrittenStudy[Ablation]:
+    """Return config files, laid over each other, as a study of one arm.
+
+    Without seeds it has the one of the config.
+    """
     spec = Ablation(
         name="plan",
         config=tuple(str(file.absolute()) for file in files),
         arms={"config": {}},
         metrics={"loss": Direction.MINIMIZE},
-        seeds=(0,),
+        seeds=seeds,
     )
     return written_in_python(spec)
 
