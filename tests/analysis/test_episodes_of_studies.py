@@ -65,7 +65,8 @@ def test_a_loss_that_was_logged_as_nan_was_trained():
 def test_the_report_of_a_study_has_the_sections_of_its_episodes():
     found = episodes.sections(conclude(pair()))
     assert [part.title for part in found] == [
-        "Episodes", "Episodes: Overall metrics", "Episodes: Runs", "Episodes: Last 20 episodes",
+        "Episodes", "Episodes: Overall metrics", "Episodes: Returns", "Episodes: Runs",
+        "Episodes: Last 20 episodes",
         "Episodes: Windows", "Episodes: Stability and convergence", "Episodes: Progression",
         "Episodes: Cost and held-out success", "Episodes: Definitions",
     ]  # fmt: skip
