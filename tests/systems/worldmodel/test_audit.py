@@ -88,7 +88,9 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
         ("property-violated", f"property {CLOSED}", ("spoilt",)),
         ("property-violated", f"property {MASKED}", ("spoilt",)),
     }
-    assert codes(found, "note") <= {"seed-moves", "unequal-lengths", "unequal-parameters"}
+    # A model of this size answers nothing: no weights move the shares of what it gets right.
+    expected = {"seed-moves", "unequal-lengths", "unequal-parameters", "untested-metric"}
+    assert codes(found, "note") <= expected
 
 
 def test_probes_of_training_records_are_found(monkeypatch):
@@ -96,7 +98,8 @@ def test_probes_of_training_records_are_found(monkeypatch):
         return [draw_problem(42, index) for index in range(count)]
 
     monkeypatch.setattr(data, "probe_problems", known)
-    (fault,) = evidence(config(), *METRICS).faults
+    faults = evidence(config(), *METRICS).faults
+    (fault,) = (found for found in faults if found.code != "untested-metric")
     assert fault.code == "train-val-overlap"
     assert fault.what.startswith("10 of 20 validation examples")
 
