@@ -72,7 +72,7 @@ def test_a_config_trains(name, tmp_path):
 
 
 def test_every_file_that_is_laid_over_the_base_is_known():
-    files = {path.stem for path in FOLDER.glob("*.yaml")}
+    files = {path.stem for path in FOLDER.glob("*.yaml") if not path.stem.endswith(".plan")}
     assert files == {"base", *SIZES}
     assert len(HARDWARE) == 5
 
