@@ -152,6 +152,15 @@ def test_a_project_runs_as_it_does_natively_and_beside_one_of_the_other_flavour(
         launcher.close()
 
 
+@pytest.fixture
+def unimported(monkeypatch):
+    """Forget what earlier tests of this process have imported under the other names."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in {"pytorch_lightning", "lightning_fabric"}:
+            monkeypatch.delitem(sys.modules, name)
+
+
+@pytest.mark.usefixtures("unimported")
 def test_both_names_lead_to_the_same_modules():
     unify()
     ours = importlib.import_module("lightning.pytorch")
@@ -170,9 +179,8 @@ def test_both_names_lead_to_the_same_modules():
         importlib.import_module("pytorch_lightning.nothing")
 
 
+@pytest.mark.usefixtures("unimported")
 def test_a_copy_of_another_version_is_refused_before_it_is_used(tmp_path, monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("pytorch_lightning")]:
-        monkeypatch.delitem(sys.modules, name)
     metadata = tmp_path / "pytorch_lightning-2.5.0.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: pytorch-lightning\nVersion: 2.5.0\n")
