@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.analysis.families import Pair, compare
-from ablate.analysis.verdicts import Tested
 from ablate.analysis.statistics import ALPHA, holm, t_p, unpaired_gap
+from ablate.analysis.verdicts import Tested
 from ablate.spec import Direction
 
 Array = np.ndarray
