@@ -28,8 +28,9 @@ from ablate.plan import compare as compare_plans
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_base
 from ablate.spec import Config, paths
+from ablate.spec.constraints import none_feasible
 from ablate.spec.secrets import hidden
-from ablate.store import FindingRow, Store
+from ablate.store import FindingRow, Store, count_infeasible
 from ablate.study.recorded import trial_named
 from ablate.workflow.audited import audit_sides
 from ablate.workflow.defaults import storage_url
@@ -235,6 +236,8 @@ class _Studies:
         if isinstance(study, SearchFrames):
             best = analysis.best_trial(study)
             if best is None:
+                if infeasible := count_infeasible(study.trials):
+                    raise RequestError(f"{name} has no best trial: {none_feasible(infeasible)}")
                 raise RequestError(f"{name} has no complete trial yet, so it has no best one")
             return self._trial(study, best.number)
         if study is not None:
