@@ -14,6 +14,7 @@ from ablate.study import confirm
 from ablate.workflow.standings import status
 
 from .conftest import SEARCH, STORAGE, Project, search
+from .test_search import DiesAfter
 
 LAST = {"metric": "val_loss", "at": "last"}
 BASE: dict[str, Any] = {**SEARCH, "objective": LAST, "budget": {"trials": 4}}
@@ -88,6 +89,22 @@ def test_the_mean_over_the_seeds_is_constrained(project: Project) -> None:
             last = {r.run_id: r.value for r in store.metrics("s") if r.name == "val_error"}
             mean = sum(last[run] for run in runs) / 2
             assert trial.constraints == {"val_error at most 0": pytest.approx(mean)}
+
+
+def test_a_trial_killed_between_its_seeds_is_as_far_off_as_an_unbroken_one(
+    project: Project,
+) -> None:
+    project.study("s", BASE, seeds=[1, 2], budget={"trials": 1}, constraints=NEVER)
+    with pytest.raises(SystemExit):
+        search("s", project.request(launcher=lambda _: DiesAfter(8)))
+    with project.store() as store:
+        assert [run.status for run in store.runs("s")] == ["complete", "running"]
+    search("s", project.request())
+    whole = search("s", project.request(storage="sqlite:///whole.db"))
+    with project.store() as store, Store.open(whole.storage, create=False) as other:
+        (resumed,), (unbroken,) = store.trials("s"), other.trials("s")
+    assert resumed.constraints == unbroken.constraints
+    assert resumed.constraints["val_error below 0"] > 0
 
 
 def test_success_is_a_constraint_and_its_step_the_objective(project: Project) -> None:
