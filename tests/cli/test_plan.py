@@ -152,6 +152,20 @@ def test_the_spread_of_a_study_that_has_run_is_that_of_its_paired_differences(
     assert (given.power.recorded, given.power.spread) == (False, pytest.approx(2**0.5))
 
 
+def test_the_seeds_are_for_as_many_comparisons_as_the_designs_make(project: Project) -> None:
+    project.study(
+        "d", ABLATION, arms={}, reference="full", design=["ladder", "leave_one_out"],
+        components={
+            "wide": {"model.init_args.width": 16},
+            "dry": {"model.init_args.dropout": 0.0},
+            "fast": {"optimizer.init_args.lr": 0.05},
+        },
+    )  # fmt: skip
+    power = planned("d", effect=1.0, sd=0.5).power
+    assert power is not None
+    assert power.comparisons == 7  # of six arms; full stands beside base and the step before it
+
+
 def value_of(store: Store, run: int) -> float:
     """Return the last value of the objective of a run."""
     return [row.value for row in store.metrics("a") if (row.run_id, row.name) == (run, "val_loss")][
