@@ -41,7 +41,7 @@ from ablate.workflow.plans import written_config
 from ablate.workflow.reports import audited
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
-from ablate.workflow.words import clock, expected
+from ablate.workflow.words import clock
 
 _CONFIGS = {".yaml", ".yml"}
 
@@ -313,7 +313,7 @@ def _resolve(
             if not builds:
                 continue
             request.say(
-                f"building {' and '.join(names)}, {expected(patience)} at most "
+                f"building {' and '.join(names)}, {clock(patience)} at most "
                 "(--wait gives them longer, --static builds nothing)"
             )
             began = time.monotonic()
