@@ -35,10 +35,26 @@ class Episodes(Strict):
     """The path in the config of the most steps that an episode may have."""
     actions: str | None = None
     """The path in the config of the number of actions."""
+    shares: Mapping[str, str] = {}
+    """Title -> metric: further shares that are logged of an episode, from 0 to 1."""
+    held_out: str | None = None
+    """The metric of validation that is the solved share of tasks that are not trained on; the last
+    value counts."""
+    floor: Mapping[str, Figure] = {}
+    """Arm -> the return of a trivial policy there."""
+    ceiling: Mapping[str, Figure] = {}
+    """Arm -> the highest return that there can be."""
+
+    @model_validator(mode="after")
+    def _floors_below_ceilings(self) -> "Episodes":
+        for arm, floor in self.floor.items():
+            if arm in self.ceiling and floor >= self.ceiling[arm]:
+                raise ValueError(f"the floor of {quoted(arm)} must lie below its ceiling")
+        return self
 
     @model_validator(mode="after")
     def _a_metric_each(self) -> "Episodes":
-        names = list(self.names().values())
+        names = [*self.names().values(), *self.shares.values()]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{quoted(name)} stands for two of the columns: name one for each")

@@ -8,12 +8,17 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from lightning.pytorch import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from ablate.systems.token_dqn.environment import LONGEST, Episode, Rules
-from ablate.systems.token_dqn.network import PUBLISHED_WIDTH, DuelingQNetwork, QNetwork
+from ablate.systems.token_dqn.network import (
+    PUBLISHED_WIDTH,
+    DuelingQNetwork,
+    Network,
+    QNetwork,
+)
 from ablate.systems.token_dqn.problems import PROBLEMS
 from ablate.systems.token_dqn.properties import (
     actions_are_those_of_the_state,
@@ -175,8 +180,8 @@ class TokenModule(LightningModule):
         self.seconds_before = 0.0
         self.began = time.monotonic()
         self.by_problem: dict[str, list[float]] = {}
-        self.policy: nn.Module | None = None
-        self.target: nn.Module | None = None
+        self.policy: Network | None = None
+        self.target: Network | None = None
         if predictor != "dqn":
             return
         width = hidden if hidden_wired else PUBLISHED_WIDTH
@@ -242,12 +247,9 @@ class TokenModule(LightningModule):
         policy = self.policy
         assert policy is not None  # noqa: S101
         self._reseed(places[-1])
-        training = policy.training
-        policy.train(self.dropout_when_acting)
-        with torch.no_grad():
+        with torch.no_grad(), policy.dropping(self.dropout_when_acting):
             features_BF = torch.tensor(features, device=self.device)
             best_B: Tensor = policy(states(self.embedding_PE[list(places)], features_BF)).argmax(1)
-        policy.train(training)
         return best_B
 
     def _update(self, chances: np.random.Generator, last: int) -> Tensor:
@@ -277,10 +279,8 @@ class TokenModule(LightningModule):
         """Return the highest value in each next state, (B,), by the copy if there is one."""
         network = self.policy if self.target is None else self.target
         assert network is not None  # noqa: S101
-        training = network.training
-        network.eval()
-        best_B: Tensor = network(next_BS).amax(1)
-        network.train(training)
+        with network.dropping(False):
+            best_B: Tensor = network(next_BS).amax(1)
         return best_B
 
     def _copy_to_target(self) -> None:
@@ -333,11 +333,14 @@ class TokenModule(LightningModule):
         """Play an episode about each problem, all greedily and side by side."""
         places = batch.tolist()
         episodes = [Episode(PROBLEMS[place], self.evaluation_rules) for place in places]
-        chances = np.random.default_rng([self.seed, _VALIDATING])
+        chances = [
+            np.random.default_rng([self.seed, _VALIDATING, *turn]) for turn in self._turns(places)
+        ]
         while running := [number for number, each in enumerate(episodes) if not each.over]:
             of = [places[number] for number in running]
             features = [episodes[number].features() for number in running]
-            for number, action in zip(running, self.act(of, features, chances), strict=True):
+            own = [chances[number] for number in running]
+            for number, action in zip(running, self.act(of, features, own), strict=True):
                 episodes[number].append(action)
         for episode in episodes:
             self.by_problem.setdefault(episode.problem.name, []).append(episode.total)
@@ -358,15 +361,23 @@ class TokenModule(LightningModule):
         self,
         places: Sequence[int],
         features: Sequence[tuple[float, ...]],
-        chances: np.random.Generator,
+        chances: Sequence[np.random.Generator],
     ) -> list[int]:
         """Return an action for each state, as the predictor acts when it does not explore."""
         match self.predictor:
             case "do_nothing":
                 return [self.actions - 1] * len(places)
             case "random":
-                return [int(action) for action in chances.integers(self.actions, size=len(places))]
+                return [int(generator.integers(self.actions)) for generator in chances]
         return [int(action) for action in self._greedy(places, features)]
+
+    def _turns(self, places: Sequence[int]) -> list[tuple[int, int]]:
+        """Return each problem and how often it has been in this evaluation, whatever the batch."""
+        turns: list[tuple[int, int]] = []
+        for place in places:
+            before = len(self.by_problem.get(PROBLEMS[place].name, ()))
+            turns.append((place, before + sum(place == other for other, _ in turns)))
+        return turns
 
     def group_metrics(self) -> dict[str, dict[str, dict[str, tuple[float, int]]]]:
         """Return the mean return of each problem, and of how many episodes."""

@@ -233,7 +233,7 @@ class Interpreter:
         self._depth -= 1
         return found
 
-    def _evaluate(self, node: ast.expr, names: Mapping[str, Any]) -> Any:
+    def _evaluate(self, node: ast.expr, names: Mapping[str, Any]) -> Any:  # noqa: PLR0911
         match node:
             case ast.Constant(value=value) if value is None or isinstance(value, int | str):
                 return _within(value)

@@ -1,4 +1,4 @@
-"""Tests of what the parts of the token system are named for: None if it holds, else what is wrong."""
+"""Tests of what the parts of the token system are named for: None, or what is wrong."""
 
 from collections.abc import Callable, Sequence
 

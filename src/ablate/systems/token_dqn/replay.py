@@ -54,7 +54,7 @@ class ReplayMemory(nn.Module):
         place = int(self.written) % len(self.rows)
         row = (float(problem), float(action), reward, float(ended), *before, *after)
         self.rows[place] = torch.tensor(row)
-        self.written += 1
+        self.written.add_(1)
         return place
 
     def take(self, places_B: Tensor) -> Transitions:
