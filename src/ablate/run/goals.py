@@ -140,7 +140,8 @@ class FollowGoals(Checkpoint):
     def _may_stop(self) -> bool:
         goals = self._goals
         single = (goals.success, goals.plateau, goals.watch)
-        return any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        acts = any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        return acts or goals.divergence is not None
 
 
 def memory_gb() -> float:

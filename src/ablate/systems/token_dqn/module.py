@@ -222,6 +222,8 @@ class TokenModule(LightningModule):
         explores = chances.random(horizon) < epsilon
         drawn = chances.integers(self.actions, size=horizon)
         losses: list[Tensor] = []
+        # A development run asks whether it works, which its one episode is to tell.
+        fewest = 1 if self.trainer.fast_dev_run else self.min_buffer  # type: ignore[attr-defined]
         before = episode.features()
         while not episode.over:
             step = episode.step
@@ -234,7 +236,7 @@ class TokenModule(LightningModule):
             after = episode.features()
             written = self.memory.add(place, before, action, reward, after, ended=episode.over)
             before = after
-            if len(self.memory) >= self.min_buffer and episode.step % self.update_every == 0:
+            if len(self.memory) >= fewest and episode.step % self.update_every == 0:
                 losses.append(self._update(chances, written))
         if number % self.target_every == 0:
             self._copy_to_target()
@@ -259,7 +261,8 @@ class TokenModule(LightningModule):
         places = np.array([last])
         if self.replay:
             size = len(self.memory)
-            places = chances.choice(size, self.batch_size, replace=False, shuffle=False)
+            some = min(self.batch_size, size)
+            places = chances.choice(size, some, replace=False, shuffle=False)
         seen = self.memory.take(torch.from_numpy(places).to(self.device))
         embedding_BE = self.embedding_PE[seen.problem_B]
         with torch.no_grad():
