@@ -44,6 +44,13 @@ def test_values_of_single_steps_are_seen(tmp_path):
     assert (found.verdict, found.step) == ("reached", 3)
 
 
+def test_a_value_of_a_whole_epoch_counts_once(tmp_path):
+    expect = {"metric": "train_loss_epoch", "statistic": "mean", "window": 4, "above": 0}
+    record = done(tmp_path, goals(milestones=[{"at": {"epoch": 4}, "expect": expect}]))
+    losses = record.series("train_loss_epoch")
+    assert told(record)[0].measured[0].value == pytest.approx(sum(losses) / 4)
+
+
 def test_a_missed_milestone_can_end_a_run_as_pruned(tmp_path):
     milestone = {
         "at": {"step": 5},
