@@ -54,11 +54,17 @@ class Episodes(Strict):
 
     @model_validator(mode="after")
     def _a_metric_each(self) -> "Episodes":
-        names = [*self.names().values(), *self.shares.values()]
+        names = self.metrics
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{quoted(name)} stands for two of the columns: name one for each")
         return self
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are read."""
+        held_out = () if self.held_out is None else (self.held_out,)
+        return (*self.names().values(), *self.shares.values(), *held_out)
 
     def names(self) -> dict[str, str]:
         """Return the metric of each column of a log of episodes."""

@@ -25,7 +25,15 @@ from ablate.spec.fields import (
     Seed,
     Seeds,
 )
-from ablate.spec.goals import Divergence, FirstSteps, Goals, Milestone, Notify, Plateau, WrittenSuccess
+from ablate.spec.goals import (
+    Divergence,
+    FirstSteps,
+    Goals,
+    Milestone,
+    Notify,
+    Plateau,
+    WrittenSuccess,
+)
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.systems.token_dqn.environment import ALL_FEATURES, Episode, Rules, floor, garbage, played
+from ablate.systems.token_dqn.environment import (
+    ALL_FEATURES,
+    Episode,
+    Rules,
+    floor,
+    garbage,
+    played,
+)
 from ablate.systems.token_dqn.problems import PROBLEMS, TRAINING
 from ablate.systems.token_dqn.programs import UNPARSEABLE, Verdict
 from ablate.systems.token_dqn.rewards import (
