@@ -29,9 +29,10 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
     Columns: number, state, value (NaN if none), last (the value, or for a trial without one the
     mean over its runs of the last value of the objective's metric, NaN if none), seeds (a tuple of
     those run), params (a dict), seconds (wall time from start to end, NaN while open), reason (why
-    a run of it did not complete, empty if all did), diverged (whether one did), reused_from (the trial that an equal run was
-    taken over from), repeats (the failed trial that it takes the place of) and replicates (the
-    trial at the same point, run again with other seeds), each NA if there is none.
+    a run of it did not complete, empty if all did), diverged (whether a run did), reused_from (the
+    trial that an equal run was taken over from), repeats (the failed trial that it takes the place
+    of) and replicates (the trial at the same point, run again with other seeds), each NA if there
+    is none.
     """
     runs = frames.current
     seeds = runs.groupby("trial")["seed"].agg(tuple).to_dict()
@@ -78,9 +79,10 @@ def _last_values(frames: SearchFrames) -> dict[int, float]:
 class TrialCounts:
     """How many trials there are and how they ended; none is left out.
 
-    `states` counts them by state. Of the failed ones a run of `diverged` diverged. Of the complete ones `valueless` have no finite value; `reused`
-    trials took over an equal run; of the failed ones `repeated` were tried again as new trials;
-    `replicates` are further trials at a point that was tried before, with other seeds.
+    `states` counts them by state. Of the failed ones `diverged` did so and `repeated` were tried
+    again as new trials; of the complete ones `valueless` have no finite value; `reused` trials took
+    over an equal run; `replicates` are further trials at a point that was tried before, with other
+    seeds.
     """
 
     total: int

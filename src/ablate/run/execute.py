@@ -166,7 +166,12 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
     earlier = resume.take_up(checkpoint, job)
     goals = FollowGoals(job.goals, job.id, channel)
     watch = Watch(
-        job.id, job.metric, channel, interrupted, job.best, lambda: goals.missed is not None
+        job.id,
+        job.metric,
+        channel,
+        interrupted,
+        job.best,
+        given_up=lambda: goals.missed is not None,
     )
     keeper = resume.Keeper(job, checkpoint, watch, goals, channel, earlier=earlier)
     provenance = Provenance(job)

@@ -59,6 +59,7 @@ class Watch(Checkpoint):
         report: Report,
         asked_to_end: Callable[[], bool] = lambda: False,
         best: Direction | None = None,
+        *,
         given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._asked_to_end = asked_to_end

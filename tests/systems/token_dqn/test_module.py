@@ -156,7 +156,7 @@ def test_an_update_moves_values_towards_reward_and_next_value():
         def zero_grad(self): ...
         def step(self): ...
 
-    model.optimizers = lambda: Still()
+    model.optimizers = Still
     model.manual_backward = lambda loss: loss.backward()
     places = np.random.default_rng(5).choice(8, 4, replace=False, shuffle=False)
     loss = model._update(np.random.default_rng(5), 7)

@@ -1,6 +1,7 @@
 """The episodes of a study: what its modules logged of them, as arms."""
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -85,7 +86,7 @@ def _run(run: Mapping[object, object], logs: Mapping[int, pd.DataFrame]) -> Epis
     if run_id not in logs:
         return EpisodeRun(seed, _no_log(), "it logged no return in training")
     table = logs[run_id]
-    shares = [column for column in table if column.startswith(_SHARE)]
+    shares = [column for column in map(str, table) if column.startswith(_SHARE)]
     means = {column.removeprefix(_SHARE): table[column].tail(AVERAGE).mean() for column in shares}
     try:
         log = EpisodeLog.of(table.drop(columns=shares))
@@ -99,7 +100,7 @@ def _no_log() -> EpisodeLog:
 
 
 def _config(definition: AblationDefinition, arm: Arm) -> Config:
-    config = paths.fresh(definition.config)
+    config: dict[str, Any] = paths.fresh(definition.config)
     configs.apply(config, arm.changes, definition.kind)
     return config
 

@@ -252,10 +252,10 @@ class Interpreter:
             case ast.Subscript(value=value, slice=place):
                 return self._part(self._value(value, names), place, names)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-                values = [self._value(argument, names) for argument in arguments]
+                given: list[Any] = [self._value(argument, names) for argument in arguments]
                 if name == "range" and name not in self._functions:
-                    return range(*values)
-                return self._call_within(name, values)
+                    return range(*given)
+                return self._call_within(name, given)
         raise _Refused
 
     def _call_within(self, name: str, values: Sequence[Any]) -> Any:
