@@ -432,7 +432,7 @@ def _windows(comparison: EpisodeComparison) -> Section:
     blocks: list[Block] = []
     for arm in comparison.candidates:
         leaders = dict(comparison.flip(arm.name).leaders)
-        per_step = comparison.primary == window_key(AVERAGE, per_step=True)
+        per_step = comparison.per_step
         rows: list[Row] = [
             (
                 f"last {size}",
