@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ablate.analysis import best_so_far, best_trial, count_trials, drawn_values, trials_table
 from ablate.analysis.good_trials import good_trials
-from ablate.spec import Direction, Objective, Status
+from ablate.reports.search_lead import counted
+from ablate.spec import Cause, Direction, Objective, Status
 from ablate.store import TrialRecord
 from tests.analysis.frames_of import NOW, metrics, run, search_frames
 from tests.analysis.searches import trial
@@ -113,6 +114,18 @@ def test_no_trial_is_invisible():
     assert table["reused_from"].dropna().to_dict() == {3: 0}
     assert table["repeats"].dropna().to_dict() == {4: 1}
     assert table["replicates"].dropna().to_dict() == {5: 0}
+
+
+def test_diverged_trials_are_counted_among_the_failed():
+    runs = [
+        run(1, trial=0, arm=None, status=Status.FAILED, cause=Cause.DIVERGED),
+        run(2, trial=1, arm=None, status=Status.FAILED, cause=Cause.RAISED),
+    ]
+    table = trials_table(searched([(Status.FAILED, None)] * 2, runs=runs))
+    assert table["diverged"].tolist() == [True, False]
+    counts = count_trials(table)
+    assert counts.diverged == 1
+    assert "2 failed; 1 of the failed ones diverged" in counted(counts)
 
 
 def test_an_empty_search_has_an_empty_table():

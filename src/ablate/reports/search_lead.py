@@ -168,6 +168,8 @@ def counted(counts: TrialCounts) -> str:
     """Word how many trials there are, how they ended, and which are no trials of their own."""
     states = [f"{counts.states[state]} {state}" for state in STATES if state in counts.states]
     said = [f"{numbers.plural(counts.total, 'trial')}{': ' if states else ''}{', '.join(states)}"]
+    if counts.diverged:
+        said.append(f"{counts.diverged} of the failed ones diverged")
     if counts.valueless:
         said.append(f"{counts.valueless} of the complete ones without a finite value")
     if counts.reused:

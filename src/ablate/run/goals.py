@@ -74,6 +74,10 @@ class FollowGoals(Checkpoint):
         total = trainer.estimated_stepping_batches
         self.tracker.total = int(total) if isfinite(total) else None
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Take what is there for old: Lightning makes an epoch's values anew at its end."""
+        self._logged(trainer)
+
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Judge what the steps so far have decided."""
         self._say(trainer, self.tracker.reach(trainer.global_step, trainer.current_epoch))
@@ -156,7 +160,8 @@ class FollowGoals(Checkpoint):
     def _may_stop(self) -> bool:
         goals = self._goals
         single = (goals.success, goals.plateau, goals.watch)
-        return any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        acts = any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        return acts or goals.divergence is not None
 
 
 def memory_gb() -> float:

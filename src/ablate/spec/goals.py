@@ -204,6 +204,18 @@ class FirstSteps(Strict):
     """What is done as soon as it does not; `stop` ends the run as pruned."""
 
 
+class Divergence(Strict):
+    """When a run is taken to have diverged; it ends there, as failed."""
+
+    metric: str = Field(min_length=1)
+    """The name under which the module logs it, a loss."""
+    times: Annotated[Figure, Field(gt=1)] = 100.0
+    """A value above so many times the median of the first values has diverged, if the median is
+    above 0; so has one that is no finite number."""
+    first: Steps = 100
+    """How many values those are."""
+
+
 def _as_success(value: Any) -> Any:
     return {"all": value} if isinstance(value, list | tuple) else value
 
@@ -222,6 +234,8 @@ class Goals(Strict):
     """When it is taken not to get better any more."""
     watch: FirstSteps | None = None
     """What is to hold all through the first steps."""
+    divergence: Divergence | None = None
+    """When it is taken to have diverged."""
 
     @model_validator(mode="after")
     def _a_name_each(self) -> "Goals":
@@ -242,12 +256,14 @@ class Goals(Strict):
     def metrics(self) -> frozenset[str]:
         """The names of the metrics that the module has to log."""
         named = {condition.metric for condition in self.conditions()}
-        return frozenset(named | ({self.plateau.metric} if self.plateau else set())) - {*MEASURED}
+        named |= {goal.metric for goal in (self.plateau, self.divergence) if goal}
+        return frozenset(named) - {*MEASURED}
 
     @property
     def any(self) -> bool:
         """Whether anything is expected."""
-        return bool(self.milestones or self.success or self.plateau or self.watch)
+        single = (self.success, self.plateau, self.watch, self.divergence)
+        return bool(self.milestones or any(single))
 
 
 class Occasion(StrEnum):

@@ -26,7 +26,15 @@ from ablate.spec.fields import (
     Seed,
     Seeds,
 )
-from ablate.spec.goals import FirstSteps, Goals, Milestone, Notify, Plateau, WrittenSuccess
+from ablate.spec.goals import (
+    Divergence,
+    FirstSteps,
+    Goals,
+    Milestone,
+    Notify,
+    Plateau,
+    WrittenSuccess,
+)
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict
@@ -169,6 +177,8 @@ class _Written(Strict):
     """When a run is taken not to get better any more."""
     watch: FirstSteps | None = None
     """What is to hold all through the first steps of every run."""
+    divergence: Divergence | None = None
+    """When a run is taken to have diverged, which ends it as failed."""
     notify: Notify | None = None
     """Who hears of what happens."""
 
