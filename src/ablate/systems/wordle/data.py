@@ -322,7 +322,9 @@ class WordleDataModule(LightningDataModule):
         rng = np.random.default_rng([self._order_seed or 0, number])
         secret = int(rng.choice(words.training))
         pooled = self.states == "pool"
-        turns = int(rng.integers(0, TURNS)) if self.stagger or not pooled else 0
+        # Only the first games of a pool may begin in the middle.
+        begun = not pooled or (self.stagger and number < self.prompts)
+        turns = int(rng.integers(0, TURNS)) if begun else 0
         return random_states(secret, turns, words, rng, consistent=not pooled)
 
     def _consistent_validation(self, words: Lexicon) -> States:
