@@ -57,9 +57,7 @@ def test_an_epoch_has_the_steps_of_its_unit(unit, batch, generations, iterations
 
 
 def test_iterations_bring_every_batch_again():
-    made = data(
-        lexicon=300, states="fixed", batch_size=4, generations=2, num_iterations=3
-    )
+    made = data(lexicon=300, states="fixed", batch_size=4, generations=2, num_iterations=3)
     rows = [one.secret_B.tolist() for one in made.train_dataloader()]
     assert rows[::3] == rows[1::3] == rows[2::3]
     assert len({tuple(row) for row in rows}) == 30

@@ -44,7 +44,9 @@ def test_a_game_is_lost_after_six_turns():
     def at(turn: int):
         return guessing(
             lambda seen, heat: np.where(
-                seen.states.turn_B >= turn - 1, seen.states.secret_B, (seen.states.secret_B + 1) % 62
+                seen.states.turn_B >= turn - 1,
+                seen.states.secret_B,
+                (seen.states.secret_B + 1) % 62,
             )
         )
 

@@ -341,7 +341,9 @@ class WordleDataModule(LightningDataModule):
         """Return the secrets of the games: held-out ones and those of training in turn."""
         rng = np.random.default_rng([self.seed, 1])
         probe = words.words.index(PROBE)
-        held_out = [secret for secret in rng.permutation(words.held_out).tolist() if secret != probe]
+        held_out = [
+            secret for secret in rng.permutation(words.held_out).tolist() if secret != probe
+        ]
         training = rng.permutation(words.training).tolist()[: self.games]
         held_out = [probe, *held_out][: self.games]
         paired = [secret for pair in zip(held_out, training, strict=False) for secret in pair]

@@ -92,9 +92,7 @@ class Policy(nn.Module):
             last = nn.Linear(SCORER_WIDTH, 1)
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-            self.scorer = nn.Sequential(
-                nn.Linear(LETTER_FEATURES, SCORER_WIDTH), nn.ReLU(), last
-            )
+            self.scorer = nn.Sequential(nn.Linear(LETTER_FEATURES, SCORER_WIDTH), nn.ReLU(), last)
         bits = torch.arange(2**LETTER_FEATURES)[:, None] >> torch.arange(LETTER_FEATURES)
         self.register_buffer("bits_CF", (bits & 1).float(), persistent=False)
 

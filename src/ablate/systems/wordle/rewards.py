@@ -168,9 +168,7 @@ def score(  # noqa: PLR0913
     past_N = five_N & past_NH.any(1)
     letter_N5A = parsed.letters_N5[..., None] == np.arange(LETTERS)
     dead_NA = seen.knowledge.dead_BA[row_N]
-    uses_N = consistent(
-        parsed.letters_N5, seen.guess_BH5[row_N], seen.marks_BH5[row_N], past_NH
-    )
+    uses_N = consistent(parsed.letters_N5, seen.guess_BH5[row_N], seen.marks_BH5[row_N], past_NH)
     secret_N = seen.states.secret_B[row_N]
     accuracy_N = _accuracy(parsed.letters_N5, lexicon.letters_L5[secret_N])
     information_N = _information(letter_N5A.any(1), seen.possible_BA[row_N])

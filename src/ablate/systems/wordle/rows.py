@@ -52,7 +52,9 @@ def raw_rows(lexicon: Lexicon) -> list[Row]:
     rng = np.random.default_rng(RANDOM_STATE)
     past = rng.permutation(PAST).tolist()
     training, validation = split(len(PAST), VALIDATION, RANDOM_STATE)
-    secrets = dict(zip(training, _drawn(lexicon.training, len(training), lexicon, rng), strict=True))
+    secrets = dict(
+        zip(training, _drawn(lexicon.training, len(training), lexicon, rng), strict=True)
+    )
     held_out = _drawn(lexicon.held_out, len(validation), lexicon, rng)
     secrets |= dict(zip(validation, held_out, strict=True))
     rows = [_row(secrets[place], past[place], lexicon, rng) for place in range(len(PAST))]
