@@ -56,13 +56,13 @@ def test_no_secret_of_the_demonstrations_is_held_out_and_none_was_guessed():
 
 
 def test_a_base_policy_is_trained_once_and_then_read(tmp_path: Path, monkeypatch):
-    first = pretrained(SHAPE, FEW, WORDS, 3, tmp_path)
+    first = pretrained(SHAPE, FEW, WORDS, 3, cache=tmp_path)
 
     def never(*given):
         raise AssertionError(given)
 
     monkeypatch.setattr(base, "train", never)
-    again = pretrained(SHAPE, FEW, WORDS, 3, tmp_path)
+    again = pretrained(SHAPE, FEW, WORDS, 3, cache=tmp_path)
     assert all(torch.equal(first[name], weight) for name, weight in again.items())
     assert len(list(tmp_path.glob("*.pt"))) == 1
 
@@ -86,15 +86,15 @@ def test_training_it_leaves_the_random_numbers_alone(tmp_path: Path):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    pretrained(SHAPE, FEW, WORDS, 3, tmp_path)
+    pretrained(SHAPE, FEW, WORDS, 3, cache=tmp_path)
     assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_damaged_file_is_made_again(tmp_path: Path, capsys):
-    first = pretrained(SHAPE, FEW, WORDS, 3, tmp_path)
+    first = pretrained(SHAPE, FEW, WORDS, 3, cache=tmp_path)
     (path,) = tmp_path.glob("*.pt")
     path.write_bytes(path.read_bytes()[:-100])
-    again = pretrained(SHAPE, FEW, WORDS, 3, tmp_path)
+    again = pretrained(SHAPE, FEW, WORDS, 3, cache=tmp_path)
     assert "is damaged" in capsys.readouterr().out
     assert all(torch.equal(first[name], weight) for name, weight in again.items())
 

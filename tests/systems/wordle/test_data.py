@@ -225,7 +225,7 @@ def test_each_completion_of_a_validation_state_has_numbers_of_its_own():
 def test_before_setup_nothing_is_served():
     made = WordleDataModule(**SMALL)
     with pytest.raises(RuntimeError, match=r"call setup\(\) first"):
-        made.val_states
+        _ = made.val_states
     with pytest.raises(RuntimeError, match=r"call setup\(\) first"):
         made.train_states()
     assert np.isscalar(made.prompts)

@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from ablate.systems.wordle.completions import END, LONGEST, written
+from ablate.systems.wordle.completions import END, LONGEST, parse, written
 from ablate.systems.wordle.games import UNSOLVED, game_noise, noise, play
 from ablate.systems.wordle.predictors import BASELINES
 from ablate.systems.wordle.properties import sample_states
 from ablate.systems.wordle.rewards import Rewards, score
-from ablate.systems.wordle.completions import parse
 from ablate.systems.wordle.states import States, see
 from ablate.systems.wordle.words import lexicon
 
@@ -19,7 +18,9 @@ SECRETS = np.arange(len(WORDS))
 
 def played(player, redraws: int = 3):
     seeds = torch.arange(len(WORDS))
-    return play(player, SECRETS, game_noise(seeds, redraws), WORDS, 0.0, 0.5)
+    return play(
+        player, SECRETS, game_noise(seeds, redraws), WORDS, temperature=0.0, redraw_temperature=0.5
+    )
 
 
 def guessing(choose):
@@ -82,7 +83,7 @@ def test_the_baselines_write_well_formed_words_and_one_of_them_heeds_what_is_kno
         [write(seen, noise(torch.arange(24) + 100 * draw, LONGEST), 1.0) for draw in range(20)]
     )
     parsed = parse(tokens)
-    scored = score(parsed, seen, np.tile(rows, 20), WORDS, Rewards(), 1.0)
+    scored = score(parsed, seen, np.tile(rows, 20), WORDS, Rewards(), progress=1.0)
     assert scored.valid_N.all()
     assert (scored.word_N >= 0).all()
     uses = scored.uses_N.sum() / scored.past_N.sum()

@@ -1,4 +1,4 @@
-"""WordleModule under a Trainer: what it logs, what it starts from, what a resumed run goes on with."""
+"""WordleModule under a Trainer: what it logs, starts from and does, and how it is resumed."""
 
 from pathlib import Path
 from typing import Any

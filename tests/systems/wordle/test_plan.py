@@ -1,10 +1,10 @@
-"""What `ablate plan` says of the recipes: steps under both meanings, batches that hold no groups."""
+"""What the plan counts and refuses: steps under both meanings of a batch, whole groups."""
 
 import pytest
 
+from ablate.plan import BatchUnit, Generating, refused
 from ablate.systems.wordle import WordleDataModule
 from ablate.systems.wordle.data import no_whole_groups
-from ablate.plan import BatchUnit, Generating, refused
 
 
 def test_the_data_refuse_what_the_plan_refuses_and_name_the_same_sizes():

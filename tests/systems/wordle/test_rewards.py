@@ -27,7 +27,7 @@ def scored(states: States, text: str, rewards: Rewards = RAW, progress: float = 
     row = plain.tokens_of(text)
     parsed = parse(np.array([row + [END] * (LONGEST - len(row))]))
     rows = np.zeros(1, dtype=np.int64)
-    return score(parsed, see(states, WORDS), rows, WORDS, rewards, progress)
+    return score(parsed, see(states, WORDS), rows, WORDS, rewards, progress=progress)
 
 
 def well_formed(word: str) -> str:
@@ -177,7 +177,7 @@ def test_the_random_players_earn_about_what_the_specification_measured():
     ]
     parsed = parse(written(WORDS.letters_L5))
     everything = [
-        score(parsed, see(one, WORDS), np.zeros(len(WORDS), np.int64), WORDS, RAW, 1.0)
+        score(parsed, see(one, WORDS), np.zeros(len(WORDS), np.int64), WORDS, RAW, progress=1.0)
         for one in made
     ]
     fits = [see(one, WORDS).candidate_BL[0] for one in made]

@@ -1,4 +1,4 @@
-"""The built-in Wordle system: group-relative policy optimisation of a player that writes guesses."""
+"""The built-in Wordle system: a player is trained by group-relative policy optimisation."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

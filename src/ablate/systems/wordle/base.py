@@ -45,10 +45,11 @@ State = dict[str, Tensor]
 class BaseRecipe:
     """Hold how the base policy is trained: AdamW at a constant rate on new demonstrations.
 
-    `steps` of so many `demonstrations` at `lr`, gradients clipped to `clip`; 0 steps: there is none, and
-    training starts from chance. A demonstration is `well_formed` with that probability; else it
-    lacks one of its three tags, has a wrong length or goes on behind its end. Its word could be the
-    secret with the probability `consistent`; else it is any word. `seed` None: that of the run.
+    `steps` of so many `demonstrations` at `lr`, gradients clipped to `clip`; 0 steps: there is
+    none, and training starts from chance. A demonstration is `well_formed` with that probability;
+    else it lacks one of its three tags, has a wrong length or goes on behind its end. Its word
+    could be the secret with the probability `consistent`; else it is any word. `seed` None: that
+    of the run.
     """
 
     steps: int = 800
@@ -95,6 +96,7 @@ def pretrained(
     recipe: BaseRecipe,
     lexicon: Lexicon,
     seed: int,
+    *,
     cache: Path | None = None,
     device: torch.device | None = None,
 ) -> State:

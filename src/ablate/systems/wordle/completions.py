@@ -39,12 +39,13 @@ class Parsed:
     letters_N5: Ints
 
     @property
-    def five_N(self) -> Bools:
+    def five_N(self) -> Bools:  # noqa: N802 - its shape
         """Say which completions guess five letters."""
-        return self.length_N == PLACES
+        five_N: Bools = self.length_N == PLACES
+        return five_N
 
     @property
-    def valid_N(self) -> Bools:
+    def valid_N(self) -> Bools:  # noqa: N802 - its shape
         """Say which completions are well formed: what the metric `valid_format` counts."""
         return self.thought_N & self.single_N & self.five_N & ~self.trailing_N
 

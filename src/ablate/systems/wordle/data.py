@@ -411,7 +411,7 @@ class PromptOrder(Sampler[list[int]]):
         iterations: How often each batch comes.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         count: int,
         prompts: int,

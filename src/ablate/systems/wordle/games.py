@@ -20,11 +20,12 @@ Player = Callable[[Seen, Tensor, float], Ints]
 UNSOLVED = TURNS + 1
 
 
-def play(  # noqa: PLR0913
+def play(
     player: Player,
     secret_N: Ints,
     uniform_NSRT: Tensor,
     lexicon: Lexicon,
+    *,
     temperature: float,
     redraw_temperature: float,
 ) -> Ints:

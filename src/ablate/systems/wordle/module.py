@@ -113,7 +113,7 @@ class WordleModule(LightningModule):
         ValueError: An argument is unknown or out of range; all are named.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         *,
         predictor: Predictor = "policy",
@@ -208,7 +208,7 @@ class WordleModule(LightningModule):
             words = trainer.datamodule.lexicon
             cache = self.base_cache
             self.policy.load_state_dict(
-                pretrained(self.shape, self.base, words, seed, cache, device)
+                pretrained(self.shape, self.base, words, seed, cache=cache, device=device)
             )
         self.reference.load_state_dict(self.policy.state_dict())
         self.loaded = True
@@ -230,7 +230,7 @@ class WordleModule(LightningModule):
             )
 
     def training_step(self, batch: StateBatch, batch_idx: int) -> Tensor:
-        """Write a group of completions for each state, or take up the last ones; return the loss."""
+        """Write completions for each state, or take up the last ones; return the loss."""
         policy = self._policy()
         rollout = self.rollout
         if rollout is None or batch_idx % batch.iterations == 0:
@@ -277,7 +277,7 @@ class WordleModule(LightningModule):
             uniform_BT = noise(batch.noise_B, LONGEST)
             parsed = parse(player(seen, uniform_BT, self.val_temperature))
             rows = np.arange(len(states))
-            scored = score(parsed, seen, rows, words, self.rewards, 1.0)
+            scored = score(parsed, seen, rows, words, self.rewards, progress=1.0)
             self._judged.take(scored, seen.past_BH.sum(1))
             return
         turn_B = play(
@@ -285,8 +285,8 @@ class WordleModule(LightningModule):
             batch.secret_B.cpu().numpy(),
             game_noise(batch.noise_B, self.redraws),
             words,
-            self.play_temperature,
-            self.redraw_temperature,
+            temperature=self.play_temperature,
+            redraw_temperature=self.redraw_temperature,
         )
         self._judged.play(batch.secret_B.tolist(), batch.held_out_B.tolist(), turn_B, words)
 
@@ -427,7 +427,7 @@ class WordleModule(LightningModule):
         tokens_NT = policy.write(policy.encode(given).of(row_N), uniform_NT, temperature)
         tokens_NT = tokens_NT[:, : int(written_mask(tokens_NT).sum(1).max())]
         parsed = parse(tokens_NT.cpu().numpy())
-        scored = score(parsed, seen, rows, words, self.rewards, progress)
+        scored = score(parsed, seen, rows, words, self.rewards, progress=progress)
         reward_PG = torch.from_numpy(scored.total_N).reshape(prompts, group).float()
         reference_NTV = reference.logits(reference.encode(given).of(row_N), tokens_NT)
         for name, (value, count) in scored.counts().means().items():
@@ -512,7 +512,7 @@ class Judged:
                 self.trained.append(turn)
 
     def means(self, total: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Return every metric, its sums taken over all processes; what is over nothing is left out."""
+        """Return every metric over all processes; what would be over nothing is left out."""
         held_out = list(self.turns.values())
         probe = [self.turns[PROBE]] if PROBE in self.turns else []
         sums = {

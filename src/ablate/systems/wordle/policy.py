@@ -99,7 +99,7 @@ class Policy(nn.Module):
     def encode(self, given: Inputs) -> Context:
         """Read states."""
         first_BD = self.encoder(given.features_BF)
-        _, context_GD = self.gru.weight_ih.split(self.width, 1)
+        _, context_GD = self.gru.weight_ih.chunk(2, 1)
         gates_BG = functional.linear(first_BD, context_GD, self.gru.bias_ih)
         return Context(first_BD, gates_BG, given.codes_BPA)
 
@@ -159,7 +159,7 @@ class Policy(nn.Module):
 
     def _token_gates(self) -> Tensor:
         """Return what each token that is read adds to the gates, (V + 1, 3D)."""
-        token_GD, _ = self.gru.weight_ih.split(self.width, 1)
+        token_GD, _ = self.gru.weight_ih.chunk(2, 1)
         return functional.linear(self.embedding.weight, token_GD)
 
     def _step(self, gates_NG: Tensor, hidden_ND: Tensor) -> Tensor:

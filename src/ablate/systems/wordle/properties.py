@@ -65,7 +65,7 @@ def words_earn_more_than_silence(rewards: Rewards, lexicon: Lexicon) -> str | No
     seen, parsed = see(states, lexicon), parse(written(lexicon.letters_L5))
     worse = total = 0
     for row in range(len(states)):
-        scored = score(parsed, seen, np.full(len(lexicon), row), lexicon, rewards, 1.0)
+        scored = score(parsed, seen, np.full(len(lexicon), row), lexicon, rewards, progress=1.0)
         new_L = ~np.isin(np.arange(len(lexicon)), states.guess_BH[row])
         worse += int((scored.total_N[new_L] <= rewards.no_tag).sum())
         total += int(new_L.sum())

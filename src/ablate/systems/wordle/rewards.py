@@ -92,7 +92,7 @@ class Scored:
     reuses_N: Bools
 
     @property
-    def total_N(self) -> Floats:
+    def total_N(self) -> Floats:  # noqa: N802 - its shape
         """Return the rewards."""
         return self.format_N + self.feedback_N + self.information_N + self.accuracy_N
 
@@ -153,12 +153,13 @@ class Counts:
         }
 
 
-def score(  # noqa: PLR0913
+def score(
     parsed: Parsed,
     seen: Seen,
     row_N: Ints,
     lexicon: Lexicon,
     rewards: Rewards,
+    *,
     progress: float,
 ) -> Scored:
     """Score completions; `row_N` is the state of each, `progress` that of the training, 0 to 1."""
@@ -173,7 +174,14 @@ def score(  # noqa: PLR0913
     accuracy_N = _accuracy(parsed.letters_N5, lexicon.letters_L5[secret_N])
     information_N = _information(letter_N5A.any(1), seen.possible_BA[row_N])
     return Scored(
-        format_N=_format(parsed, word_N, seen.states.guess_BH[row_N], secret_N, rewards, progress),
+        format_N=_format(
+            parsed,
+            word_N,
+            seen.states.guess_BH[row_N],
+            secret_N,
+            rewards,
+            progress=progress,
+        ),
         feedback_N=np.where(five_N, _feedback(letter_N5A, seen, row_N, rewards), 0.0),
         information_N=rewards.information * np.where(word_N != NONE, information_N, 0.0),
         accuracy_N=rewards.accuracy * np.where(five_N, accuracy_N, 0.0),
@@ -186,12 +194,13 @@ def score(  # noqa: PLR0913
     )
 
 
-def _format(  # noqa: PLR0913
+def _format(
     parsed: Parsed,
     word_N: Ints,
     guess_NH: Ints,
     secret_N: Ints,
     rewards: Rewards,
+    *,
     progress: float,
 ) -> Floats:
     share = rewards.lenience + (1 - rewards.lenience) * progress
@@ -231,8 +240,8 @@ def _feedback(letter_N5A: Bools, seen: Seen, row_N: Ints, rewards: Rewards) -> F
     )
     if rewards.floor is not None:
         total_N = np.maximum(total_N, rewards.floor)
-    has_past_N: Bools = seen.past_BH[row_N].any(1)
-    return np.where(has_past_N, total_N, new_N)
+    earned_N: Floats = np.where(seen.past_BH[row_N].any(1), total_N, new_N)
+    return earned_N
 
 
 def _accuracy(guess_N5: Ints, secret_N5: Ints) -> Floats:
@@ -243,10 +252,14 @@ def _accuracy(guess_N5: Ints, secret_N5: Ints) -> Floats:
         (word_N5[..., None] == numbers).sum(1) for word_N5 in (guess_N5, secret_N5)
     )
     matched_N = np.minimum(counts_NA, copies_NA).sum(1)
-    return np.minimum(1.0, 1.2 * (exact_N + 0.2 * np.maximum(0, matched_N - exact_N)) / 6)
+    accuracy_N: Floats = np.minimum(
+        1.0, 1.2 * (exact_N + 0.2 * np.maximum(0, matched_N - exact_N)) / 6
+    )
+    return accuracy_N
 
 
 def _information(used_NA: Bools, possible_NA: Bools) -> Floats:
     """Return 0.6 of the guess's letters that are possible, 0.4 of those that are common, too."""
     hits_NA = used_NA & possible_NA
-    return (0.6 * hits_NA.sum(1) + 0.4 * (hits_NA & COMMON).sum(1)) / PLACES
+    share_N: Floats = (0.6 * hits_NA.sum(1) + 0.4 * (hits_NA & COMMON).sum(1)) / PLACES
+    return share_N

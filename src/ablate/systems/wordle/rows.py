@@ -39,7 +39,7 @@ class Row:
 def split(count: int, validation: int, random_state: int) -> tuple[list[int], list[int]]:
     """Return the positions for training and for validation, as scikit-learn shuffles them."""
     # The generator that scikit-learn uses; a newer one would shuffle otherwise.
-    order = np.random.RandomState(random_state).permutation(count).tolist()  # noqa: NPY002
+    order = np.random.RandomState(random_state).permutation(count).tolist()
     return order[validation:], order[:validation]
 
 

@@ -69,7 +69,7 @@ class Knowledge:
     banned_BPA: Bools
 
     @property
-    def seen_BA(self) -> Bools:
+    def seen_BA(self) -> Bools:  # noqa: N802 - its shape
         """Letters that were guessed."""
         return self.dead_BA | self.green_BA | self.yellow_BA
 
@@ -108,4 +108,5 @@ def consistent(
 ) -> Bools:
     """Say whether words could be the secret: each past guess would have had the marks it has."""
     agree_NH = (feedback(word_N5[:, None], guess_NH5) == marks_NH5).all(-1)
-    return (agree_NH | ~past_NH).all(-1)
+    fits_N: Bools = (agree_NH | ~past_NH).all(-1)
+    return fits_N

@@ -116,7 +116,7 @@ def candidates(states: States, lexicon: Lexicon) -> Bools:
     candidate_BL = np.ones((len(states), len(lexicon)), dtype=bool)
     for guess_B in states.guess_BH.T:
         code_B = codes_LL[states.secret_B, guess_B]
-        agree_BL = codes_LL[:, guess_B].T == code_B[:, None]
+        agree_BL = code_B[:, None] == codes_LL[:, guess_B].T
         candidate_BL &= agree_BL | (guess_B == NONE)[:, None]
     return candidate_BL
 

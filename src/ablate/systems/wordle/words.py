@@ -37,13 +37,13 @@ class Lexicon:
         return len(self.words)
 
     @cached_property
-    def letters_L5(self) -> NDArray[np.int64]:
+    def letters_L5(self) -> NDArray[np.int64]:  # noqa: N802 - its shape
         """Return the letters of every word, A = 0, (L, 5)."""
         letters: NDArray[np.int64] = np.array([spelt(word) for word in self.words])
         return letters
 
     @cached_property
-    def codes_LL(self) -> NDArray[np.uint8]:
+    def codes_LL(self) -> NDArray[np.uint8]:  # noqa: N802 - its shape
         """Return the code of the feedback for every secret (row) and guess (column), (L, L)."""
         return codes(self.letters_L5[:, None], self.letters_L5[None])
 
