@@ -104,7 +104,7 @@ def test_a_damaged_file_is_made_again(tmp_path: Path, capsys):
     [
         {"steps": -1},
         {"demonstrations": 0},
-        {"lr": 0.0},
+        {"rate": 0.0},
         {"clip": 0.0},
         {"well_formed": 1.5},
         {"consistent": -0.1},

@@ -47,6 +47,7 @@ def test_an_epoch_has_the_steps_of_its_unit(unit, batch, generations, iterations
         batch_size=batch,
         generations=generations,
         num_iterations=iterations,
+        epoch_steps=None,
     )
     assert len(made.train_dataloader()) == steps
     batches = list(made.train_dataloader())
@@ -57,7 +58,9 @@ def test_an_epoch_has_the_steps_of_its_unit(unit, batch, generations, iterations
 
 
 def test_iterations_bring_every_batch_again():
-    made = data(lexicon=300, states="fixed", batch_size=4, generations=2, num_iterations=3)
+    made = data(
+        lexicon=300, states="fixed", batch_size=4, generations=2, num_iterations=3, epoch_steps=None
+    )
     rows = [one.secret_B.tolist() for one in made.train_dataloader()]
     assert rows[::3] == rows[1::3] == rows[2::3]
     assert len({tuple(row) for row in rows}) == 30
@@ -99,22 +102,37 @@ def test_fewer_rows_than_a_batch_are_refused():
         data(states="fixed", batch_size=512, generations=8)
 
 
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(1, 3), st.booleans())
-def test_every_row_comes_once_an_epoch_and_otherwise_in_the_next(count, prompts, again, whole):
-    if whole and prompts > count:
+def test_a_stream_has_no_epoch_of_its_own():
+    with pytest.raises(ValueError, match="epoch_steps: states 'pool' have no end"):
+        WordleDataModule(epoch_steps=None)
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 9), st.integers(1, 3), st.booleans(), st.none() | st.just(7)
+)
+def test_every_row_comes_once_before_any_comes_again(rows, prompts, again, whole, steps):
+    if whole and prompts > rows:
         return
-    order = PromptOrder(count, prompts, prompts, 3, drop_last=whole, iterations=again)
-    epochs = []
-    for epoch in range(2):
+    order = PromptOrder(rows, prompts, prompts, 3, steps=steps, drop_last=whole, iterations=again)
+    batches = []
+    for epoch in range(3):
         order.set_epoch(epoch)
-        epochs.append(list(order))
-        assert len(epochs[-1]) == len(order)
-        seen = Counter(row for batch in epochs[-1][::again] for row in batch)
+        batches += list(order)
+        assert len(batches) == (epoch + 1) * len(order)
+    assert all(batches[place] == batches[place - place % again] for place in range(len(batches)))
+    per_pass = rows // prompts if whole else -(-rows // prompts)
+    single = batches[::again]
+    for start in range(0, len(single) - per_pass + 1, per_pass):
+        seen = Counter(row for batch in single[start : start + per_pass] for row in batch)
         assert set(seen.values()) == {1}
-        assert len(seen) == (count // prompts * prompts if whole else count)
-    stream = PromptOrder(count, prompts, prompts, None, drop_last=whole)
-    stream.set_epoch(2)
-    assert next(iter(stream))[0] == 2 * count
+        assert len(seen) == (rows // prompts * prompts if whole else rows)
+
+
+def test_a_stream_goes_on_where_the_epoch_before_ended():
+    order = PromptOrder(None, 2, 8, steps=3)
+    order.set_epoch(2)
+    assert list(order) == [[12, 13], [14, 15], [16, 17]]
+    assert order.count == 6
 
 
 # The fixed rows

@@ -31,7 +31,7 @@ TRAINED = {
         *SCORES, "win", "loss", "kl", "grad_norm", "temperature", "frac_reward_zero_std"
     )
 }  # fmt: skip
-FEW = BaseRecipe(steps=150, demonstrations=32, lr=1e-2)
+FEW = BaseRecipe(steps=150, demonstrations=32, rate=1e-2)
 
 
 class Trained(WordleModule):
@@ -153,7 +153,7 @@ def test_the_parts_add_up_to_the_reward(cache):
         {"play_temperature": -1.0},
         {"redraws": -1},
         {"redraw_temperature": -1.0},
-        {"base": BaseRecipe(lr=0.0)},
+        {"base": BaseRecipe(rate=0.0)},
         {"rewards": Rewards(lenience=2.0)},
         {"temperature": Temperature(end=0.0)},
     ],
@@ -392,7 +392,7 @@ class StopAt(Callback):
         (6, {}),
         (6, {"num_iterations": 3, "epoch_steps": 2}),
         (6, {"states": "consistent"}),
-        (15, {"states": "fixed"}),
+        (15, {"states": "fixed", "epoch_steps": None}),
     ],
     ids=["pool", "iterations", "consistent", "fixed"],
 )

@@ -24,7 +24,12 @@ def test_the_data_refuse_what_the_plan_refuses_and_name_the_same_sizes():
 @pytest.mark.parametrize(("batch", "generations"), [(2, 2), (16, 8), (64, 8), (64, 16), (24, 4)])
 def test_an_epoch_has_the_steps_that_the_plan_counts(unit, batch, generations):
     data = WordleDataModule(
-        lexicon=50, states="fixed", batch_unit=unit, batch_size=batch, generations=generations
+        lexicon=50,
+        states="fixed",
+        epoch_steps=None,
+        batch_unit=unit,
+        batch_size=batch,
+        generations=generations,
     )
     data.setup()
     planned = Generating(60, batch, generations).steps_per_epoch(BatchUnit(unit))

@@ -45,7 +45,7 @@ State = dict[str, Tensor]
 class BaseRecipe:
     """Hold how the base policy is trained: AdamW at a constant rate on new demonstrations.
 
-    `steps` of so many `demonstrations` at `lr`, gradients clipped to `clip`; 0 steps: there is
+    `steps` of so many `demonstrations` at `rate`, gradients clipped to `clip`; 0 steps: there is
     none, and training starts from chance. A demonstration is `well_formed` with that probability;
     else it lacks one of its three tags, has a wrong length or goes on behind its end. Its word
     could be the secret with the probability `consistent`; else it is any word. `seed` None: that
@@ -54,7 +54,7 @@ class BaseRecipe:
 
     steps: int = 800
     demonstrations: int = 128
-    lr: float = 2e-3
+    rate: float = 2e-3
     clip: float = 1.0
     well_formed: float = 0.3
     consistent: float = 0.1
@@ -73,7 +73,7 @@ class BaseRecipe:
         ]
         found += [
             f"base.{name} must be above 0, got {value}"
-            for name, value in (("lr", self.lr), ("clip", self.clip))
+            for name, value in (("rate", self.rate), ("clip", self.clip))
             if not value > 0
         ]
         return found + [
@@ -129,7 +129,7 @@ def train(
     with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(seed)
         policy = Policy(shape.width, scorer=shape.scorer).to(device)
-        optimizer = torch.optim.AdamW(policy.parameters(), lr=recipe.lr)
+        optimizer = torch.optim.AdamW(policy.parameters(), lr=recipe.rate)
         for step in range(recipe.steps):
             seen, tokens_NT = demonstrations(recipe, lexicon, rng)
             loss = demonstration_loss(policy, seen, torch.as_tensor(tokens_NT).to(device))

@@ -78,7 +78,8 @@ class WordleDataModule(LightningDataModule):
             in every epoch. "fixed": the 60 fixed rows of `rows.py`, again in every epoch.
         stagger: Let the first games of the pool begin after a random number of random guesses, as
             if they had begun at different times. Empty histories have rewards of their own.
-        epoch_steps: Batches per epoch of "pool" and "consistent", which have no end.
+        epoch_steps: Batches per epoch; None: an epoch has every fixed row once. "pool" and
+            "consistent" have no end of their own.
         batch_size: Training batch, counted in `batch_unit`.
         batch_unit: "prompts": a batch has so many states. "completions": it has so many
             completions, hence batch_size / generations states, as TRL counts them; what is left of
@@ -106,7 +107,7 @@ class WordleDataModule(LightningDataModule):
         lexicon: int = 300,
         states: StateSource = "pool",
         stagger: bool = True,
-        epoch_steps: int = 100,
+        epoch_steps: int | None = 100,
         batch_size: int = 128,
         batch_unit: BatchUnit = "completions",
         generations: int = 8,
@@ -123,7 +124,7 @@ class WordleDataModule(LightningDataModule):
         super().__init__()
         least = {
             "lexicon": (lexicon, 2),
-            "epoch_steps": (epoch_steps, 1),
+            "epoch_steps": (1 if epoch_steps is None else epoch_steps, 1),
             "batch_size": (batch_size, 1),
             "generations": (generations, 2),
             "num_iterations": (num_iterations, 1),
@@ -150,6 +151,10 @@ class WordleDataModule(LightningDataModule):
             for name, (value, known) in choices.items()
             if value not in get_args(known)
         ]
+        if epoch_steps is None and states != "fixed":
+            wrong.append(
+                f"epoch_steps: states {states!r} have no end; say how many steps an epoch has"
+            )
         if not wrong and batch_unit == "completions" and batch_size % generations:
             wrong.append(no_whole_groups(batch_size, generations))
         if wrong:
@@ -212,11 +217,13 @@ class WordleDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[StateBatch]:
         """Serve the training batches: of rows in an order that depends on seed and epoch."""
+        rows, seed = (None, None) if self._train is None else (len(self._train), self._order_seed)
         order = PromptOrder(
-            self.epoch_steps * self.prompts if self._train is None else len(self._train),
+            rows,
             self.prompts,
             self.batch_size,
-            None if self._train is None else self._order_seed,
+            seed,
+            steps=self.epoch_steps,
             drop_last=self.batch_unit == "completions",
             iterations=self.num_iterations,
         )
@@ -260,7 +267,7 @@ class WordleDataModule(LightningDataModule):
             raise RuntimeError("call setup() first")
         if self._train is not None:
             return self._train.only(slice(count))
-        count = self.epoch_steps * self.prompts if count is None else count
+        count = (self.epoch_steps or 0) * self.prompts if count is None else count
         return _joined([self._streamed(number) for number in range(count)])
 
     def fingerprint(self) -> dict[str, str]:
@@ -399,53 +406,64 @@ class WordleDataModule(LightningDataModule):
 class PromptOrder(Sampler[list[int]]):
     """Yield the positions of each training batch, every batch `iterations` times in a row.
 
-    With a seed the positions of an epoch are shuffled by seed and epoch; without one they go on
-    from epoch to epoch, as those of a stream. Lightning calls `set_epoch`, also after resuming.
+    Rows are gone through again and again, each time in an order that depends on the seed and on how
+    often they were gone through; positions of a stream go on for ever. Lightning calls `set_epoch`,
+    also after resuming.
 
     Args:
-        count: Positions of an epoch.
+        rows: Number of rows; None: a stream.
         prompts: Positions per batch.
         batch_size: What `ablate plan` reads as the batch, in the unit of the config.
-        seed: Seed of the shuffle; None: a stream.
-        drop_last: Leave out a short last batch.
+        seed: Seed of the order of rows.
+        steps: Batches per epoch; None: those that go through the rows once.
+        drop_last: Leave out a short last batch of the rows.
         iterations: How often each batch comes.
     """
 
     def __init__(
         self,
-        count: int,
+        rows: int | None,
         prompts: int,
         batch_size: int,
-        seed: int | None,
+        seed: int | None = None,
         *,
-        drop_last: bool,
+        steps: int | None = None,
+        drop_last: bool = False,
         iterations: int = 1,
     ) -> None:
-        self.count = count
+        self.rows = rows
         self.prompts = prompts
         self.batch_size = batch_size
         self.seed = seed
         self.drop_last = drop_last
         self.iterations = iterations
         self.epoch = 0
+        once = rows or 0
+        self.pass_steps = once // prompts if drop_last else ceil(once / prompts)
+        self.steps = self.pass_steps if steps is None else steps
+
+    @property
+    def count(self) -> int:
+        """Number of different positions of an epoch."""
+        return self.steps * self.prompts if self.rows is None else self.rows
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is served."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        batches = self.count // self.prompts if self.drop_last else ceil(self.count / self.prompts)
-        return batches * self.iterations
+        return self.steps * self.iterations
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = np.arange(self.count)
-        if self.seed is None:
-            order += self.epoch * self.count
-        else:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(order)
-        for number in range(len(self)):
-            start = number // self.iterations * self.prompts
-            yield order[start : start + self.prompts].tolist()
+        for step in range(self.epoch * self.steps, (self.epoch + 1) * self.steps):
+            if self.rows is None:
+                batch = list(range(step * self.prompts, (step + 1) * self.prompts))
+            else:
+                turn, place = divmod(step, self.pass_steps)
+                order = np.random.default_rng([self.seed or 0, turn]).permutation(self.rows)
+                batch = order[place * self.prompts : (place + 1) * self.prompts].tolist()
+            for _ in range(self.iterations):
+                yield list(batch)
 
 
 class _Numbers(Dataset[list[int]]):

@@ -189,29 +189,17 @@ class WordleModule(LightningModule):
         self.loaded = True
         return super().load_state_dict(*args, **kwargs)
 
-    def setup(self, stage: str) -> None:  # noqa: ARG002
+    def on_fit_start(self) -> None:
         """Start from the base policy, unless weights have been loaded.
 
         Raises TypeError if the data are not those of this system.
         """
-        if self.seed is None:
-            self.seed = torch.initial_seed()
-            self.chances.manual_seed(self.seed)
-        trainer: Any = self.trainer
-        if self.policy is None or self.reference is None or self.loaded:
-            return
-        if self.base.steps and not trainer.fast_dev_run:
-            if not isinstance(trainer.datamodule, WordleDataModule):
-                raise TypeError("the wordle system plays by the lexicon of WordleDataModule")
-            seed = self.seed if self.base.seed is None else self.base.seed
-            device = trainer.strategy.root_device
-            words = trainer.datamodule.lexicon
-            cache = self.base_cache
-            self.policy.load_state_dict(
-                pretrained(self.shape, self.base, words, seed, cache=cache, device=device)
-            )
-        self.reference.load_state_dict(self.policy.state_dict())
-        self.loaded = True
+        self._begin()
+
+    def on_validation_model_eval(self) -> None:
+        """Start from the base policy where nothing was trained before."""
+        self._begin()
+        super().on_validation_model_eval()
 
     def on_train_start(self) -> None:
         """Learn the length of the run.
@@ -399,6 +387,27 @@ class WordleModule(LightningModule):
         return tests
 
     # Parts
+
+    def _begin(self) -> None:
+        """Take over the base policy and the seed, once."""
+        if self.seed is None:
+            self.seed = torch.initial_seed()
+            self.chances.manual_seed(self.seed)
+        trainer: Any = self.trainer
+        if self.policy is None or self.reference is None or self.loaded:
+            return
+        if self.base.steps and not trainer.fast_dev_run:
+            if not isinstance(trainer.datamodule, WordleDataModule):
+                raise TypeError("the wordle system plays by the lexicon of WordleDataModule")
+            seed = self.seed if self.base.seed is None else self.base.seed
+            device = trainer.strategy.root_device
+            words = trainer.datamodule.lexicon
+            cache = self.base_cache
+            self.policy.load_state_dict(
+                pretrained(self.shape, self.base, words, seed, cache=cache, device=device)
+            )
+        self.reference.load_state_dict(self.policy.state_dict())
+        self.loaded = True
 
     def _policy(self) -> Policy:
         assert self.policy is not None  # noqa: S101
