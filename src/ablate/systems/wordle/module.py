@@ -280,7 +280,7 @@ class WordleModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log every metric once."""
-        for name, value in self._judged.means(self._sum_across_processes).items():
+        for name, value in self._judged.means(self._sum_across_processes, self._empty).items():
             shown = name in {"reward", "win"}
             self.log(f"val_{name}", value, prog_bar=shown, rank_zero_only=False)
 
@@ -413,6 +413,11 @@ class WordleModule(LightningModule):
         assert self.policy is not None  # noqa: S101
         return self.policy
 
+    @property
+    def _empty(self) -> float | None:
+        """What stands for a mean over nothing: a development run asks for the names alone."""
+        return 0.0 if self.trainer.fast_dev_run else None  # type: ignore[attr-defined]
+
     def _progress(self) -> float:
         """Return the share of the run's optimizer steps that is done; 0 if it has no end."""
         if not 0 < self.steps < math.inf:
@@ -439,7 +444,7 @@ class WordleModule(LightningModule):
         scored = score(parsed, seen, rows, words, self.rewards, progress=progress)
         reward_PG = torch.from_numpy(scored.total_N).reshape(prompts, group).float()
         reference_NTV = reference.logits(reference.encode(given).of(row_N), tokens_NT)
-        for name, (value, count) in scored.counts().means().items():
+        for name, (value, count) in scored.counts().means(empty=self._empty).items():
             self._log_training({name: value}, count)
         zero = equal_groups(reward_PG)
         self._log_training({"frac_reward_zero_std": zero, "temperature": temperature}, prompts)
@@ -520,8 +525,11 @@ class Judged:
             else:
                 self.trained.append(turn)
 
-    def means(self, total: Callable[[Tensor], Tensor]) -> dict[str, float]:
-        """Return every metric over all processes; what would be over nothing is left out."""
+    def means(self, total: Callable[[Tensor], Tensor], empty: float | None) -> dict[str, float]:
+        """Return every metric over all processes; what would be over nothing is left out.
+
+        Or it is `empty`, as in `Counts`.
+        """
         held_out = list(self.turns.values())
         probe = [self.turns[PROBE]] if PROBE in self.turns else []
         sums = {
@@ -534,7 +542,7 @@ class Judged:
         found = total(torch.tensor(own, dtype=torch.float64)).tolist()
         size = len(vars(self.counts))
         counts = Counts(*found[:size])
-        means = {name: value for name, (value, _) in counts.means().items()}
+        means = {name: value for name, (value, _) in counts.means(empty=empty).items()}
         for place, name in enumerate(names[1:]):
             value, count = found[size + 2 * place : size + 2 * place + 2]
             if count:

@@ -136,8 +136,10 @@ class Counts:
         names = (field.name for field in fields(self))
         return Counts(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
-    def means(self) -> dict[str, tuple[float, int]]:
-        """Return each metric with the number it is a mean over; those over none are left out.
+    def means(self, *, empty: float | None = None) -> dict[str, tuple[float, int]]:
+        """Return each metric with the number it is a mean over.
+
+        Those over none are left out, or said to be `empty` over one.
 
         Rewards and `valid_format` are means over completions, `invalid_word` is one over guesses
         of five letters, `feedback_use` and `dead_reuse` are over such guesses with a history.
@@ -146,11 +148,14 @@ class Counts:
         bases = {"completions", "guesses", "past"}
         sums = {name: value for name, value in asdict(self).items() if name not in bases}
         counts = {name: over.get(name, self.completions) for name in sums}
-        return {
+        means = {
             name: (value / counts[name], counts[name])
             for name, value in sums.items()
             if counts[name]
         }
+        if empty is not None:
+            means = {name: means.get(name, (empty, 1)) for name in sums}
+        return means
 
 
 def score(
