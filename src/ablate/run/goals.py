@@ -103,6 +103,8 @@ class FollowGoals(Checkpoint):
             return
         reached = self.tracker.success
         total = self.tracker.total or trainer.global_step
+        if reached is None and not total:
+            return  # nothing is trained: one step more would be the first
         trainer.callback_metrics.update(
             {
                 SUCCESS: torch.tensor(float(reached is not None)),

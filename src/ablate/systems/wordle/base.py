@@ -34,9 +34,6 @@ REPORT_EVERY = 200
 WRONG_LENGTHS = (3, 4, 6, 7)
 MOST_JUNK = 3
 
-MOST_PAST = 2
-"""Past guesses of a demonstration at most, as in the published rows."""
-
 State = dict[str, Tensor]
 """Weights by name."""
 
@@ -158,7 +155,7 @@ def demonstrations(
     """Draw states of random games and a completion for each, (B, 12)."""
     count = recipe.demonstrations
     secret_B = rng.choice(np.array(lexicon.training), count)
-    depth_B = rng.integers(0, MOST_PAST + 1, count)
+    depth_B = rng.integers(0, HISTORY + 1, count)
     # One more than a random other word is never the secret itself.
     other_BH = (secret_B[:, None] + rng.integers(1, len(lexicon), (count, HISTORY))) % len(lexicon)
     guess_BH = np.where(np.arange(HISTORY) < depth_B[:, None], other_BH, NONE)

@@ -46,7 +46,7 @@ from ablate.systems.wordle.properties import (
     words_earn_more_than_silence,
 )
 from ablate.systems.wordle.rewards import Counts, Rewards, Scored, score
-from ablate.systems.wordle.rules import NONE, TURNS, Ints
+from ablate.systems.wordle.rules import TURNS, Ints
 from ablate.systems.wordle.states import States, see
 from ablate.systems.wordle.words import PROBE, Lexicon, lexicon
 
@@ -472,10 +472,10 @@ class WordleModule(LightningModule):
         return self.pool.replaced(over_B, States.new(given.secret_B))
 
     def _play_on(self, states: States, word_PG: Ints) -> None:
-        """Play one random completion of each group that guesses a word; else the turn is lost."""
-        draw_PG = torch.rand(word_PG.shape, generator=self.chances).numpy()
-        choice_P = np.where(word_PG == NONE, -1.0, draw_PG).argmax(1)
-        states, over_P, solved_P = states.played(word_PG[np.arange(len(states)), choice_P])
+        """Play one random completion of each group; where it guesses no word, the turn is lost."""
+        prompts, group = word_PG.shape
+        choice_P = torch.randint(group, (prompts,), generator=self.chances).numpy()
+        states, over_P, solved_P = states.played(word_PG[np.arange(prompts), choice_P])
         # A game that is over is replaced in the next step.
         turn_P = np.where(over_P, TURNS, states.turn_B)
         self.pool = States(states.secret_B, states.guess_BH, turn_P)
