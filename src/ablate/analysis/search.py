@@ -13,11 +13,12 @@ from ablate import store
 from ablate.analysis.frames import SearchFrames
 from ablate.analysis.points import at_last
 from ablate.spec import Direction, Status
+from ablate.spec.constraints import broken
 from ablate.store import TrialRecord
 
 COLUMNS = [
     *("number", "state", "value", "last", "seeds", "params", "seconds", "reason"),
-    *("reused_from", "repeats", "replicates"),
+    *("reused_from", "repeats", "replicates", "infeasible"),
 ]
 _NUMBERS = ("value", "last", "seconds")
 _OTHERS = ("reused_from", "repeats", "replicates")
@@ -31,7 +32,8 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
     those run), params (a dict), seconds (wall time from start to end, NaN while open), reason (why
     a run of it did not complete, empty if all did), reused_from (the trial that an equal run was
     taken over from), repeats (the failed trial that it takes the place of) and replicates (the
-    trial at the same point, run again with other seeds), each NA if there is none.
+    trial at the same point, run again with other seeds), each NA if there is none; infeasible
+    (which constraints a complete trial breaks and by how much, empty if none).
     """
     runs = frames.current
     seeds = runs.groupby("trial")["seed"].agg(tuple).to_dict()
@@ -54,6 +56,7 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
                 "reused_from": trial.user_attrs.get("reused_from"),
                 "repeats": trial.user_attrs.get("retries"),
                 "replicates": trial.user_attrs.get("replicate_of"),
+                "infeasible": broken(trial.constraints) if trial.state is Status.COMPLETE else "",
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -78,7 +81,8 @@ class TrialCounts:
 
     `states` counts them by state. Of the complete ones `valueless` have no finite value; `reused`
     trials took over an equal run; of the failed ones `repeated` were tried again as new trials;
-    `replicates` are further trials at a point that was tried before, with other seeds.
+    `replicates` are further trials at a point that was tried before, with other seeds; `infeasible`
+    are complete ones with a finite value that break a constraint.
     """
 
     total: int
@@ -87,6 +91,7 @@ class TrialCounts:
     reused: int
     repeated: int
     replicates: int
+    infeasible: int = 0
 
 
 def count_trials(trials: pd.DataFrame) -> TrialCounts:
@@ -99,6 +104,7 @@ def count_trials(trials: pd.DataFrame) -> TrialCounts:
         reused=int(trials["reused_from"].notna().sum()),
         repeated=trials["repeats"].nunique(),
         replicates=int(trials["replicates"].notna().sum()),
+        infeasible=int((np.isfinite(complete["value"]) & (complete["infeasible"] != "")).sum()),
     )
 
 
@@ -109,14 +115,15 @@ def _seconds(trial: TrialRecord) -> float:
 
 
 def best_so_far(trials: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """Return number, value and the running best of the complete trials with a finite value."""
+    """Return number, value and the running best of the feasible trials with a finite value."""
     complete = (trials["state"] == Status.COMPLETE) & np.isfinite(trials["value"])
-    done = trials.loc[complete, ["number", "value"]].sort_values("number", ignore_index=True)
+    feasible = complete & (trials["infeasible"] == "")
+    done = trials.loc[feasible, ["number", "value"]].sort_values("number", ignore_index=True)
     running = done["value"].cummin() if direction.lower_is_better else done["value"].cummax()
     history: pd.DataFrame = done.assign(best=running)
     return history
 
 
 def best_trial(frames: SearchFrames) -> TrialRecord | None:
-    """Return the complete trial with the best finite value, the first of equal ones, if any."""
+    """Return the feasible trial with the best finite value, the first of equal ones, if any."""
     return store.best_trial(frames.trials, frames.definition.objective.direction)
