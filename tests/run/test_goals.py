@@ -1,10 +1,13 @@
 """A run follows its goals while it trains: it judges them in time, and stops where they say so."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from ablate.run import Judged
+from ablate.run.goals import FollowGoals
 from ablate.spec import Cause, Goals, Status
 from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, probe, run
 
@@ -80,6 +83,16 @@ def test_success_is_a_metric_that_can_be_searched_for(tmp_path):
     tried = Record()
     execute(probe(2, metric="steps_to_success", goals=goals(success=success)), tried)
     assert tried.status(2) is Status.COMPLETE
+
+
+def test_what_is_only_validated_does_not_succeed_at_the_first_step():
+    follow = FollowGoals(goals(success=[{"metric": "val_loss", "below": -1}]), 1)
+    logged = {"val_loss": torch.tensor(0.5)}
+    trainer = SimpleNamespace(
+        sanity_checking=False, callback_metrics=logged, global_step=0, current_epoch=0, world_size=1
+    )
+    follow.on_validation_end(trainer, None)
+    assert set(logged) == {"val_loss"}
 
 
 def test_a_run_measures_its_own_speed_and_memory(tmp_path):

@@ -123,6 +123,8 @@ class FollowGoals(Checkpoint):
             return
         reached = self.tracker.success
         total = self.tracker.total or trainer.global_step
+        if reached is None and not total:
+            return  # nothing is trained: one step more would be the first
         logged.update(
             {
                 SUCCESS: torch.tensor(float(reached is not None)),
