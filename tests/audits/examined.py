@@ -57,7 +57,7 @@ def audited(
         keys = {path: [paths.get(config, path)] for path in changes if paths.has(config, path)}
         seen[name] = examined(arm, keys=keys, metrics=tuple(metrics))
     directions = {name: Direction(direction) for name, direction in metrics.items()}
-    declared = Declared({name: list(changes) for name, changes in arms.items()}, directions)
+    declared = Declared(arms, directions)
     return compare_evidence(seen, declared)
 
 

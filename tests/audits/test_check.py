@@ -126,10 +126,10 @@ def test_what_a_study_declares_is_given_to_the_comparison() -> None:
             arms={"full": {}, "other": {"model": {"init_args": {"width": 1}}}},
         )
     )
-    assert said.changes["other"] == ("model.init_args.width",)
+    assert said.changes["other"] == {"model.init_args.width": 1}
     assert said.metrics == {"val_loss": "minimize"}
     assert said.reached == {"val_loss": 0.25}  # not that of the floor
 
 
 def test_a_search_declares_its_space() -> None:
-    assert declared(planned()).changes == {"s": tuple(PLAN["space"])}
+    assert declared(planned()).changes == {"s": dict.fromkeys(PLAN["space"])}

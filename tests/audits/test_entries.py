@@ -185,8 +185,7 @@ def compared(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     arms = {"sound": {}, "odd": changes}
     asked = {"metrics": ("val_loss",), "seconds": 0}
     seen = {name: examined(changed(base, paths), **asked) for name, paths in arms.items()}
-    paths = {name: tuple(paths) for name, paths in arms.items()}
-    declared = Declared(paths, {"val_loss": Direction.MINIMIZE})
+    declared = Declared(arms, {"val_loss": Direction.MINIMIZE})
     return {item.code: item for item in compare_evidence(seen, declared)}
 
 

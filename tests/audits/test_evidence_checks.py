@@ -37,7 +37,7 @@ def found(changes=None, *, reached=None, declared=None, floor=FLOOR, **other):
     """Compare a net with another that differs as told, and a floor; return findings by code."""
     arms = {"net": NET, "other": replace(OTHER, **other), "floor": floor}
     paths = declared if declared is not None else ["model.init_args.kind"]
-    study = Declared({"net": [], "other": paths}, METRICS, reached or {})
+    study = Declared({"net": {}, "other": dict.fromkeys(paths)}, METRICS, reached or {})
     findings = compare_evidence(arms, study)
     assert len({item.code for item in findings}) == len(findings)
     return {item.code: item for item in findings}

@@ -117,7 +117,22 @@ def test_parameters_of_one_arm_alone_are_not_compared():
 def test_a_key_explains_what_its_name_speaks_of(key, explains):
     other = replace(ADAM, settings={**ADAM.settings, "weight_decay": 0.1})
     recipes = {"a": Recipe(groups=(ADAM,)), "b": Recipe(groups=(other,))}
-    assert (not list(differences(recipes, {"b": [key]}))) is explains
+    assert (not list(differences(recipes, {"b": {key: True}}))) is explains
+
+
+@pytest.mark.parametrize(("value", "explains"), [(0.1, True), ([0.1, 0.2], True), (0.2, False)])
+def test_a_key_explains_a_setting_that_has_its_own_value(value, explains):
+    other = replace(ADAM, settings={**ADAM.settings, "weight_decay": 0.1})
+    recipes = {"a": Recipe(groups=(ADAM,)), "b": Recipe(groups=(other,))}
+    found = differences(recipes, {"b": {"model.init_args.strength": value}})
+    assert (not list(found)) is explains
+
+
+def test_a_number_that_many_keys_have_explains_nothing():
+    bare = replace(ADAM, settings={**ADAM.settings, "weight_decay": 0.0})
+    heavy = replace(ADAM, settings={**ADAM.settings, "weight_decay": 0.1})
+    recipes = {"a": Recipe(groups=(heavy,)), "b": Recipe(groups=(bare,))}
+    assert list(differences(recipes, {"b": {"model.init_args.dropout": 0.0}}))
 
 
 # Clipping

@@ -13,11 +13,12 @@ from ablate import store
 from ablate.analysis.frames import SearchFrames
 from ablate.analysis.points import at_last
 from ablate.spec import Cause, Direction, Status
+from ablate.spec.constraints import broken
 from ablate.store import TrialRecord
 
 COLUMNS = [
     *("number", "state", "value", "last", "seeds", "params", "seconds", "reason", "diverged"),
-    *("reused_from", "repeats", "replicates"),
+    *("reused_from", "repeats", "replicates", "infeasible"),
 ]
 _NUMBERS = ("value", "last", "seconds")
 _OTHERS = ("reused_from", "repeats", "replicates")
@@ -32,7 +33,7 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
     a run of it did not complete, empty if all did), diverged (whether a run did), reused_from (the
     trial that an equal run was taken over from), repeats (the failed trial that it takes the place
     of) and replicates (the trial at the same point, run again with other seeds), each NA if there
-    is none.
+    is none; infeasible (which constraints a complete trial breaks and by how much, empty if none).
     """
     runs = frames.current
     seeds = runs.groupby("trial")["seed"].agg(tuple).to_dict()
@@ -57,6 +58,7 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
                 "reused_from": trial.user_attrs.get("reused_from"),
                 "repeats": trial.user_attrs.get("retries"),
                 "replicates": trial.user_attrs.get("replicate_of"),
+                "infeasible": broken(trial.constraints) if trial.state is Status.COMPLETE else "",
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -82,7 +84,7 @@ class TrialCounts:
     `states` counts them by state. Of the failed ones `diverged` did so and `repeated` were tried
     again as new trials; of the complete ones `valueless` have no finite value; `reused` trials took
     over an equal run; `replicates` are further trials at a point that was tried before, with other
-    seeds.
+    seeds; `infeasible` are complete ones with a finite value that break a constraint.
     """
 
     total: int
@@ -92,6 +94,7 @@ class TrialCounts:
     reused: int
     repeated: int
     replicates: int
+    infeasible: int = 0
 
 
 def count_trials(trials: pd.DataFrame) -> TrialCounts:
@@ -106,6 +109,7 @@ def count_trials(trials: pd.DataFrame) -> TrialCounts:
         reused=int(trials["reused_from"].notna().sum()),
         repeated=trials["repeats"].nunique(),
         replicates=int(trials["replicates"].notna().sum()),
+        infeasible=int((np.isfinite(complete["value"]) & (complete["infeasible"] != "")).sum()),
     )
 
 
@@ -116,14 +120,15 @@ def _seconds(trial: TrialRecord) -> float:
 
 
 def best_so_far(trials: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """Return number, value and the running best of the complete trials with a finite value."""
+    """Return number, value and the running best of the feasible trials with a finite value."""
     complete = (trials["state"] == Status.COMPLETE) & np.isfinite(trials["value"])
-    done = trials.loc[complete, ["number", "value"]].sort_values("number", ignore_index=True)
+    feasible = complete & (trials["infeasible"] == "")
+    done = trials.loc[feasible, ["number", "value"]].sort_values("number", ignore_index=True)
     running = done["value"].cummin() if direction.lower_is_better else done["value"].cummax()
     history: pd.DataFrame = done.assign(best=running)
     return history
 
 
 def best_trial(frames: SearchFrames) -> TrialRecord | None:
-    """Return the complete trial with the best finite value, the first of equal ones, if any."""
+    """Return the feasible trial with the best finite value, the first of equal ones, if any."""
     return store.best_trial(frames.trials, frames.definition.objective.direction)

@@ -64,7 +64,7 @@ def declared(study: Study) -> Declared:
     objective = study.objective
     metrics = {objective.metric: objective.direction}
     if not isinstance(study, AblationStudy):
-        return Declared(changes={study.name: tuple(study.space)}, metrics=metrics)
+        return Declared(changes={study.name: dict.fromkeys(study.space)}, metrics=metrics)
     definition = study.definition
     metrics = {**definition.metrics, **metrics}
     trained = [arm.name for arm in definition.trained]
@@ -74,7 +74,7 @@ def declared(study: Study) -> Declared:
         values = [v for arm in trained for v in published.get(arm, {}).get(metric, ())]
         if values:
             reached[metric] = direction.best(values)
-    changes = {arm.name: tuple(declared_leaves(arm.changes)) for arm in study.arms}
+    changes = {arm.name: declared_leaves(arm.changes) for arm in study.arms}
     return Declared(changes=changes, metrics=metrics, reached=reached)
 
 

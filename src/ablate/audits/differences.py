@@ -163,13 +163,15 @@ def flat(config: Config) -> dict[str, Any]:
     return leaves
 
 
-def declared_leaves(changes: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the paths to which changes give a value; a list is one value."""
+def declared_leaves(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Map the paths to which changes give a value to these; a list is one value."""
+    leaves: dict[str, Any] = {}
     for path, value in changes.items():
         if isinstance(value, dict) and value:
-            yield from declared_leaves({f"{path}.{key}": item for key, item in value.items()})
+            leaves |= declared_leaves({f"{path}.{key}": item for key, item in value.items()})
         else:
-            yield path
+            leaves[path] = value
+    return leaves
 
 
 def stem(leaf: str) -> str:

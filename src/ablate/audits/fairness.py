@@ -279,11 +279,17 @@ def _is_tuned(pair: Comparison, leaf: str) -> bool:
 def _shown_alone(compared: Sequence[Comparison]) -> set[_Value]:
     """Return the differences that a comparison shows without any other.
 
-    What one rule covers counts as one thing, and so does a class with its arguments.
+    What one rule covers counts as one thing, and so do a class with its arguments, and keys of one
+    name with the same values: a length that model and data both have to know.
     """
     alone: set[_Value] = set()
     for pair in compared:
-        if not pair.floor and len({_topic(pair, leaf) for leaf in pair.values}) == 1:
+        topics: dict[_Value, str] = {}
+        for leaf in pair.values:
+            topics.setdefault(
+                (leaf.rpartition(".")[2], repr(pair.values[leaf])), _topic(pair, leaf)
+            )
+        if not pair.floor and len(set(topics.values())) == 1:
             alone |= {_value(pair, leaf) for leaf in pair.values}
     return alone
 

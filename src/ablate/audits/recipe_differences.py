@@ -65,16 +65,21 @@ class Difference:
         )
 
 
-Changes = Mapping[str, Collection[str]]
-"""The paths that arms declare, by arm."""
+Changes = Mapping[str, Mapping[str, Any]]
+"""The paths that arms declare, and the values that they give them, by arm."""
+
+_COMMON = frozenset({0.0, 1.0})
+"""Numbers that many keys have: one of them says nothing of another key."""
 
 
 def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Difference]:
     """Find what arms do differently and no declared key of theirs explains.
 
-    A key explains what its own name, or that of the object whose class it is, speaks of.
+    A key explains what its own name, or that of the object whose class it is, speaks of, and a
+    number of a recipe that is its own value.
     """
-    known = {arm: _said(changes.get(arm, ())) for arm in recipes}
+    known = {arm: _said(changes.get(arm, {})) for arm in recipes}
+    numbers = {arm: _numbers(changes.get(arm, {})) for arm in recipes}
 
     def apart(
         aspect: str, words: Collection[str], value: Callable[[Recipe], Hashable], write: Any = str
@@ -83,14 +88,20 @@ def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Dif
         yield from _apart(aspect, {arm: value(recipe) for arm, recipe in left.items()}, write)
 
     schedules = [*apart("schedules of the learning rate", _SCHEDULE, _schedules)]
-    yield from _of_optimizers(recipes, known, _SCHEDULED if schedules else ())
+    yield from _of_optimizers(recipes, known, numbers, _SCHEDULED if schedules else ())
     yield from schedules
-    yield from _rates(recipes, known)
+    yield from _rates(recipes, known, numbers)
     yield from apart("batches per optimizer step", _ACCUMULATION, lambda r: r.accumulation)
     yield from _batches(
         {a: r for a, r in recipes.items() if not known[a] & _ACCUMULATION and not _data(a, changes)}
     )
-    yield from _clipping({a: r for a, r in recipes.items() if not known[a] & _CLIPPING})
+    yield from _clipping(
+        {
+            a: r
+            for a, r in recipes.items()
+            if not known[a] & _CLIPPING and not _is_among(r.clip, numbers[a])
+        }
+    )
     yield from apart("precision", _PRECISION, lambda r: " and ".join(r.dtypes) or None)
     yield from apart("reduction of the loss over the batch", _REDUCTION, lambda r: r.reduction)
 
@@ -98,14 +109,14 @@ def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Dif
 def length_is_declared(arm: str, changes: Changes) -> bool:
     """Say whether an arm declares how long it is trained."""
     return any(
-        path.startswith("trainer.") and _said([path]) & _LENGTH for path in changes.get(arm, ())
+        path.startswith("trainer.") and _said([path]) & _LENGTH for path in changes.get(arm, {})
     )
 
 
 def data_is_declared(arm: str, changes: Changes) -> bool:
     """Say whether an arm declares other data, and not only how they are put into batches."""
     return any(
-        path.startswith("data.") and "batch" not in _said([path]) for path in changes.get(arm, ())
+        path.startswith("data.") and "batch" not in _said([path]) for path in changes.get(arm, {})
     )
 
 
@@ -121,6 +132,25 @@ def _said(declared: Collection[str]) -> frozenset[str]:
         if any(_split(part) & {"scheduler", "schedule", "sched"} for part in speaking):
             words |= {"scheduler", "lr"}
     return frozenset(words)
+
+
+def _numbers(declared: Mapping[str, Any]) -> frozenset[float]:
+    """Return the numbers that declared keys are given, but for those that say nothing."""
+    held: list[Any] = [*declared.values()]
+    found = set()
+    while held:
+        value = held.pop()
+        if isinstance(value, Mapping):
+            held += value.values()
+        elif isinstance(value, list | tuple):
+            held += value
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.add(float(value))
+    return frozenset(found) - _COMMON
+
+
+def _is_among(value: Any, numbers: frozenset[float]) -> bool:
+    return isinstance(value, int | float) and value in numbers
 
 
 def _of_key(name: str) -> set[str]:
@@ -163,14 +193,17 @@ def _by_name(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 
 def _of_optimizers(
-    recipes: Mapping[str, Recipe], known: Mapping[str, frozenset[str]], without: Collection[str]
+    recipes: Mapping[str, Recipe],
+    known: Mapping[str, frozenset[str]],
+    numbers: Mapping[str, frozenset[float]],
+    without: Collection[str],
 ) -> Iterator[Difference]:
     """Compare the optimizers of parameters of one name, or of all where no name is shared."""
     settings = {arm: _by_name(recipe) for arm, recipe in recipes.items() if recipe.groups}
     kinds = {g.optimizer for recipe in recipes.values() for g in recipe.groups}
     of_kind = _OPTIMIZER | {word for kind in kinds for word in (kind.lower(), *_split(kind))}
     free = {arm: found for arm, found in settings.items() if not known[arm] & of_kind}
-    apart = list(_unequal("optimizer", free))
+    apart = list(_unequal("optimizer", free, numbers))
     yield from apart
     if apart:
         return
@@ -178,15 +211,20 @@ def _of_optimizers(
     for name in names:
         if name not in {"optimizer", *without}:
             left = {arm: each for arm, each in free.items() if not _speaks(known[arm], name)}
-            yield from _unequal(name, left)
+            yield from _unequal(name, left, numbers)
 
 
 def _speaks(words: frozenset[str], setting: str) -> bool:
     return bool(words & _WORDS.get(setting, frozenset())) or words >= {*setting.split("_")}
 
 
-def _unequal(setting: str, arms: Mapping[str, _Settings]) -> Iterator[Difference]:
-    """Find arms that give a setting another value than the first for a parameter of both."""
+def _unequal(
+    setting: str, arms: Mapping[str, _Settings], numbers: Mapping[str, frozenset[float]]
+) -> Iterator[Difference]:
+    """Find arms that give a setting another value than the first for a parameter of both.
+
+    `numbers` are those that the arms declare: a setting that is one of them is no news.
+    """
     if len(arms) < 2:
         return
     first, *others = arms
@@ -194,7 +232,9 @@ def _unequal(setting: str, arms: Mapping[str, _Settings]) -> Iterator[Difference
         values = {
             arm: _written(found[name][setting])
             for arm, found in arms.items()
-            if name in found and setting in found[name]
+            if name in found
+            and setting in found[name]
+            and not _is_among(found[name][setting], numbers[arm])
         }
         if found := list(_apart(f"{setting} of {name}", values)):
             yield from found
@@ -228,7 +268,9 @@ def _schedules(recipe: Recipe) -> str | None:
 
 
 def _rates(
-    recipes: Mapping[str, Recipe], known: Mapping[str, frozenset[str]]
+    recipes: Mapping[str, Recipe],
+    known: Mapping[str, frozenset[str]],
+    numbers: Mapping[str, frozenset[float]],
 ) -> Iterator[Difference]:
     """Compare the rates of schedules of one kind and length over the run, and their peaks."""
     free = {arm: r for arm, r in recipes.items() if not known[arm] & (_SCHEDULE | _OPTIMIZER)}
@@ -243,7 +285,11 @@ def _rates(
     for (_, kind, *_), arms in shapes.items():
         values = {arm: _near(rates, arms.values()) for arm, rates in arms.items()}
         yield from _apart(f"rates of {kind} at each quarter of the run", values, _shares)
-    peaks = {arm: recipe.peak for arm, recipe in free.items() if recipe.peak is not None}
+    peaks = {
+        arm: recipe.peak
+        for arm, recipe in free.items()
+        if recipe.peak is not None and not _is_among(recipe.peak, numbers[arm])
+    }
     near = {arm: _near((peak,), [(p,) for p in peaks.values()]) for arm, peak in peaks.items()}
     yield from _apart("highest learning rate", near, lambda value: f"{value[0]:.4g}")
 
@@ -268,7 +314,7 @@ def _batches(recipes: Mapping[str, Recipe]) -> Iterator[Difference]:
 
 
 def _data(arm: str, changes: Changes) -> bool:
-    return any(path.startswith("data") for path in changes.get(arm, ()))
+    return any(path.startswith("data") for path in changes.get(arm, {}))
 
 
 def _shares(rates: tuple[float, ...]) -> str:

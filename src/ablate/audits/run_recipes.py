@@ -151,16 +151,16 @@ def _data_say_so(runs: Sequence[RunRecord], lengths: Sequence[_Length]) -> bool:
     return any(data_is_declared(arm, changes) for arm in arms_of(runs))
 
 
-def _changes(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return the paths in which the configuration of each arm differs from the first's."""
+def _changes(configs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what the configuration of each arm has where it differs from the first's."""
     leaves = {arm: flat(dict(config)) for arm, config in configs.items()}
     first = next(iter(leaves.values()), {})
     return {
-        arm: [
-            stem(path)
+        arm: {
+            stem(path): own.get(path)
             for path in dict.fromkeys([*first, *own])
             if own.get(path, _NOTHING) != first.get(path, _NOTHING)
-        ]
+        }
         for arm, own in leaves.items()
     }
 

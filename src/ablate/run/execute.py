@@ -164,7 +164,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
-    goals = FollowGoals(job.goals, job.id, channel)
+    goals = FollowGoals(job.goals, job.id, channel, job.measures)
     watch = Watch(
         job.id,
         job.metric,
@@ -185,7 +185,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
             print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
         callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
         # A run that has no goals is not looked at in every step.
-        followed = [goals] if job.goals.any else []
+        followed = [goals] if job.goals.any or job.measures else []
         beside = [*followed, watch.recipe, watch]
         call.trainer.callbacks = [keeper, *callbacks, *beside]  # type: ignore[attr-defined]
         _name_checkpoints(call.trainer, job.identity)

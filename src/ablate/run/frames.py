@@ -1,18 +1,17 @@
 """The place in the user's own code that an exception came from."""
 
-import sysconfig
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.errors import cut, printable
+from ablate.run.installed import is_installed
 
 _SHOWN = 1_000
 """How much of a path is shown; code may give itself any file name."""
 
 _ABLATE = Path(__file__).parents[1]
-_INSTALLED = {"site-packages", "dist-packages"}
 
 
 @dataclass(frozen=True)
@@ -70,5 +69,4 @@ def is_own_file(file: Path) -> bool:
     """Say whether a file is the user's code: no library's; a built-in system is nothing else."""
     if file.is_relative_to(_ABLATE):
         return file.is_relative_to(_ABLATE / "systems")
-    standard_library = sysconfig.get_path("stdlib")
-    return not (_INSTALLED & set(file.parts)) and not file.is_relative_to(standard_library)
+    return not is_installed(file)

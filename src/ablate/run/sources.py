@@ -3,16 +3,14 @@
 import hashlib
 import os
 import re
-import site
 import sys
-import sysconfig
 from collections.abc import Collection, Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
+from ablate.run.installed import is_installed
 from ablate.spec.secrets import is_secret
 
-_INSTALLED = ("site-packages", "dist-packages")
 _RUNNING = {"__main__", "__mp_main__"}
 """Modules that stand for the process itself."""
 _ASKS = re.compile(rb"\b(?:environ|getenv)\b")
@@ -37,7 +35,6 @@ class Sources:
         self._scripts: dict[str, str | None] = {}
         self._names: set[str] = set()
         self._distributions: Mapping[str, list[str]] | None = None
-        self._roots = _installed_roots()
         self.files: set[str] = set()
 
     def note(self) -> None:
@@ -50,7 +47,7 @@ class Sources:
             own = name.partition(".")[0] == "ablate"
             digest = None
             path = "" if name in _RUNNING else str(contents.get("__file__") or "")
-            if path and (own or not self._is_installed(path)):
+            if path and (own or not is_installed(path)):
                 digest = self._read(path, own=own)
             self._noted[name] = spec, digest
 
@@ -89,10 +86,6 @@ class Sources:
         }
         return {name: found for name in sorted(names) if (found := _version(name))}
 
-    def _is_installed(self, path: str) -> bool:
-        parts = Path(path).parts
-        return any(name in parts for name in _INSTALLED) or path.startswith(self._roots)
-
     def _read(self, path: str, *, own: bool) -> str | None:
         try:
             source = Path(path).read_bytes()
@@ -121,13 +114,6 @@ def _digest_of_variable(name: str) -> str | None:
     if _SECRET.search(name) or is_secret(name, value):
         return "set"
     return hashlib.sha256(f"{name}={value}".encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def _installed_roots() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    roots = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    roots |= {*site.getsitepackages(), site.getusersitepackages()}
-    return tuple(f"{root}{os.sep}" for root in roots)
 
 
 def _version(name: str) -> str | None:

@@ -4,13 +4,13 @@ What a worker imports or reads before it is copied counts for every copy.
 """
 
 import os
-import site
 import sys
-import sysconfig
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+
+from ablate.run.installed import INSTALLED_ROOTS
 
 _BEYOND = frozenset({"socket.connect", "subprocess.Popen", "sqlite3.connect", "urllib.Request"})
 """Events by which a process reaches what no file shows."""
@@ -76,12 +76,8 @@ def _add(paths: set[str], path: Any) -> None:
         paths.add(os.path.join(os.getcwd(), name))  # noqa: PTH109, PTH118
 
 
-def _roots() -> tuple[str, ...]:
-    paths = sysconfig.get_paths()
-    roots = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    roots |= {*site.getsitepackages(), site.getusersitepackages(), sys.prefix, sys.base_prefix}
-    return tuple(f"{root.rstrip(os.sep)}{os.sep}" for root in sorted(roots) if len(root) > 4)
-
-
-_ROOTS = _roots()
+_PREFIXES = tuple(
+    f"{root.rstrip(os.sep)}{os.sep}" for root in (sys.prefix, sys.base_prefix) if len(root) > 4
+)
+_ROOTS = (*INSTALLED_ROOTS, *_PREFIXES)
 _LEFT_OUT = (*_ROOTS, "/proc/", "/sys/", "/dev/", "/etc/")

@@ -268,6 +268,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             objective=spec.objective,
             limits=spec.limits,
             goals=study.goals(),
+            constraints=spec.constraints,
             space=spec.space,
             seed=spec.seed,
             window=spec.window,
@@ -455,6 +456,9 @@ def _tuning(
     fields = Search.model_fields
     return Tuning(
         objective=objective,
+        constraints=tuple(
+            dict.fromkeys((*(lender.constraints if lender else ()), *tune.constraints))
+        ),
         space=space,
         seeds=tune.seeds or fresh_seeds(1, seeds, "tune", study.name),
         seed=tune.seed,

@@ -9,10 +9,11 @@ from ablate.audits.checks import check_ablation, compare_evidence
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Ablation, paths, written_in_python
 from tests.audits.examined import changed, examined
+from tests.audits.planted import clean_kinds, clean_training
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
-HERE = "tests.audits.planted.clean_training"
+HERE = "tests.audits.planted"
 LONG = {"max_epochs": -1, "max_steps": 60}
 EPOCHS = {"max_epochs": 5}
 
@@ -58,7 +59,131 @@ STUDIES: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], dict[str, str
         "Convolutions", "Pictures", EPOCHS,
         {"cropped": {}, "plain": {"data.init_args.augment": False}}, {"val_loss": "minimize"},
     ),
+    "sentences of unequal lengths": (
+        "Reader", "Sentences", EPOCHS,
+        {"both_ways": {}, "one_way": {"model.init_args.bidirectional": False}},
+        {"val_accuracy": "maximize", "val_loss": "minimize"},
+    ),
+    "dropout": (
+        "Reader", "Sentences", EPOCHS,
+        {"some": {}, "none": {"model.init_args.dropout": 0.0}}, {"val_loss": "minimize"},
+    ),
+    "depth of a language model": (
+        "Writer", "Texts", EPOCHS,
+        {"two": {}, "one": {"model.init_args.layers": 1}},
+        {"val_loss": "minimize", "val_bits": "minimize"},
+    ),
+    "tied weights": (
+        "Writer", "Texts", EPOCHS,
+        {"tied": {}, "untied": {"model.init_args.tied": False}}, {"val_loss": "minimize"},
+    ),
+    "warm-up": (
+        "Writer", "Texts", EPOCHS,
+        {"short": {}, "long": {"model.init_args.warmup": 20}}, {"val_loss": "minimize"},
+    ),
+    "noise to be removed": (
+        "Denoiser", "Signals", EPOCHS,
+        {"noisy": {}, "clean": {"model.init_args.noise": 0.0}}, {"val_error": "minimize"},
+    ),
+    "a variational autoencoder": (
+        "Variational", "Signals", EPOCHS,
+        {"light": {}, "heavy": {"model.init_args.beta": 1.0}}, {"val_error": "minimize"},
+    ),
+    "masks": (
+        "Masked", "Signals", EPOCHS,
+        {"few": {}, "many": {"model.init_args.share": 0.6}}, {"val_error": "minimize"},
+    ),
+    "norms": (
+        "Classifier", "Classes", EPOCHS,
+        {"batch": {}, "layer": {"model.init_args.norm": "layer"}},
+        {"val_accuracy": "maximize", "val_loss": "minimize"},
+    ),
+    "smoothed labels": (
+        "Classifier", "Classes", EPOCHS,
+        {"hard": {}, "smooth": {"model.init_args.smoothing": 0.1}}, {"val_accuracy": "maximize"},
+    ),
+    "mixtures": (
+        "Classifier", "Classes", EPOCHS,
+        {"plain": {}, "mixed": {"model.init_args.mixup": 0.4}}, {"val_loss": "minimize"},
+    ),
+    "balanced classes": (
+        "Classifier", "Classes", EPOCHS,
+        {"as_they_are": {}, "balanced": {"data.init_args.balanced": True}},
+        {"val_accuracy": "maximize"},
+    ),
+    "averaged weights in every arm": (
+        "Classifier", "Classes",
+        EPOCHS, {"batch": {"model.init_args.averaged": True},
+                 "layer": {"model.init_args.averaged": True, "model.init_args.norm": "layer"}},
+        {"val_loss": "minimize"},
+    ),
+    "several labels": (
+        "Tagger", "Labels", EPOCHS,
+        {"equal": {}, "rare_counts_more": {"model.init_args.rare": 4.0}}, {"val_f1": "maximize"},
+    ),
+    "a frozen teacher": (
+        "Student", "Classes", EPOCHS,
+        {"half": {}, "alone": {"model.init_args.taught": 0.0}}, {"val_loss": "minimize"},
+    ),
+    "a forecast": (
+        "Forecaster", "Series", EPOCHS,
+        {"narrow": {}, "wide": {"model.init_args.hidden": 16}}, {"val_mae": "minimize"},
+    ),
+    "longer windows": (
+        "Forecaster", "Series", EPOCHS,
+        {"eight": {}, "twelve": {"model.init_args.length": 12, "data.init_args.length": 12}},
+        {"val_mae": "minimize"},
+    ),
+    "ratings": (
+        "Factors", "Ratings", EPOCHS,
+        {"biased": {}, "factors": {"model.init_args.biased": False}}, {"val_mse": "minimize"},
+    ),
+    "an equation": (
+        "Equation", "Grid", EPOCHS,
+        {"one": {}, "ten": {"model.init_args.boundary": 10.0}}, {"val_error": "minimize"},
+    ),
+    "graphs": (
+        "Messages", "Graphs", EPOCHS,
+        {"two": {}, "none": {"model.init_args.rounds": 0}}, {"val_mae": "minimize"},
+    ),
+    "optimizers by hand": (
+        "Halves", "NearAndFar", EPOCHS,
+        {"fast": {}, "slow": {"model.init_args.head_rate": 0.01}},
+        {"val_near": "minimize", "val_far": "minimize"},
+    ),
+    "triplets": (
+        "Triplets", "Classes", EPOCHS,
+        {"near": {}, "far": {"model.init_args.margin": 1.0}}, {"val_recall": "maximize"},
+    ),
+    "a curriculum": (
+        "Curriculum", "Splits", EPOCHS,
+        {"patient": {}, "at_once": {"model.init_args.patient": False}}, {"val_loss": "minimize"},
+    ),
+    "more data at equal steps": (
+        "Net", "Sized", LONG,
+        {"all": {}, "half": {"data.init_args.count": 48}}, {"val_loss": "minimize"},
+    ),
+    "units of the data": (
+        "Units", "Normalised", EPOCHS,
+        {"scaled": {}, "raw": {"model.init_args.scaled": False}},
+        {"val_rmse_squared": "minimize"},
+    ),
+    "accumulation at an equal effective batch": (
+        "Net", "Splits", EPOCHS,
+        {"whole": {}, "halves": {"data.init_args.batch_size": 4,
+                                 "trainer.accumulate_grad_batches": 2}},
+        {"val_loss": "minimize"},
+    ),
+    "clipped gradients": (
+        "Net", "Splits", EPOCHS,
+        {"free": {}, "clipped": {"trainer.gradient_clip_val": 5.0}}, {"val_loss": "minimize"},
+    ),
 }  # fmt: skip
+
+
+def _home(name: str) -> str:
+    home = clean_kinds if name in vars(clean_kinds) else clean_training
+    return vars(home)[name].__module__.rpartition(".")[2]
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -67,8 +192,8 @@ def test_a_sound_study_has_neither_errors_nor_warnings(name):
     config = resolve(
         {
             "seed_everything": 1,
-            "model": {"class_path": f"{HERE}.{model}"},
-            "data": {"class_path": f"{HERE}.{data}"},
+            "model": {"class_path": f"{HERE}.{_home(model)}.{model}"},
+            "data": {"class_path": f"{HERE}.{_home(data)}.{data}"},
             "trainer": {**trainer, "accelerator": "cpu"},
         }
     )

@@ -125,7 +125,7 @@ def test_averaged_weights_are_told_from_those_of_the_last_step(kind: str) -> Non
     arms = {"last": _validated("those of the last step"), kind: _validated(weights)}
     (found,) = check_weights(arms, Declared())
     assert (found.code, found.severity) == ("unequal-validated-weights", "warning")
-    (note,) = check_weights(arms, Declared({kind: ["model.init_args.ema"]}))
+    (note,) = check_weights(arms, Declared({kind: {"model.init_args.ema": True}}))
     assert note.severity == "note"
     assert not list(check_weights({"a": arms[kind], "b": arms[kind]}, Declared()))
 

@@ -62,7 +62,8 @@ def scheduled(schedule: str, **changes: Any) -> tuple[Recipe, dict[str, str]]:
 def compared(recipes: dict[str, Recipe], **declared: list[str]) -> dict[str, str]:
     """Compare recipes as those of arms; return what is found by where it is found."""
     arms = {arm: Evidence(parameters=1, recipe=recipe) for arm, recipe in recipes.items()}
-    found = compare_evidence(arms, Declared(declared))
+    changes = {arm: dict.fromkeys(paths) for arm, paths in declared.items()}
+    found = compare_evidence(arms, Declared(changes))
     assert {item.code for item in found} <= {"unequal-recipe"}
     return {item.where: item.what for item in found}
 

@@ -133,6 +133,7 @@ def _standardised(block: _Block) -> str | None:
     for delta in (0, 1):
         fits = moving & _standard(both, delta, EXACT)
         off = fits & ~_standard(block.train, delta, OFF * EXACT) & _has_levels(both)
+        off &= ~_standard(block.val, delta, OFF * EXACT)
         if off.any() and fits.sum() >= 0.5 * moving.sum():
             place = int(np.flatnonzero(off)[np.abs(block.train.mean(0)[off]).argmax()])
             return (
@@ -183,6 +184,7 @@ def _centred(block: _Block) -> str | None:
             moving &= (both == middle(both)).mean(0) < SELDOM
         fits = moving & (np.abs(middle(both)) < 0.1 * EXACT * spread)
         off = fits & (np.abs(middle(block.train)) > OFF * EXACT * spread)
+        off &= np.abs(middle(block.val)) > OFF * EXACT * spread
         if off.sum() >= ALONE and fits.sum() >= 0.5 * moving.sum():
             shown = " and ".join(f"{value:.3g}" for value in middle(block.train)[off][:2])
             return (
@@ -212,6 +214,7 @@ def _stretched(block: _Block) -> str | None:
     for least, most in ENDS:
         fits = single & (np.abs(low - least) < 1e-6) & (np.abs(high - most) < 1e-6)
         off = fits & ((block.train.min(0) > low) | (block.train.max(0) < high))
+        off &= (block.val.min(0) > low) | (block.val.max(0) < high)  # no grid of their own
         if off.any() and fits.sum() >= 0.5 * _varied(both).sum():
             ends = [
                 f"{block.train[:, column].min():.4g} to {block.train[:, column].max():.4g}"

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import os
 import sys
-import sysconfig
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,8 @@ from typing import Any
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest, digest
 from ablate.audits.probes.trace import Trace, Values, exact
+from ablate.run.installed import is_installed
 
-_LIBRARIES = tuple(
-    Path(sysconfig.get_paths()[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-)
 _SETS = {"set", "frozenset"}
 _SET_METHODS = {"union", "intersection", "difference", "symmetric_difference"}
 _ORDERLESS = {
@@ -79,11 +76,10 @@ def _source(name: str, module: ModuleType) -> str | None:
     file = getattr(module, "__file__", None)
     if name.partition(".")[0] in {"ablate", "__mp_main__"} or not file or not file.endswith(".py"):
         return None
-    path = Path(file)
-    if any(path.is_relative_to(folder) for folder in _LIBRARIES):
+    if is_installed(file):
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return None
 

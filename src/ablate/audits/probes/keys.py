@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-import sysconfig
 import time
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -17,6 +16,7 @@ from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.structure import shapes, trainable, tree
 from ablate.audits.probes.trace import SCHEDULES, exact, norm
 from ablate.errors import AblateError
+from ablate.run.installed import is_installed
 from ablate.spec import paths
 
 SECTIONS = ("model", "optimizer", "lr_scheduler", "data")
@@ -54,8 +54,8 @@ def of_library(config: Mapping[str, Any], path: str) -> bool:
     owner = _target(paths.get(config, paths.render(keys[:place])))
     for kind in inspect.getmro(owner) if inspect.isclass(owner) else ():
         if "__init__" in vars(kind) and _takes(vars(kind)["__init__"], str(keys[place + 1])):
-            return _is_installed(kind)
-    return owner is not None and _is_installed(owner)
+            return _by_others(kind)
+    return owner is not None and _by_others(owner)
 
 
 def _takes(function: Any, name: str) -> bool:
@@ -65,7 +65,7 @@ def _takes(function: Any, name: str) -> bool:
         return False
 
 
-def _is_installed(owner: Any) -> bool:
+def _by_others(owner: Any) -> bool:
     module = str(getattr(owner, "__module__", ""))
     if module.partition(".")[0] == OURS:
         return False
@@ -73,8 +73,7 @@ def _is_installed(owner: Any) -> bool:
         file = inspect.getfile(owner)
     except (TypeError, OSError):
         return module == "builtins"
-    known = sysconfig.get_paths()
-    return file.startswith(tuple(known[name] for name in ("purelib", "platlib", "stdlib")))
+    return is_installed(file)
 
 
 def _target(described: Any) -> Any:
