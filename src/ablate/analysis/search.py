@@ -82,9 +82,9 @@ class TrialCounts:
     """How many trials there are and how they ended; none is left out.
 
     `states` counts them by state. Of the failed ones `diverged` did so and `repeated` were tried
-    again as new trials; of the complete ones `valueless` have no finite value, and `infeasible` are
-    those with one that break a constraint; `reused` trials took over an equal run; `replicates` are
-    further trials at a point that was tried before, with other seeds.
+    again as new trials; of the complete ones `valueless` have no finite value; `reused` trials took
+    over an equal run; `replicates` are further trials at a point that was tried before, with other
+    seeds; `infeasible` are complete ones with a finite value that break a constraint.
     """
 
     total: int

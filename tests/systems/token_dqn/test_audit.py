@@ -38,7 +38,7 @@ def test_the_defects_of_the_origin_are_found_by_name_and_only_where_they_are():
         "training": {"data.init_args.evaluated_on": "training"},
     }
     seen = {arm: evidence(changed(config(), paths), *METRICS) for arm, paths in changes.items()}
-    declared = Declared({arm: list(paths) for arm, paths in changes.items()}, METRICS)
+    declared = Declared(changes, METRICS)
     found = compare_evidence(seen, declared)
     violated = {(item.where, item.arms) for item in found if item.code == "property-violated"}
     assert violated == {

@@ -111,9 +111,14 @@ def test_an_episode_logs_itself_and_a_loss_only_if_it_trained():
 
 
 def test_there_is_an_update_for_every_step_once_the_memory_holds_enough():
-    # 24 transitions are there with the last step of the third episode.
-    assert trained(4)[1].global_step == 1 + 8
-    assert trained(5, update_every=4)[1].global_step == 1 + 2 + 2
+    # 24 transitions are there with the last step of the third episode; the two before it count as
+    # a step each.
+    assert trained(4)[1].global_step == 2 + 1 + 8
+    assert trained(5, update_every=4)[1].global_step == 2 + 1 + 2 + 2
+
+
+def test_an_episode_without_an_update_changes_no_weight():
+    assert torch.equal(weights(trained(2)[0]), weights(learner()))
 
 
 def test_a_validation_tells_what_is_reached_on_problems_never_trained_on():

@@ -56,6 +56,8 @@ def test_a_replay_has_its_episodes_in_the_report_and_comes_out_again(project, tm
     assert "| program parses, last 100 |" in page
     assert "| `model.init_args.horizon` | `8` | `9` |" in page
     assert "| held-out success | 0 | 0 |" in page
+    for arm in ("fast", "stable"):
+        assert f"| `{arm}, seed 1` | 0 to 11 |" in page
     assert "The horizon is not equal: fast 8 and stable 9." in page
     assert verify("token/0", REQUEST).exact
 

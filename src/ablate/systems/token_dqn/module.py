@@ -238,6 +238,12 @@ class TokenModule(LightningModule):
             before = after
             if len(self.memory) >= fewest and episode.step % self.update_every == 0:
                 losses.append(self._update(chances, written))
+        if not losses:
+            # Lightning counts steps of the optimizer: this one changes nothing, as no gradient is
+            # there, and keeps the episode apart from the one before it.
+            optimizer = self.optimizers()
+            optimizer.zero_grad()  # type: ignore[union-attr]
+            optimizer.step()  # type: ignore[union-attr]
         if number % self.target_every == 0:
             self._copy_to_target()
         self.played += 1
