@@ -28,7 +28,7 @@ from ablate.audits.probes.trace import Trace
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction
 from tests.audits.examined import audited, changed
-from tests.audits.planted.metric import Started
+from tests.audits.planted.metric import Offset, Started
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -389,3 +389,7 @@ def test_other_code_of_validation_is_found_unless_it_computes_the_same_measure(
     metric = "val_error" if left != "Scored" else "val_margin"
     found = list(check_validation_code(seen, Declared({}, {metric: Direction.MINIMIZE})))
     assert bool(found) is differs
+
+
+def test_a_part_that_an_arm_lacks_makes_no_other_code_of_validation() -> None:
+    assert hook_code(Offset(offset=True)) == hook_code(Offset(offset=False))
