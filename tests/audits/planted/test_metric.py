@@ -352,6 +352,15 @@ def test_the_way_in_which_batches_are_put_together_is_named(
     assert why in batched(together)[f"metric {metric}"]
 
 
+def test_a_plain_mean_over_equal_batches_is_no_more_than_a_note() -> None:
+    even = changed(config("Put", "Flowers", together="means"), {"data.init_args.batch_size": 6})
+    bench = Bench(even)
+    bench.fit(steps=1, validates=True)
+    found = batch_invariance(bench, ("val_loss",)).faults
+    assert [(fault.where, fault.slight) for fault in found] == [("metric val_loss", True)]
+    assert "right here" in found[0].what
+
+
 def test_values_over_all_examples_depend_on_no_batch() -> None:
     assert batched("examples") == {}
 
