@@ -211,7 +211,24 @@ def _of_optimizers(
     for name in names:
         if name not in {"optimizer", *without}:
             left = {arm: each for arm, each in free.items() if not _speaks(known[arm], name)}
-            yield from _unequal(name, left, numbers)
+            found = list(_unequal(name, left, numbers))
+            yield from found
+            if name == "weight_decay" and not found:
+                yield from _decayed_gains({arm: recipes[arm] for arm in left})
+
+
+def _decayed_gains(recipes: Mapping[str, Recipe]) -> Iterator[Difference]:
+    """Find arms that decay the gains of norms, whatever they are called, where others spare them.
+
+    An optimizer that decays everything alike has no opinion on gains.
+    """
+    values: dict[str, str] = {}
+    for arm, recipe in recipes.items():
+        decays = {group.settings.get("weight_decay") for group in recipe.groups if group.names}
+        gains = {group.settings.get("weight_decay") for group in recipe.groups if group.gains}
+        if len(decays) > 1 and gains:
+            values[arm] = " and ".join(sorted(_written(decay) for decay in gains))
+    yield from _apart("weight_decay of gains of norms", values)
 
 
 def _speaks(words: frozenset[str], setting: str) -> bool:
