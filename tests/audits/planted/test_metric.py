@@ -20,7 +20,7 @@ from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.hook_code import hook_code
-from ablate.audits.probes.invariance import batch_invariance
+from ablate.audits.probes.invariance import EVEN, WHOLE, batch_invariance
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.seeding import Beginnings, Initial, reseed
@@ -352,13 +352,19 @@ def test_the_way_in_which_batches_are_put_together_is_named(
     assert why in batched(together)[f"metric {metric}"]
 
 
-def test_a_plain_mean_over_equal_batches_is_no_more_than_a_note() -> None:
-    even = changed(config("Put", "Flowers", together="means"), {"data.init_args.batch_size": 6})
-    bench = Bench(even)
+@pytest.mark.parametrize(
+    ("together", "metric", "size", "why"),
+    [("means", "val_loss", 6, EVEN), ("f1 of batches", "val_f1", 30, WHOLE)],
+)
+def test_a_value_of_batches_that_is_right_in_those_of_the_loader_is_a_note(
+    together: str, metric: str, size: int, why: str
+) -> None:
+    base = config("Put", "Flowers", together=together)
+    bench = Bench(changed(base, {"data.init_args.batch_size": size}))
     bench.fit(steps=1, validates=True)
-    found = batch_invariance(bench, ("val_loss",)).faults
-    assert [(fault.where, fault.slight) for fault in found] == [("metric val_loss", True)]
-    assert "right here" in found[0].what
+    (fault,) = batch_invariance(bench, (metric,)).faults
+    assert (fault.where, fault.slight) == (f"metric {metric}", True)
+    assert why in fault.what
 
 
 def test_values_over_all_examples_depend_on_no_batch() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from lightning.pytorch import Callback
 
 from ablate.audits.evidence import Fault
-from ablate.audits.probes.averaging import UNWEIGHTED, averages
+from ablate.audits.probes.averaging import UNWEIGHTED, WEIGHTED, averages
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.draws import Draws
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
@@ -23,6 +23,10 @@ OTHERS = (2, 3, 4)
 EVEN = (
     "it is the plain mean of its values in the batches: right here, where all batches of an epoch "
     "are equally large, and wrong with a shorter last batch"
+)
+WHOLE = (
+    "it is a value of a whole batch: right here, where one batch holds all examples, and wrong "
+    "with a second one"
 )
 RANDOM = "it is random: it changes with the numbers that are drawn"
 
@@ -52,13 +56,20 @@ def batch_invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -
     judged = [name for name in moved if name in metrics and not faults]
     middle = sorted(seen)[len(seen) // 2 if len(seen) > 2 else 0]
     reasons = averages(bench, sources, middle, judged)
-    if len(sources) == 1 and len(sources[0].batch_sizes) == 1:
-        reasons = {n: EVEN if why == UNWEIGHTED else why for n, why in reasons.items()}
+    if len(sources) == 1:
+        reasons = {name: _as_configured(why, sources[0]) for name, why in reasons.items()}
     faults += _metric_faults(moved, metrics, seen, reasons, examples_moved=bool(faults))
     skipped = {f"batch invariance of {name}": RANDOM for name in random if name in metrics}
     if alone.trouble:
         skipped[HOOK] = alone.trouble
     return Invariance(faults, skipped)
+
+
+def _as_configured(why: str, source: Source) -> str:
+    """Say whether a value that follows from those of batches is right in those of the loader."""
+    if source.length == 1 and why in {UNWEIGHTED, WEIGHTED}:
+        return WHOLE
+    return EVEN if why == UNWEIGHTED and len(source.batch_sizes) == 1 else why
 
 
 def sizes(examples: int) -> list[int]:
@@ -124,7 +135,7 @@ def _metric_fault(name: str, seen: BySize, why: str | None, *, examples_moved: b
         f"{each.metrics.get(name, math.nan):.6g} in batches of {size}"
         for size, each in seen.items()
     )
-    even = why == EVEN and not examples_moved
+    right = why in {EVEN, WHOLE} and not examples_moved
     if examples_moved:
         why = "outputs depend on the batch"
     elif seen[1].losses:
@@ -133,4 +144,4 @@ def _metric_fault(name: str, seen: BySize, why: str | None, *, examples_moved: b
     else:
         why = why or "either the outputs or their average depend on the batch"
     what = f"the same {max(seen)} examples score {values}; {why}"
-    return Fault("metric-depends-on-batch", what, f"metric {name}", slight=even)
+    return Fault("metric-depends-on-batch", what, f"metric {name}", slight=right)
