@@ -118,7 +118,7 @@ class Evidence:
     """Everything that the probes saw of one arm with one seed.
 
     `settings` is what the module says of itself in `extra_repr`, which no weight may show.
-    `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
+    `buffers` is a digest of the initial buffers. `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
     without dropout; `trace` those of three optimizer steps from canonical weights, with it.
     `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
     without the model. `recipe` is how the configured run begins to train. `metrics` are those of
@@ -137,6 +137,7 @@ class Evidence:
     settings: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
     scales: tuple[Scale, ...] = ()
+    buffers: str = ""
     responses: tuple[dict[str, float], ...] = ()
     trace: tuple[dict[str, float], ...] = ()
     config: str = ""
