@@ -398,7 +398,7 @@ class TwoTables(Patients):
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
-        self.train, self.val = (Records([row for row in part]) for part in (self.train, self.val))
+        self.train, self.val = (Records(list(part)) for part in (self.train, self.val))
 
 
 class ByPatient(Patients):
