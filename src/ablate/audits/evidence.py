@@ -72,7 +72,8 @@ class Measured:
 
     Of each set: `outputs` and `inputs` describe what the network gave and what losses were given
     in one validation, `training` is the loss of a training step, `metrics` has what was logged.
-    `losses` are those called in the validation, `definitions` the measures that metrics may be.
+    `losses` are those called in the validation, `definitions` the measures that metrics may be,
+    `picked` how many best guesses are compared with targets.
     """
 
     outputs: tuple[tuple[float, ...], ...] = ()
@@ -81,6 +82,7 @@ class Measured:
     training: tuple[float | None, ...] = ()
     metrics: tuple[dict[str, float], ...] = ()
     definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    picked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,42 @@ def test_equal_outputs_with_other_values_of_a_metric_are_an_error(how: str, metr
     assert item.arms == ("plain", "odd")
 
 
+@pytest.mark.parametrize(
+    ("how", "is_found"),
+    [("in logarithms", True), ("as a change", False), ("scaled back", False)],
+)
+def test_an_error_against_altered_targets_is_another_metric(how: str, is_found: bool) -> None:
+    arms = {"plain": {}, "odd": {"model.init_args.how": how}}
+    found = compared(config("Answering", "Answers"), arms, "val_error")
+    assert ("metric-defined-otherwise" in found) is is_found
+    if is_found:
+        assert "(l1_loss of altered targets) in odd" in found["metric-defined-otherwise"].what
+
+
+@pytest.mark.parametrize(
+    ("how", "is_found"),
+    [
+        ("yes or no", False),
+        ("yes or no, of probabilities", False),
+        ("yes or no, of logits", True),
+    ],
+)
+def test_a_threshold_of_probabilities_on_logits_is_named(how: str, is_found: bool) -> None:
+    base = changed(config("Answering", "Answers", how=how), {"data.init_args.yes": True})
+    found = faults(watched(base))
+    assert ("wrong-loss-input" in found) is is_found
+    if is_found:
+        assert "threshold of probabilities" in found["wrong-loss-input"]
+
+
+def test_arms_that_count_other_numbers_of_guesses_have_other_metrics() -> None:
+    arms = {"first": {}, "second": {"model.init_args.best": 2}}
+    found = compared(config("Ranked", "Flowers"), arms, "val_hits")
+    assert "best 1 in first; a target counts" in found["metric-defined-otherwise"].what
+    arms["second"] = {"model.init_args.width": 6}
+    assert compared(config("Ranked", "Flowers"), arms, "val_hits") == {}
+
+
 def test_a_loss_that_only_training_adds_to_defines_no_other_metric() -> None:
     arms = {"plain": {}, "penalised": {"model.init_args.weight": 0.1}}
     assert compared(config("Scored", "Flowers"), arms) == {}
@@ -362,9 +398,9 @@ def test_a_value_of_batches_that_is_right_in_those_of_the_loader_is_a_note(
     base = config("Put", "Flowers", together=together)
     bench = Bench(changed(base, {"data.init_args.batch_size": size}))
     bench.fit(steps=1, validates=True)
-    (fault,) = batch_invariance(bench, (metric,)).faults
-    assert (fault.where, fault.slight) == (f"metric {metric}", True)
-    assert why in fault.what
+    found = {fault.where: fault for fault in batch_invariance(bench, (metric,)).faults}
+    assert found[f"metric {metric}"].slight
+    assert why in found[f"metric {metric}"].what
 
 
 def test_values_over_all_examples_depend_on_no_batch() -> None:

@@ -42,6 +42,20 @@ def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator
             yield advised("metric-defined-otherwise", names, f"{why}{told}", where, severity)
         if not certain and not likely:
             yield from _altered(seen, metric)
+    yield from _picked(seen)
+
+
+def _picked(arms: Mapping[str, Evidence]) -> Iterator[Finding]:
+    """Find arms that compare other numbers of best guesses with the targets."""
+    picked = {arm: each.measured.picked for arm, each in arms.items() if each.measured is not None}
+    known = {arm: counts for arm, counts in picked.items() if counts}
+    if len(set(known.values())) > 1:
+        told = by_arms(
+            (f"a target counts as found among the best {' and '.join(map(str, counts))}", arm)
+            for arm, counts in known.items()
+        )
+        where = "validation_step"
+        yield advised("metric-defined-otherwise", known, told, where, "warning")
 
 
 def _altered(arms: Mapping[str, Evidence], metric: str) -> Iterator[Finding]:
@@ -82,7 +96,8 @@ def _calls(measured: Measured, names: Sequence[str]) -> bool:
 
 def _loss(name: str) -> str:
     """Return the loss in a measure's name, without what makes it another one."""
-    return name.removeprefix("exp(").removesuffix(")").split(" with ")[0]
+    bare = name.removeprefix("exp(").removesuffix(")")
+    return bare.split(" with ")[0].split(" of altered ")[0]
 
 
 def _same_validation(left: Evidence, right: Evidence) -> bool:

@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,10 +61,30 @@ def measure(bench: Bench) -> Measurement:
         training=tuple(each.get("loss") for each in values),
         metrics=tuple(values),
         definitions=definitions(values[0], runs) if runs else {},
+        picked=tuple(sorted({*first.watches["validation_step"].picked})) if runs else (),
     )
     faults = input_faults((step, call) for step in STEPS for call in first.calls(step))
+    faults += _threshold_faults(watch for watch, _ in watches)
     future = _future(bench, first)
     return Measurement(measured, [*faults, *future.faults()], future.skipped)
+
+
+def _threshold_faults(watches: Iterable["_Watch"]) -> list[Fault]:
+    """Find logits that validation compares with the threshold of probabilities."""
+    for watch in watches:
+        takes_logits = any(
+            call.name == "binary_cross_entropy_with_logits" and not call.squashed
+            for call in watch.calls("training_step")
+        )
+        seen = watch.watches.get("validation_step")
+        if takes_logits and seen is not None and seen.no_probabilities:
+            what = (
+                "in validation_step, values beyond 0 and 1 are compared with 0.5, the "
+                "threshold of probabilities; training takes the outputs for logits, whose "
+                "threshold is 0"
+            )
+            return [Fault("wrong-loss-input", what, "validation_step")]
+    return []
 
 
 def _watched(bench: Bench, number: int) -> tuple["_Watch", Values]:
@@ -129,7 +149,8 @@ class _Watch(_Steps):
         return self.watches[step].calls if step in self.watches else []
 
     def _instead(self, model: LightningModule, name: str, step: functools.partial[Any]) -> Any:
-        with LossWatch() as watch, _Outputs(model) as outputs:
+        given = tensors((step.args, step.keywords))
+        with LossWatch(given=given) as watch, _Outputs(model) as outputs:
             result = step()
         self.watches[name] = watch
         self.outputs = outputs.moments
