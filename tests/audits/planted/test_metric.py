@@ -126,6 +126,12 @@ def test_equal_outputs_with_other_values_of_a_metric_are_an_error(how: str, metr
     assert item.arms == ("plain", "odd")
 
 
+def test_a_loss_that_one_arm_smooths_by_hand_is_another_metric() -> None:
+    arms = {"plain": {}, "smooth": {"model.init_args.eps": 0.1}}
+    item = compared(config("Handmade", "Flowers"), arms, "val_loss")["metric-defined-otherwise"]
+    assert "(cross_entropy) in plain" in item.what
+
+
 @pytest.mark.parametrize(
     ("how", "is_found"),
     [("in logarithms", True), ("as a change", False), ("scaled back", False)],
@@ -401,6 +407,15 @@ def test_a_value_of_batches_that_is_right_in_those_of_the_loader_is_a_note(
     found = {fault.where: fault for fault in batch_invariance(bench, (metric,)).faults}
     assert found[f"metric {metric}"].slight
     assert why in found[f"metric {metric}"].what
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_part_that_mixes_examples_is_named(apart: bool) -> None:
+    bench = Bench(config("Attending", "Flowers", apart=apart))
+    bench.fit(steps=1, validates=True)
+    found = {fault.where: fault for fault in batch_invariance(bench, ("val_loss",)).faults}
+    mixed = "metric val_loss" in found and "the outputs of look" in found["metric val_loss"].what
+    assert mixed is not apart
 
 
 def test_values_over_all_examples_depend_on_no_batch() -> None:

@@ -22,7 +22,8 @@ _ELSE = "something else"
 def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
     """Find reported metrics that are one thing in one arm and another in the next.
 
-    It is certain where networks of equal parameters give the same and the values differ. Where the
+    It is certain where networks of equal parameters give the same and the values differ, and losses
+    are given the same; likely where the metric is a known measure in one arm alone. Where the
     networks differ, the metric must be a known measure in one arm, and in the other something else
     than that measure, which is known there too.
     """
@@ -83,6 +84,8 @@ def _judged(left: Evidence, right: Evidence, metric: str) -> Severity | None:
         if not any((*one.inputs, *other.inputs)) and _equal_losses(one, other):
             return "warning"
     mine, theirs = one.definitions.get(metric, ()), other.definitions.get(metric, ())
+    if bool(mine) != bool(theirs) and _same_validation(left, right):
+        return "warning" if _values_differ(one, other, metric) else None
     if not {*mine}.isdisjoint(theirs) or not (mine or theirs):
         return None
     known = (mine or _calls(one, theirs)) and (theirs or _calls(other, mine))

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback
 from ablate.audits.evidence import Fault
 from ablate.audits.probes.averaging import UNWEIGHTED, WEIGHTED, averages
 from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.dependence import PartOutputs, mixing_part
 from ablate.audits.probes.draws import Draws
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
 from ablate.audits.probes.neighbours import dependent_examples
@@ -48,15 +49,23 @@ def batch_invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -
     single, *larger = sizes(max(len(source.spread(EXAMPLES)) for source in sources))
     if not larger:
         raise ValueError("it takes two validation examples")
-    alone = validate_in_batches(bench, sources, single, *watches)
+    parts = {size: PartOutputs() for size in (single, larger[-1])}
+    alone = validate_in_batches(bench, sources, single, *watches, parts[single])
     seen = {single: alone}
-    seen |= {size: validate_in_batches(bench, sources, size) for size in larger}
+    for size in larger:
+        seen[size] = validate_in_batches(
+            bench, sources, size, *([parts[size]] if size in parts else [])
+        )
     faults = dependent_examples(bench, sources, alone, seen[larger[-1]])
     moved, random = _unsteady(bench, sources, seen)
     judged = [name for name in moved if name in metrics and not faults]
     middle = sorted(seen)[len(seen) // 2 if len(seen) > 2 else 0]
     reasons = averages(bench, sources, middle, judged)
-    if len(sources) == 1:
+    mixing = mixing_part(parts[single].totals, parts[larger[-1]].totals)
+    if mixing is not None:
+        why = f"the outputs of {mixing} depend on the other examples of a batch"
+        reasons = dict.fromkeys(judged, why)
+    elif len(sources) == 1:
         reasons = {name: _as_configured(why, sources[0]) for name, why in reasons.items()}
     faults += _metric_faults(moved, metrics, seen, reasons, examples_moved=bool(faults))
     skipped = {f"batch invariance of {name}": RANDOM for name in random if name in metrics}

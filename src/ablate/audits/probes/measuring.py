@@ -14,7 +14,13 @@ from ablate.audits.evidence import Fault, Measured
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.content import tensors
-from ablate.audits.probes.definitions import Measures, definitions, measures, moments
+from ablate.audits.probes.definitions import (
+    Measures,
+    definitions,
+    measures,
+    moments,
+    plain_measures,
+)
 from ablate.audits.probes.hooks import hook, reason
 from ablate.audits.probes.loss_calls import LossCall, LossWatch, labels
 from ablate.audits.probes.loss_inputs import input_faults
@@ -48,7 +54,7 @@ def measure(bench: Bench) -> Measurement:
     first, values = watches[0][0], [metrics for _, metrics in watches]
     validations = [watch.calls("validation_step") for watch, _ in watches]
     runs: list[tuple[Values, Measures]] = [
-        (metrics, measures(watch.watches["validation_step"]))
+        (metrics, [*measures(watch.watches["validation_step"]), *watch.plain])
         for watch, metrics in watches
         if "validation_step" in watch.watches
     ]
@@ -142,6 +148,7 @@ class _Watch(_Steps):
     def __init__(self) -> None:
         self.watches: dict[str, LossWatch] = {}
         self.outputs: list[float] = []
+        self.plain: Measures = []
         self.untested = False
 
     def calls(self, step: str) -> list[LossCall]:
@@ -154,6 +161,7 @@ class _Watch(_Steps):
             result = step()
         self.watches[name] = watch
         self.outputs = outputs.moments
+        self.plain = plain_measures(outputs.last, given)
         self.untested |= _untested(watch, (step.args, step.keywords))
         return result
 
@@ -219,6 +227,7 @@ class _Outputs:
         self._parts = [model, *_with_parameters(model)]
         self._handles: list[Any] = []
         self.moments: list[float] = []
+        self.last: list[Tensor] = []
 
     def __enter__(self) -> "_Outputs":
         self._handles = [part.register_forward_hook(self._note) for part in self._parts]
@@ -229,6 +238,7 @@ class _Outputs:
             handle.remove()
 
     def _note(self, part: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        self.last = tensors(output)[:1]
         for tensor in tensors(output):
             if isinstance(tensor, Tensor) and len(self.moments) < MOMENTS:
                 self.moments += moments(tensor)
