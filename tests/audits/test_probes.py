@@ -160,6 +160,23 @@ def test_what_numbers_the_examples_is_not_their_content(values):
     assert len(set(left)) == len(set(values))
 
 
+def test_who_asks_once_in_validation_and_often_in_training_is_content():
+    users = torch.arange(12)
+    train = [[users[n % 12], torch.tensor(n)] for n in range(36)]
+    train += [[users[3], torch.tensor(50)]]
+    val = [[user, torch.tensor(40 + int(user) % 5)] for user in users]
+    left, right = example_keys([train, val])
+    assert len(set(right)) == 12
+    assert not set(left) & set(right)
+
+
+def test_numbers_of_examples_that_are_drawn_twice_are_no_content():
+    train = [{"id": n % 20, "x": torch.tensor([[float(n % 20)]])} for n in range(40)]
+    val = [{"id": 90 + n, "x": torch.tensor([[float(n)]])} for n in range(20)]
+    left, right = example_keys([train, val])
+    assert set(left) == set(right)
+
+
 # Keys
 
 

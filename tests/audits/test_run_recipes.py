@@ -102,6 +102,20 @@ def test_parameters_of_one_arm_alone_are_not_compared():
     assert apart.told() == "weight_decay of net.weight: 0 in a, 0.1 in b"
 
 
+def test_gains_of_norms_that_one_arm_decays_are_known_by_another_name():
+    def split(gain: str, decayed: bool) -> Recipe:
+        heavy = replace(ADAM, settings={**ADAM.settings, "weight_decay": 0.1})
+        light = replace(ADAM, names=("net.bias",))
+        own = replace(heavy if decayed else light, names=(gain,), gains=(gain,))
+        return Recipe(groups=(replace(heavy, names=("net.weight",)), light, own))
+
+    arms = {"layer": split("norm.weight", decayed=False), "rms": split("rms.gain", decayed=True)}
+    (apart,) = differences(arms, {})
+    assert apart.told() == "weight_decay of gains of norms: 0 in layer, 0.1 in rms"
+    assert not list(differences(arms, {"rms": {"model.init_args.weight_decay": 0.1}}))
+    assert not list(differences({**arms, "rms": split("rms.gain", decayed=False)}, {}))
+
+
 @pytest.mark.parametrize(
     ("key", "explains"),
     [

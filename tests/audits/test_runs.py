@@ -105,6 +105,8 @@ def with_fingerprints(name, by_run, *, drop=()):
 FACTS = {
     "sources": {"mine": "a", "ablate.run.execute": "a"},
     "data": {"val": {"set": "s", "order": "o", "examples": 9}},
+    "files": {"a.csv": "a"},
+    "variables": {"FAST": None, "LOCAL_RANK": "0"},
 }
 EDIT = Edit(2, 1, "val_loss (val) at step 3, epoch 0", None, "0.1")
 
@@ -145,6 +147,8 @@ PLANTED = [
     ("mixed-configs", "error", with_run(3, config={**CONFIG, "trainer": {"max_epochs": 9}})),
     ("mixed-code", "warning", with_run(2, code_version="def")),
     ("mixed-code", "warning", with_facts("sources", {2: {"mine": "b"}, 3: {"mine": "b"}})),
+    ("mixed-files", "warning", with_facts("files", {2: {"a.csv": "b"}, 3: {"a.csv": "b"}})),
+    ("mixed-environments", "warning", with_facts("variables", {2: {"FAST": "b"}})),
     ("uncommitted-code", "note", replace(CLEAN, runs=DIRTY)),
     ("edited-record", "error", replace(CLEAN, seals=Seals(6, 0, (EDIT,)))),
     ("other-examples", "error", with_fingerprints("val", {2: "w", 3: "w"})),
@@ -172,6 +176,11 @@ def test_a_planted_fault_is_found_and_nothing_else(code, severity, recorded):
     assert item.advice
     if code != "uncommitted-code":
         assert "narrow" in item.arms
+
+
+def test_variables_that_say_where_a_process_runs_and_files_of_one_arm_are_no_difference():
+    assert check_runs(with_facts("variables", {2: {"LOCAL_RANK": "1", "ONLY_HERE": "x"}})) == []
+    assert check_runs(with_facts("files", {2: {"cache.pt": "x"}})) == []
 
 
 def test_modules_that_changed_are_named_with_the_arms_and_seeds_that_had_them():

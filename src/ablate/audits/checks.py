@@ -158,6 +158,7 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
     Check(RUNS, provenance.check_code, _codes("mixed-code", "uncommitted-code")),
+    Check(RUNS, provenance.check_surroundings, _codes("mixed-files", "mixed-environments")),
     Check(RUNS, runs.check_environments, _codes("mixed-environments")),
     Check(RUNS, runs.check_data, OF_RECORDED_DATA),
     Check(RUNS, run_recipes.check_lengths, _codes("unequal-run-lengths")),

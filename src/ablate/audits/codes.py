@@ -103,6 +103,7 @@ CODES: dict[str, Code] = {
     "unpaired-order": Code("note", "seeds do not pair the order of the data", "runs"),
     "mixed-configs": Code("error", "an arm's runs have different configurations", "runs"),
     "mixed-code": Code("warning", "compared runs are of different code", "runs"),
+    "mixed-files": Code("warning", "a file that runs read has changed between them", "runs"),
     "mixed-environments": Code("warning", "compared runs are of different environments", "runs"),
     "uncommitted-code": Code("note", "runs are of code that no commit holds", "runs"),
     "constant-metric": Code("warning", "a metric does not move", "runs"),

@@ -72,7 +72,8 @@ class Measured:
 
     Of each set: `outputs` and `inputs` describe what the network gave and what losses were given
     in one validation, `training` is the loss of a training step, `metrics` has what was logged.
-    `losses` are those called in the validation, `definitions` the measures that metrics may be.
+    `losses` are those called in the validation, `definitions` the measures that metrics may be,
+    `picked` how many best guesses are compared with targets.
     """
 
     outputs: tuple[tuple[float, ...], ...] = ()
@@ -81,6 +82,7 @@ class Measured:
     training: tuple[float | None, ...] = ()
     metrics: tuple[dict[str, float], ...] = ()
     definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    picked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,16 +120,17 @@ class Evidence:
     """Everything that the probes saw of one arm with one seed.
 
     `settings` is what the module says of itself in `extra_repr`, which no weight may show.
-    `responses` are the losses and metrics with canonical weights, one mapping per set of weights,
-    without dropout; `trace` those of three optimizer steps from canonical weights, with it.
-    `config` and `elsewhere` are digests of the configuration: all of it but the seed, and that
-    without the model. `recipe` is how the configured run begins to train. `metrics` are those of
-    an arm that has nothing to train. `measured` and `seeding` are None if they were not looked at;
-    `hooks` has a digest of the code of each hook of validation. `skipped` names the probes that
-    could not run, with the reason; `broken` those of them that an exception ended. `validated` says
-    which weights are validated in a training. `seen` has digests of what a process of another hash
-    seed must see as well, `looks` those that such processes gave; `hashed` is where code may go by
-    that seed. `unstable` names what differs between two equal trainings.
+    `buffers` is a digest of the initial buffers. `responses` are the losses and metrics with
+    canonical weights, one mapping per set of weights, without dropout; `trace` those of three
+    optimizer steps from canonical weights, with it. `config` and `elsewhere` are digests of the
+    configuration: all of it but the seed, and that without the model. `recipe` is how the
+    configured run begins to train. `metrics` are those of an arm that has nothing to train.
+    `measured` and `seeding` are None if they were not looked at; `hooks` has a digest of the code
+    of each hook of validation. `skipped` names the probes that could not run, with the reason;
+    `broken` those of them that an exception ended. `validated` says which weights are validated in
+    a training. `seen` has digests of what a process of another hash seed must see as well, `looks`
+    those that such processes gave; `hashed` is where code may go by that seed. `unstable` names
+    what differs between two equal trainings.
     """
 
     parameters: int = 0
@@ -137,6 +140,7 @@ class Evidence:
     settings: str = ""
     shapes: tuple[tuple[int, ...], ...] = ()
     scales: tuple[Scale, ...] = ()
+    buffers: str = ""
     responses: tuple[dict[str, float], ...] = ()
     trace: tuple[dict[str, float], ...] = ()
     config: str = ""

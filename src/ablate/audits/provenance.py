@@ -1,5 +1,6 @@
 """Whether runs rest on the same code, and whether their records are what was recorded."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ablate.audits.codes import finding
@@ -17,6 +18,12 @@ from ablate.spec.facts import Fact
 from ablate.store import RunRecord, Seals
 
 _SHOWN = 4
+_OF_A_PROCESS = re.compile(
+    r"CUDA_VISIBLE_DEVICES$|.*RANK$|WORLD_SIZE$|MASTER_|SLURM_|.*JOB_?ID$|HOST|TE?MP|PWD$|COLUMNS$|"
+    r"LINES$|TERM|PYTHONHASHSEED$|CUBLAS_WORKSPACE_CONFIG$"
+)
+"""Variables that say where a process runs; `hash-order` speaks of the hash seed."""
+_SAME_VARIABLES = "set it alike for all runs, or make it a key of the configuration"
 _ADVICE = (
     "run the older ones again with the code of the newer, or see that nothing they use has changed"
 )
@@ -67,15 +74,55 @@ def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
         )
 
 
+def check_surroundings(recorded: RecordedRuns) -> Iterator[Finding]:
+    """Find files that changed between runs that read them, and variables that they ask for."""
+    for kind, code, what, advice in (
+        (
+            Fact.FILES,
+            "mixed-files",
+            "other content in files that they read",
+            "put the file back and run the others again",
+        ),
+        (
+            Fact.VARIABLES,
+            "mixed-environments",
+            "other variables of the environment",
+            _SAME_VARIABLES,
+        ),
+    ):
+        told = {
+            run.id: {
+                name: digest
+                for name, digest in recorded.facts[run.id][kind].items()
+                if kind != Fact.VARIABLES or not _OF_A_PROCESS.match(name)
+            }
+            for run in recorded.runs
+            if kind in recorded.facts.get(run.id, {})
+        }
+        if changed := _changed(recorded.runs, told):
+            names = [*changed]
+            yield finding(
+                code,
+                arms_of(run for runs in changed[names[0]] for run in runs),
+                f"runs that stand side by side had {what}: "
+                + "; ".join(
+                    f"{name} is one in {' and another in '.join(map(_whose, changed[name]))}"
+                    for name in names[:_SHOWN]
+                ),
+                listed(names),
+                advice,
+            )
+
+
 def _changed(
-    runs: Iterable[RunRecord], sources: Mapping[int, Mapping[str, str]]
+    runs: Iterable[RunRecord], sources: Mapping[int, Mapping[str, str | None]]
 ) -> dict[str, list[list[RunRecord]]]:
     """Group the runs that have a module by its source, for every module that has several."""
     known = [run for run in runs if run.id in sources]
     # Runs of one state of the code share what they recorded: the states are few.
     states = grouped(known, lambda run: id(sources[run.id]))
     of_state = [(sources[some[0].id], some) for some in states.values()]
-    first: dict[str, str] = {}
+    first: dict[str, str | None] = {}
     differing: dict[str, None] = {}
     for digests, _ in of_state:
         for module, digest in digests.items():

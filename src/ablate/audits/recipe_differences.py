@@ -40,7 +40,9 @@ _PRECISION = frozenset(
     {"precision", "dtype", "amp", "autocast", "mixed", "half", "fp16", "bf16", "float16"}
     | {"bfloat16", "float64", "double", "quantize", "quantization", "quant"}
 )
-_REDUCTION = frozenset({"reduction", "reduce", "loss", "criterion", "objective"})
+_REDUCTION = frozenset({"reduction", "reduce"})
+_CHOOSES_LOSS = frozenset({"loss", "criterion", "objective"})
+_REDUCTIONS = ("sum", "mean", "batchmean")
 _LENGTH = frozenset(
     {"epochs", "steps", "time", "limit", "train", "overfit", "stopping", "patience", "iterations"}
 )
@@ -103,7 +105,10 @@ def differences(recipes: Mapping[str, Recipe], changes: Changes) -> Iterator[Dif
         }
     )
     yield from apart("precision", _PRECISION, lambda r: " and ".join(r.dtypes) or None)
-    yield from apart("reduction of the loss over the batch", _REDUCTION, lambda r: r.reduction)
+    # a key that chooses a loss speaks of its reduction only if its value does
+    silent = {arm: r for arm, r in recipes.items() if not _says_reduction(changes.get(arm, {}))}
+    reductions = {a: r.reduction for a, r in silent.items() if not known[a] & _REDUCTION}
+    yield from _apart("reduction of the loss over the batch", reductions)
 
 
 def length_is_declared(arm: str, changes: Changes) -> bool:
@@ -147,6 +152,13 @@ def _numbers(declared: Mapping[str, Any]) -> frozenset[float]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             found.add(float(value))
     return frozenset(found) - _COMMON
+
+
+def _says_reduction(declared: Mapping[str, Any]) -> bool:
+    return any(
+        _said([path]) & _CHOOSES_LOSS and _split(str(value)) & {*_REDUCTION, *_REDUCTIONS}
+        for path, value in declared.items()
+    )
 
 
 def _is_among(value: Any, numbers: frozenset[float]) -> bool:
@@ -211,7 +223,24 @@ def _of_optimizers(
     for name in names:
         if name not in {"optimizer", *without}:
             left = {arm: each for arm, each in free.items() if not _speaks(known[arm], name)}
-            yield from _unequal(name, left, numbers)
+            found = list(_unequal(name, left, numbers))
+            yield from found
+            if name == "weight_decay" and not found:
+                yield from _decayed_gains({arm: recipes[arm] for arm in left})
+
+
+def _decayed_gains(recipes: Mapping[str, Recipe]) -> Iterator[Difference]:
+    """Find arms that decay the gains of norms, whatever they are called, where others spare them.
+
+    An optimizer that decays everything alike has no opinion on gains.
+    """
+    values: dict[str, str] = {}
+    for arm, recipe in recipes.items():
+        decays = {group.settings.get("weight_decay") for group in recipe.groups if group.names}
+        gains = {group.settings.get("weight_decay") for group in recipe.groups if group.gains}
+        if len(decays) > 1 and gains:
+            values[arm] = " and ".join(sorted(_written(decay) for decay in gains))
+    yield from _apart("weight_decay of gains of norms", values)
 
 
 def _speaks(words: frozenset[str], setting: str) -> bool:

@@ -33,10 +33,15 @@ def groups_of(
             type(optimizer).__name__,
             group_settings(group),
             tuple(names[p] for p in group["params"] if p in names),
+            tuple(names[p] for p in group["params"] if p in names and _is_gain(p)),
         )
         for optimizer in optimizers
         for group in optimizer.param_groups
     )
+
+
+def _is_gain(parameter: Tensor) -> bool:
+    return parameter.ndim == 1 and parameter.numel() > 1 and bool((parameter == 1).all())
 
 
 def group_settings(group: Mapping[str, Any]) -> dict[str, Setting]:

@@ -20,11 +20,15 @@ Reduction = Literal["mean", "sum"]
 
 @dataclass(frozen=True)
 class ParameterGroup:
-    """What an optimizer does with some parameters: its class, its settings, their names."""
+    """What an optimizer does with some parameters: its class, its settings, their names.
+
+    `gains` are those whose values were all 1 when the training began, as the gains of norms are.
+    """
 
     optimizer: str
     settings: dict[str, Setting]
     names: tuple[str, ...]
+    gains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

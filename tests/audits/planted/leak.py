@@ -380,6 +380,27 @@ class KeptApart(Table):
         return super().examples()
 
 
+class Records(Dataset):
+    """Rows of a table of which only the numbers are given out."""
+
+    def __init__(self, rows: Any) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Any:
+        return {"x": self.rows[index]["x"], "y": self.rows[index]["y"]}
+
+
+class TwoTables(Patients):
+    """Each split has a list of records of its own; both have scans of one patient."""
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        self.train, self.val = (Records(list(part)) for part in (self.train, self.val))
+
+
 class ByPatient(Patients):
     """All scans of a patient in one split."""
 
@@ -392,6 +413,24 @@ class Users(Patients):
     """Ratings of users that the model is meant to know."""
 
     name = "user_id"
+
+
+class Counts(Table):
+    """How often each of many words occurs in a text."""
+
+    def examples(self) -> Dataset:
+        words = torch.poisson(torch.full((COUNT, 15), 1.5), torch.Generator().manual_seed(0))
+        return TensorDataset(words, (words[:, 0] > words[:, 1]).float())
+
+
+class Curved(Table):
+    """Pictures of a spot somewhere: points of a surface that is bent in many dimensions."""
+
+    def examples(self) -> Dataset:
+        place = 8 * torch.rand(160, 2, 1, 1, generator=torch.Generator().manual_seed(33))
+        down, right = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+        far = (down - place[:, 0]) ** 2 + (right - place[:, 1]) ** 2
+        return TensorDataset(torch.exp(-far / 4).flatten(1), drawn(160, seed=4))
 
 
 LEAKS: dict[str, Sequence[Callable[[], Table]]] = {
@@ -408,7 +447,7 @@ LEAKS: dict[str, Sequence[Callable[[], Table]]] = {
     "target-among-inputs": (TargetColumn, NoisyTarget, ClassCode, Watermark),
     "overlapping-windows": (RandomWindows, RandomStretches, RandomText),
     "validation-before-training": (Backwards, Timestamped, FirstRows),
-    "shared-groups": (Patients, Speakers, KeptApart),
+    "shared-groups": (Patients, Speakers, KeptApart, TwoTables),
 }
 CLEAN: Sequence[Callable[[], Table]] = (
     Table,
@@ -422,4 +461,6 @@ CLEAN: Sequence[Callable[[], Table]] = (
     Newest,
     ByPatient,
     Users,
+    Counts,
+    Curved,
 )

@@ -115,6 +115,112 @@ class Scored(Classifier):
         self.log("val_accuracy", right.float().mean())
 
 
+class Offset(Classifier):
+    """Scores by a method whose code speaks of a part that not every arm has."""
+
+    def __init__(self, offset: bool = True) -> None:
+        super().__init__()
+        self.offset = nn.Embedding(3, 1) if offset else None
+        self.scale = 2.0 if offset else None
+
+    def score(self, x: Tensor) -> Tensor:
+        scores = self(x) if self.scale is None else self.scale * self(x)
+        return scores if self.offset is None else scores + self.offset.weight[:, 0]
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        self.log("val_loss", functional.cross_entropy(self.score(batch[0]), batch[1]))
+
+
+class Answers(LightningDataModule):
+    """Flowers with a number or a yes or no to predict."""
+
+    def __init__(self, yes: bool = False) -> None:
+        super().__init__()
+        self.yes = yes
+
+    def loader(self, seed: int) -> DataLoader:
+        x = torch.randn(32, 4, generator=torch.Generator().manual_seed(seed))
+        y = (x[:, 0] > 0).float() if self.yes else x[:, :2].sum(1).exp()
+        return DataLoader(TensorDataset(x, y), batch_size=8)
+
+    def train_dataloader(self) -> DataLoader:
+        return self.loader(0)
+
+    def val_dataloader(self) -> DataLoader:
+        return self.loader(1)
+
+
+class Answering(LightningModule):
+    """Predicts a number, or a logit; `how` says what it is compared with."""
+
+    def __init__(self, how: str = "as it is", best: int = 1) -> None:
+        super().__init__()
+        self.how, self.best = how, best
+        self.net = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 1), nn.Flatten(0))
+
+    def asked(self, batch: list[Tensor]) -> tuple[Tensor, Tensor]:
+        x, y = batch
+        if self.how == "in logarithms":
+            return self.net(x), y.log()
+        if self.how == "as a change":
+            return self.net(x), y - x[:, 3]
+        if self.how == "scaled back":
+            return 2 * self.net(x) + 1, y
+        return self.net(x), y
+
+    def training_step(self, batch: list[Tensor], index: int) -> Tensor:
+        if self.how.startswith("yes or no"):
+            return functional.binary_cross_entropy_with_logits(self.net(batch[0]), batch[1])
+        return functional.mse_loss(*self.asked(batch))
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        guess, y = self.asked(batch)
+        self.log("val_error", (guess - y).abs().mean())
+        if self.how.startswith("yes or no"):
+            picked = guess.sigmoid() if self.how == "yes or no, of probabilities" else guess
+            right = (picked > (0.0 if self.how == "yes or no" else 0.5)) == y.bool()
+            self.log("val_accuracy", right.float().mean())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return sgd(self)
+
+
+class Ranked(Classifier):
+    """Counts a kind as found among some best guesses."""
+
+    def __init__(self, best: int = 1, width: int = 8) -> None:
+        super().__init__(width=width)
+        self.best = best
+
+    def validation_step(self, batch: list[Tensor], index: int) -> None:
+        top = self(batch[0]).topk(self.best, 1).indices
+        self.log("val_hits", (top == batch[1][:, None]).any(1).float().mean())
+
+
+class Handmade(Classifier):
+    """Computes its loss by hand, smoothed if it is told to, in training and in validation."""
+
+    def __init__(self, eps: float = 0.0) -> None:
+        super().__init__()
+        self.eps = eps
+
+    def criterion(self, logits: Tensor, y: Tensor) -> Tensor:
+        chances = logits.log_softmax(1)
+        known = chances.gather(1, y[:, None])[:, 0]
+        return -((1 - self.eps) * known + self.eps * chances.mean(1)).mean()
+
+
+class Attending(Classifier):
+    """Attends over the examples of a batch, or over the numbers of each."""
+
+    def __init__(self, apart: bool = False) -> None:
+        super().__init__()
+        self.look = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.0, batch_first=apart)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(self.look(x[:, None])[:, 0])
+
+
 class Deep(LightningModule):
     """Another network with a validation of its own, which may add something."""
 

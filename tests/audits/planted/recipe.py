@@ -147,6 +147,24 @@ class Net(LightningModule):
                         p.copy_(self.first[name])
 
 
+class Hidden(Net):
+    """The same with one more layer, which a container may hide from the module."""
+
+    def __init__(self, within: Literal["list", "dict", "ModuleList", "frozen"] = "list") -> None:
+        super().__init__()
+        layer = nn.Linear(6, 6).requires_grad_(within != "frozen")
+        self.more: Any = {
+            "list": [layer],
+            "dict": {"first": layer},
+            "ModuleList": nn.ModuleList([layer]),
+            "frozen": [layer],
+        }[within]
+
+    def forward(self, x: Tensor) -> Tensor:
+        layer = self.more["first"] if isinstance(self.more, dict) else self.more[0]
+        return super().forward(x + layer(x))
+
+
 class ByHand(Net):
     """The same, optimized by hand: `every` batches make a step."""
 

@@ -20,7 +20,7 @@ from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.content import content_digest
 from ablate.audits.probes.examples import describe, look_at_examples
 from ablate.audits.probes.hook_code import hook_code
-from ablate.audits.probes.invariance import batch_invariance
+from ablate.audits.probes.invariance import EVEN, WHOLE, batch_invariance
 from ablate.audits.probes.measuring import measure
 from ablate.audits.probes.opened import Opened
 from ablate.audits.probes.seeding import Beginnings, Initial, reseed
@@ -28,7 +28,7 @@ from ablate.audits.probes.trace import Trace
 from ablate.run.lightning_cli import resolve
 from ablate.spec import Direction
 from tests.audits.examined import audited, changed
-from tests.audits.planted.metric import Started
+from tests.audits.planted.metric import Offset, Started
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
@@ -124,6 +124,48 @@ def test_equal_outputs_with_other_values_of_a_metric_are_an_error(how: str, metr
     item = found.pop("metric-defined-otherwise")
     assert (item.severity, item.where) == ("error", f"metric {metric}")
     assert item.arms == ("plain", "odd")
+
+
+def test_a_loss_that_one_arm_smooths_by_hand_is_another_metric() -> None:
+    arms = {"plain": {}, "smooth": {"model.init_args.eps": 0.1}}
+    item = compared(config("Handmade", "Flowers"), arms, "val_loss")["metric-defined-otherwise"]
+    assert "(cross_entropy) in plain" in item.what
+
+
+@pytest.mark.parametrize(
+    ("how", "is_found"),
+    [("in logarithms", True), ("as a change", False), ("scaled back", False)],
+)
+def test_an_error_against_altered_targets_is_another_metric(how: str, is_found: bool) -> None:
+    arms = {"plain": {}, "odd": {"model.init_args.how": how}}
+    found = compared(config("Answering", "Answers"), arms, "val_error")
+    assert ("metric-defined-otherwise" in found) is is_found
+    if is_found:
+        assert "(l1_loss of altered targets) in odd" in found["metric-defined-otherwise"].what
+
+
+@pytest.mark.parametrize(
+    ("how", "is_found"),
+    [
+        ("yes or no", False),
+        ("yes or no, of probabilities", False),
+        ("yes or no, of logits", True),
+    ],
+)
+def test_a_threshold_of_probabilities_on_logits_is_named(how: str, is_found: bool) -> None:
+    base = changed(config("Answering", "Answers", how=how), {"data.init_args.yes": True})
+    found = faults(watched(base))
+    assert ("wrong-loss-input" in found) is is_found
+    if is_found:
+        assert "threshold of probabilities" in found["wrong-loss-input"]
+
+
+def test_arms_that_count_other_numbers_of_guesses_have_other_metrics() -> None:
+    arms = {"first": {}, "second": {"model.init_args.best": 2}}
+    found = compared(config("Ranked", "Flowers"), arms, "val_hits")
+    assert "best 1 in first; a target counts" in found["metric-defined-otherwise"].what
+    arms["second"] = {"model.init_args.width": 6}
+    assert compared(config("Ranked", "Flowers"), arms, "val_hits") == {}
 
 
 def test_a_loss_that_only_training_adds_to_defines_no_other_metric() -> None:
@@ -352,6 +394,30 @@ def test_the_way_in_which_batches_are_put_together_is_named(
     assert why in batched(together)[f"metric {metric}"]
 
 
+@pytest.mark.parametrize(
+    ("together", "metric", "size", "why"),
+    [("means", "val_loss", 6, EVEN), ("f1 of batches", "val_f1", 30, WHOLE)],
+)
+def test_a_value_of_batches_that_is_right_in_those_of_the_loader_is_a_note(
+    together: str, metric: str, size: int, why: str
+) -> None:
+    base = config("Put", "Flowers", together=together)
+    bench = Bench(changed(base, {"data.init_args.batch_size": size}))
+    bench.fit(steps=1, validates=True)
+    found = {fault.where: fault for fault in batch_invariance(bench, (metric,)).faults}
+    assert found[f"metric {metric}"].slight
+    assert why in found[f"metric {metric}"].what
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_the_part_that_mixes_examples_is_named(apart: bool) -> None:
+    bench = Bench(config("Attending", "Flowers", apart=apart))
+    bench.fit(steps=1, validates=True)
+    found = {fault.where: fault for fault in batch_invariance(bench, ("val_loss",)).faults}
+    mixed = "metric val_loss" in found and "the outputs of look" in found["metric val_loss"].what
+    assert mixed is not apart
+
+
 def test_values_over_all_examples_depend_on_no_batch() -> None:
     assert batched("examples") == {}
 
@@ -389,3 +455,7 @@ def test_other_code_of_validation_is_found_unless_it_computes_the_same_measure(
     metric = "val_error" if left != "Scored" else "val_margin"
     found = list(check_validation_code(seen, Declared({}, {metric: Direction.MINIMIZE})))
     assert bool(found) is differs
+
+
+def test_a_part_that_an_arm_lacks_makes_no_other_code_of_validation() -> None:
+    assert hook_code(Offset(offset=True)) == hook_code(Offset(offset=False))

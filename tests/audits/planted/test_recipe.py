@@ -91,6 +91,20 @@ def test_a_planted_fault_is_found_by_its_name_and_nothing_else(code, kinds):
     assert code in CODES
 
 
+@pytest.mark.parametrize(
+    ("within", "where"),
+    [
+        ("list", "more[0].weight, more[0].bias"),
+        ("dict", "more['first'].weight, more['first'].bias"),
+        ("ModuleList", None),
+        ("frozen", None),
+    ],
+)
+def test_layers_that_a_plain_container_hides_are_named(within, where):
+    _, faults = rehearse(Bench(config("Hidden", **{"model.init_args.within": within})))
+    assert [(f.code, f.where) for f in faults] == ([("outside-optimizer", where)] if where else [])
+
+
 @pytest.mark.parametrize("kind", ["sound", "penalty", "target entropy", "hard-coded lr"])
 def test_a_sound_module_has_no_fault(kind):
     assert of_kind(kind)[1] == {}

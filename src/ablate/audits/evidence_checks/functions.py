@@ -35,8 +35,9 @@ def same_function(left: Evidence, right: Evidence) -> bool:
     """Say whether two arms compute the same and are trained alike, given the same weights.
 
     They say the same of themselves. Their parameters have equal shapes in the same order and start
-    at about equal scales. The losses and metrics with two sets of canonical weights agree, and
-    those of the first steps of training, random numbers included.
+    at about equal scales, and their buffers are equal: weights of classes may show in no few steps.
+    The losses and metrics with two sets of canonical weights agree, and those of the first steps of
+    training, random numbers included.
     """
     return (
         bool(left.shapes)
@@ -45,6 +46,7 @@ def same_function(left: Evidence, right: Evidence) -> bool:
         and left.config != right.config
         and left.settings == right.settings
         and _start_alike(left.scales, right.scales)
+        and left.buffers == right.buffers
         and _fixed(left) == _fixed(right)
         and left.train.digest == right.train.digest
         and left.val.digest == right.val.digest

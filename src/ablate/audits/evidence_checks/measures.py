@@ -22,7 +22,8 @@ _ELSE = "something else"
 def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
     """Find reported metrics that are one thing in one arm and another in the next.
 
-    It is certain where networks of equal parameters give the same and the values differ. Where the
+    It is certain where networks of equal parameters give the same and the values differ, and losses
+    are given the same; likely where the metric is a known measure in one arm alone. Where the
     networks differ, the metric must be a known measure in one arm, and in the other something else
     than that measure, which is known there too.
     """
@@ -42,6 +43,20 @@ def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator
             yield advised("metric-defined-otherwise", names, f"{why}{told}", where, severity)
         if not certain and not likely:
             yield from _altered(seen, metric)
+    yield from _picked(seen)
+
+
+def _picked(arms: Mapping[str, Evidence]) -> Iterator[Finding]:
+    """Find arms that compare other numbers of best guesses with the targets."""
+    picked = {arm: each.measured.picked for arm, each in arms.items() if each.measured is not None}
+    known = {arm: counts for arm, counts in picked.items() if counts}
+    if len(set(known.values())) > 1:
+        told = by_arms(
+            (f"a target counts as found among the best {' and '.join(map(str, counts))}", arm)
+            for arm, counts in known.items()
+        )
+        where = "validation_step"
+        yield advised("metric-defined-otherwise", known, told, where, "warning")
 
 
 def _altered(arms: Mapping[str, Evidence], metric: str) -> Iterator[Finding]:
@@ -69,6 +84,8 @@ def _judged(left: Evidence, right: Evidence, metric: str) -> Severity | None:
         if not any((*one.inputs, *other.inputs)) and _equal_losses(one, other):
             return "warning"
     mine, theirs = one.definitions.get(metric, ()), other.definitions.get(metric, ())
+    if bool(mine) != bool(theirs) and _same_validation(left, right):
+        return "warning" if _values_differ(one, other, metric) else None
     if not {*mine}.isdisjoint(theirs) or not (mine or theirs):
         return None
     known = (mine or _calls(one, theirs)) and (theirs or _calls(other, mine))
@@ -82,7 +99,8 @@ def _calls(measured: Measured, names: Sequence[str]) -> bool:
 
 def _loss(name: str) -> str:
     """Return the loss in a measure's name, without what makes it another one."""
-    return name.removeprefix("exp(").removesuffix(")").split(" with ")[0]
+    bare = name.removeprefix("exp(").removesuffix(")")
+    return bare.split(" with ")[0].split(" of altered ")[0]
 
 
 def _same_validation(left: Evidence, right: Evidence) -> bool:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ablate.audits.evidence import Scale
+from ablate.audits.probes.content import digest, encoded
 from ablate.audits.probes.hooks import hook, reason
 from ablate.audits.probes.structure import scales
 from ablate.run.randomness import seeded
@@ -23,6 +24,7 @@ class Beginning(Callback):
     def __init__(self) -> None:
         self.model: LightningModule | None = None
         self.scales: tuple[Scale, ...] = ()
+        self.buffers = ""
         self.chance: float | None = None
         self.gradients: dict[str, Gradient] = {}
         self.untrained: tuple[str, ...] = ()
@@ -32,6 +34,7 @@ class Beginning(Callback):
         """Measure the initial weights and watch the gradients from here on."""
         self.model = pl_module
         self.scales = scales(pl_module)
+        self.buffers = digest(encoded(buffer) for buffer in pl_module.buffers())
         self.gradients = {}
         untrained = hook(pl_module, "untrained")
         if untrained is not None:

@@ -74,27 +74,35 @@ def content_digest(batch: Any) -> str:
 def example_keys(splits: Sequence[Sequence[Any]]) -> list[list[str]]:
     """Hash the content of every example, given as batches of one; splits share what is an id.
 
-    A leaf that is a single integer, different in every example of a split, numbers the examples:
-    it is not content.
+    A leaf that is a single integer, a number of its own for every other example of a split, numbers
+    the examples: it is not content. It must do so in all splits: a user or an item who is asked for
+    once in validation, and often in training, is content.
     """
     rows = [[list(leaves(example)) for example in split] for split in splits]
+    keys = [[digest(map(encoded, row)) for row in split] for split in rows]
+    large = [
+        (split, len(set(known)))
+        for split, known in zip(rows, keys, strict=True)
+        if len(split) >= ENOUGH_FOR_IDS
+    ]
+    width = min((len(row) for split, _ in large for row in split), default=0)
     ids = {
         column
-        for split in rows
-        if len(split) >= ENOUGH_FOR_IDS
-        for column in range(min(map(len, split)))
-        if _numbers([row[column] for row in split])
+        for column in range(width)
+        if all(_numbers([row[column] for row in split], count) for split, count in large)
     }
+    if not ids:
+        return keys
     return [
         [digest(encoded(leaf) for c, leaf in enumerate(row) if c not in ids) for row in split]
         for split in rows
     ]
 
 
-def _numbers(values: Sequence[Any]) -> bool:
-    """Say whether values are single integers, all different."""
+def _numbers(values: Sequence[Any], examples: int) -> bool:
+    """Say whether values are single integers, as many as there are different examples."""
     single = [_integer(value) for value in values]
-    return None not in single and len(set(single)) == len(single)
+    return None not in single and len(set(single)) == examples
 
 
 def _integer(value: Any) -> int | None:

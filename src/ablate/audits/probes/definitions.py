@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from ablate.audits.probes.loss_calls import LossCall, LossWatch
+from ablate.audits.probes.loss_calls import ALTERED, LossCall, LossWatch
 from ablate.audits.probes.trace import Values
 
 NEAR = 1e-5
@@ -20,15 +20,40 @@ def measures(watch: LossWatch) -> Measures:
     found = [pair for call in watch.calls for pair in _of_call(call)]
     if len(watch.calls) > 1:
         found.append(("the sum of its losses", sum(call.mean for call in watch.calls)))
-    for kind, result in watch.compared:
+    for kind, result, altered in watch.compared:
         values = result.double()
         if kind == "equality":
             found.append(("accuracy", float(values.mean())))
         else:
-            squares = float(values.square().mean())
-            found += [("mse_loss", squares), ("root of mse_loss", squares**0.5)]
-            found.append(("l1_loss", float(values.abs().mean())))
+            squares, to = float(values.square().mean()), ALTERED if altered else ""
+            found += [(f"mse_loss{to}", squares), (f"root of mse_loss{to}", squares**0.5)]
+            found.append((f"l1_loss{to}", float(values.abs().mean())))
     return found
+
+
+def plain_measures(outputs: Sequence[Tensor], given: Sequence[Tensor]) -> Measures:
+    """Compute what the scores that a network gives come to, against the classes of a batch.
+
+    A loss that is written by hand is known by these.
+    """
+    found: Measures = []
+    for scores in outputs:
+        for classes in given:
+            if _are_classes(scores, classes):
+                loss = torch.nn.functional.cross_entropy(scores.double(), classes.long())
+                right = scores.argmax(1) == classes
+                found += [("cross_entropy", float(loss)), ("accuracy", float(right.float().mean()))]
+    return found
+
+
+def _are_classes(scores: Tensor, classes: Tensor) -> bool:
+    return (
+        scores.is_floating_point()
+        and scores.ndim == classes.ndim + 1 == 2
+        and len(scores) == len(classes) > 0
+        and not classes.is_floating_point()
+        and bool(((classes >= 0) & (classes < scores.shape[1])).all())
+    )
 
 
 def definitions(
@@ -56,12 +81,13 @@ def _near(left: float, right: float) -> bool:
 
 
 def _of_call(call: LossCall) -> Iterator[tuple[str, float]]:
-    yield call.label, call.mean
+    label = call.label + (ALTERED if call.altered else "")
+    yield label, call.mean
     if call.name in {"cross_entropy", "nll_loss"}:
-        yield f"exp({call.label})", math.exp(min(call.mean, 700.0))
+        yield f"exp({label})", math.exp(min(call.mean, 700.0))
     for name, measure in MEASURES.get(call.name, {}).items():
         try:
-            yield name, float(measure(call))
+            yield name + (ALTERED if call.altered else ""), float(measure(call))
         except (RuntimeError, IndexError):  # shapes of a kind that the measure does not know
             continue
 

@@ -182,7 +182,7 @@ class _Examination:
         first, beginning = Trace(), Beginning()
         self.bench.fit(first, beginning, self.initial)
         self.first, self.order, self.model = first, self.bench.order, beginning.model
-        self.found = replace(self.found, scales=beginning.scales)
+        self.found = replace(self.found, scales=beginning.scales, buffers=beginning.buffers)
         self.faults += first_faults(first.steps, beginning, self.config)
         self.skipped |= beginning.trouble
 

@@ -1,7 +1,8 @@
 """The code of the hooks that validate, as digests: equal code does the same, whoever owns it."""
 
+import dis
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -32,14 +33,27 @@ def hook_code(model: LightningModule) -> dict[str, str]:
     """Return a digest of the code of each hook of validation that the module has of its own.
 
     It covers the methods and functions that a hook calls, if they log or compute losses. Names of
-    child modules, of files and of variables, and docstrings, do not count.
+    child modules and of other attributes, of files and of variables, and docstrings, do not count.
     """
     found = {}
+    attributes = _attributes(model)
     for name in HOOKS:
         function = _method(model, name)
         if function is not None:
-            found[name] = digest(part.encode() for part in _parts(function, model, DEPTH, {name}))
+            parts = _parts(function, model, attributes, DEPTH, {name})
+            found[name] = digest(part.encode() for part in parts)
     return found
+
+
+def _attributes(model: LightningModule) -> set[str]:
+    """Name what the module's methods assign, whether this arm has it or not, and its children."""
+    names = {name for name, _ in model.named_children()}
+    for base in type(model).__mro__:
+        for value in vars(base).values():
+            if (function := _own(value)) is not None:
+                written = dis.get_instructions(function.__code__)
+                names |= {each.argval for each in written if each.opname == "STORE_ATTR"}
+    return names
 
 
 def _method(model: LightningModule, name: str) -> FunctionType | None:
@@ -57,16 +71,20 @@ def _own(value: Any) -> FunctionType | None:
 
 
 def _parts(
-    function: FunctionType, model: LightningModule, depth: int, known: set[str]
+    function: FunctionType,
+    model: LightningModule,
+    attributes: Set[str],
+    depth: int,
+    known: set[str],
 ) -> Iterator[str]:
-    yield from _written(function.__code__, function.__doc__, model)
+    yield from _written(function.__code__, function.__doc__, attributes)
     if depth == 0:
         return
     for name in _names(function.__code__):
         called = _method(model, name) or _own(function.__globals__.get(name))
         if called is not None and name not in known and _measures(called):
             known.add(name)
-            yield from _parts(called, model, depth - 1, known)
+            yield from _parts(called, model, attributes, depth - 1, known)
 
 
 def _measures(function: Callable[..., Any]) -> bool:
@@ -85,14 +103,13 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _written(code: CodeType, documentation: str | None, model: LightningModule) -> Iterator[str]:
+def _written(code: CodeType, documentation: str | None, attributes: Set[str]) -> Iterator[str]:
     """Write a function's instructions, names and constants."""
-    children = {name for name, _ in model.named_children()}
     yield code.co_code.hex()
     for name in code.co_names:
-        yield "a module" if name in children else name
+        yield "an attribute" if name in attributes else name
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _written(constant, None, model)
+            yield from _written(constant, None, attributes)
         elif documentation is None or constant != documentation:
             yield repr(constant)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from lightning.pytorch import Callback
 
 from ablate.audits.evidence import Fault
-from ablate.audits.probes.averaging import averages
+from ablate.audits.probes.averaging import UNWEIGHTED, WEIGHTED, averages
 from ablate.audits.probes.bench import Bench
+from ablate.audits.probes.dependence import PartOutputs, mixing_part
 from ablate.audits.probes.draws import Draws
 from ablate.audits.probes.losses import EXAMPLES, HOOK, Seen, close, validate_in_batches
 from ablate.audits.probes.neighbours import dependent_examples
@@ -20,6 +21,14 @@ BySize = Mapping[int, Seen]
 OTHERS = (2, 3, 4)
 """The numbers of the canonical weights by which a suspicion is confirmed."""
 
+EVEN = (
+    "it is the plain mean of its values in the batches: right here, where all batches of an epoch "
+    "are equally large, and wrong with a shorter last batch"
+)
+WHOLE = (
+    "it is a value of a whole batch: right here, where one batch holds all examples, and wrong "
+    "with a second one"
+)
 RANDOM = "it is random: it changes with the numbers that are drawn"
 
 
@@ -40,19 +49,36 @@ def batch_invariance(bench: Bench, metrics: Sequence[str], *watches: Callback) -
     single, *larger = sizes(max(len(source.spread(EXAMPLES)) for source in sources))
     if not larger:
         raise ValueError("it takes two validation examples")
-    alone = validate_in_batches(bench, sources, single, *watches)
+    parts = {size: PartOutputs() for size in (single, larger[-1])}
+    alone = validate_in_batches(bench, sources, single, *watches, parts[single])
     seen = {single: alone}
-    seen |= {size: validate_in_batches(bench, sources, size) for size in larger}
+    for size in larger:
+        seen[size] = validate_in_batches(
+            bench, sources, size, *([parts[size]] if size in parts else [])
+        )
     faults = dependent_examples(bench, sources, alone, seen[larger[-1]])
     moved, random = _unsteady(bench, sources, seen)
     judged = [name for name in moved if name in metrics and not faults]
     middle = sorted(seen)[len(seen) // 2 if len(seen) > 2 else 0]
     reasons = averages(bench, sources, middle, judged)
+    mixing = mixing_part(parts[single].totals, parts[larger[-1]].totals)
+    if mixing is not None:
+        why = f"the outputs of {mixing} depend on the other examples of a batch"
+        reasons = dict.fromkeys(judged, why)
+    elif len(sources) == 1:
+        reasons = {name: _as_configured(why, sources[0]) for name, why in reasons.items()}
     faults += _metric_faults(moved, metrics, seen, reasons, examples_moved=bool(faults))
     skipped = {f"batch invariance of {name}": RANDOM for name in random if name in metrics}
     if alone.trouble:
         skipped[HOOK] = alone.trouble
     return Invariance(faults, skipped)
+
+
+def _as_configured(why: str, source: Source) -> str:
+    """Say whether a value that follows from those of batches is right in those of the loader."""
+    if source.length == 1 and why in {UNWEIGHTED, WEIGHTED}:
+        return WHOLE
+    return EVEN if why == UNWEIGHTED and len(source.batch_sizes) == 1 else why
 
 
 def sizes(examples: int) -> list[int]:
@@ -118,6 +144,7 @@ def _metric_fault(name: str, seen: BySize, why: str | None, *, examples_moved: b
         f"{each.metrics.get(name, math.nan):.6g} in batches of {size}"
         for size, each in seen.items()
     )
+    right = why in {EVEN, WHOLE} and not examples_moved
     if examples_moved:
         why = "outputs depend on the batch"
     elif seen[1].losses:
@@ -126,4 +153,4 @@ def _metric_fault(name: str, seen: BySize, why: str | None, *, examples_moved: b
     else:
         why = why or "either the outputs or their average depend on the batch"
     what = f"the same {max(seen)} examples score {values}; {why}"
-    return Fault("metric-depends-on-batch", what, f"metric {name}")
+    return Fault("metric-depends-on-batch", what, f"metric {name}", slight=right)

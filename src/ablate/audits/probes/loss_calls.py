@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +60,17 @@ COMPARING: dict[Callable[..., Any], str] = {
 }
 """What metrics that are written by hand are made of."""
 
+ABOVE: frozenset[Callable[..., Any]] = frozenset(
+    {torch.gt, torch.Tensor.gt, torch.Tensor.__gt__, torch.ge, torch.Tensor.ge, torch.Tensor.__ge__}
+)
+BEST: frozenset[Callable[..., Any]] = frozenset({torch.topk, torch.Tensor.topk})
+HALF = 0.5
+"""The threshold of probabilities."""
+
+ALTERED = " of altered targets"
+MOST_VALUES = 100_000
+NEAR = 1e-5
+
 MOST = 60
 """How many comparisons are kept."""
 
@@ -80,7 +91,7 @@ class LossCall:
     """One call of a loss: what it was given, and what it gave.
 
     `squashed` says which function made the input, `twice` that it was made of what one had made
-    already.
+    already, `altered` that the target holds other values than the batch.
     """
 
     name: str
@@ -90,6 +101,7 @@ class LossCall:
     arguments: dict[str, Any] = field(default_factory=dict)
     squashed: str = ""
     twice: bool = False
+    altered: bool = False
 
     @property
     def mean(self) -> float:
@@ -127,14 +139,25 @@ class LossCall:
 class LossWatch(TorchFunctionMode):
     """Keeps the calls of losses, differences and equalities, and the integers embedded, in order.
 
-    `substitute` gives other integers to be embedded in the place of some, or None.
+    `substitute` gives other integers to be embedded in the place of some, or None. `given` are the
+    tensors of the batch: what is compared with other values is compared with altered targets.
+    `picked` are the numbers of best guesses that are compared with targets; `no_probabilities`
+    says whether values beyond 0 and 1 were compared with the threshold of probabilities.
     """
 
-    def __init__(self, substitute: Callable[[Tensor], Tensor | None] | None = None) -> None:
+    def __init__(
+        self,
+        substitute: Callable[[Tensor], Tensor | None] | None = None,
+        given: Sequence[Tensor] = (),
+    ) -> None:
         super().__init__()
+        self._given = Given(given)
+        self._best: dict[int, int] = {}
+        self.picked: list[int] = []
+        self.no_probabilities = False
         self.calls: list[LossCall] = []
         self.tokens: list[Tensor] = []
-        self.compared: list[tuple[str, Tensor]] = []
+        self.compared: list[tuple[str, Tensor, bool]] = []
         self._substitute = substitute
         self._squashed: dict[int, tuple[str, bool]] = {}
         self._alive: list[Tensor] = []
@@ -154,10 +177,27 @@ class LossWatch(TorchFunctionMode):
         if func in LOSSES:
             self._note(func, args, kwargs, result)
         elif func in COMPARING and isinstance(result, Tensor) and result.numel() > 1:
-            self.compared = [*self.compared, (COMPARING[func], result.detach())][-MOST:]
+            self._compare(COMPARING[func], args, result)
+        elif func in BEST:
+            self._best[_place(result.indices)] = result.indices.shape[-1]
+            self._alive.append(result.indices)
+        elif func in ABOVE and len(args) == 2:
+            self._threshold(*args)
         elif func in SQUASHING and args and isinstance(result, Tensor):
             self._squash(SQUASHING[func], args[0], result)
         return result
+
+    def _compare(self, kind: str, args: Any, result: Tensor) -> None:
+        sides = [side for side in args[:2] if isinstance(side, Tensor)]
+        altered = not any(map(self._given.holds, sides))
+        self.compared = [*self.compared, (kind, result.detach(), altered)][-MOST:]
+        if kind == "equality":
+            picked = (self._best.get(_place(side)) for side in sides)
+            self.picked += [count for count in picked if count is not None]
+
+    def _threshold(self, values: Any, threshold: Any) -> None:
+        if isinstance(values, Tensor) and values.is_floating_point() and threshold == HALF:
+            self.no_probabilities |= bool(((values < 0) | (values > 1)).any())
 
     def _embedded(self, tokens: Tensor) -> Tensor:
         self.tokens.append(tokens.detach())
@@ -189,8 +229,38 @@ class LossWatch(TorchFunctionMode):
                 {name: values[name] for name in names[2:]},
                 squashed,
                 twice,
+                altered=not self._given.holds(second),
             )
         )
+
+
+class Given:
+    """The values of a batch, by which a target is known as it came, or shifted by another."""
+
+    def __init__(self, tensors: Sequence[Tensor]) -> None:
+        small = [t.detach() for t in tensors if 0 < t.numel() <= MOST_VALUES and not t.is_complex()]
+        self._flat = [tensor.double().flatten() for tensor in small]
+        self._sorted = [values.sort().values for values in self._flat]
+
+    def holds(self, target: Tensor) -> bool:
+        """Say whether a target has the values of a tensor of the batch; shares and yes or no do."""
+        if not self._flat or not 0 < target.numel() <= MOST_VALUES or target.is_complex():
+            return True
+        values = target.detach().double().flatten()
+        if bool(((values == 0) | (values == 1)).all()):
+            return True
+        shifts = [left - values for left in self._flat if len(left) == len(values)]
+        return any(_within(values, known) for known in self._sorted) or any(
+            _within(shift, known) for shift in shifts for known in self._sorted
+        )
+
+
+def _within(values: Tensor, known: Tensor) -> bool:
+    """Say whether all values stand among known ones, which are sorted."""
+    right = torch.searchsorted(known, values).clamp(max=len(known) - 1)
+    left = (right - 1).clamp(min=0)
+    gaps = torch.minimum((known[right] - values).abs(), (known[left] - values).abs())
+    return bool((gaps <= NEAR * values.abs().clamp(min=1)).all())
 
 
 def _place(tensor: Tensor) -> int:

@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,13 @@ from ablate.audits.evidence import Fault, Measured
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.content import tensors
-from ablate.audits.probes.definitions import Measures, definitions, measures, moments
+from ablate.audits.probes.definitions import (
+    Measures,
+    definitions,
+    measures,
+    moments,
+    plain_measures,
+)
 from ablate.audits.probes.hooks import hook, reason
 from ablate.audits.probes.loss_calls import LossCall, LossWatch, labels
 from ablate.audits.probes.loss_inputs import input_faults
@@ -48,7 +54,7 @@ def measure(bench: Bench) -> Measurement:
     first, values = watches[0][0], [metrics for _, metrics in watches]
     validations = [watch.calls("validation_step") for watch, _ in watches]
     runs: list[tuple[Values, Measures]] = [
-        (metrics, measures(watch.watches["validation_step"]))
+        (metrics, [*measures(watch.watches["validation_step"]), *watch.plain])
         for watch, metrics in watches
         if "validation_step" in watch.watches
     ]
@@ -61,10 +67,30 @@ def measure(bench: Bench) -> Measurement:
         training=tuple(each.get("loss") for each in values),
         metrics=tuple(values),
         definitions=definitions(values[0], runs) if runs else {},
+        picked=tuple(sorted({*first.watches["validation_step"].picked})) if runs else (),
     )
     faults = input_faults((step, call) for step in STEPS for call in first.calls(step))
+    faults += _threshold_faults(watch for watch, _ in watches)
     future = _future(bench, first)
     return Measurement(measured, [*faults, *future.faults()], future.skipped)
+
+
+def _threshold_faults(watches: Iterable["_Watch"]) -> list[Fault]:
+    """Find logits that validation compares with the threshold of probabilities."""
+    for watch in watches:
+        takes_logits = any(
+            call.name == "binary_cross_entropy_with_logits" and not call.squashed
+            for call in watch.calls("training_step")
+        )
+        seen = watch.watches.get("validation_step")
+        if takes_logits and seen is not None and seen.no_probabilities:
+            what = (
+                "in validation_step, values beyond 0 and 1 are compared with 0.5, the "
+                "threshold of probabilities; training takes the outputs for logits, whose "
+                "threshold is 0"
+            )
+            return [Fault("wrong-loss-input", what, "validation_step")]
+    return []
 
 
 def _watched(bench: Bench, number: int) -> tuple["_Watch", Values]:
@@ -122,6 +148,7 @@ class _Watch(_Steps):
     def __init__(self) -> None:
         self.watches: dict[str, LossWatch] = {}
         self.outputs: list[float] = []
+        self.plain: Measures = []
         self.untested = False
 
     def calls(self, step: str) -> list[LossCall]:
@@ -129,10 +156,12 @@ class _Watch(_Steps):
         return self.watches[step].calls if step in self.watches else []
 
     def _instead(self, model: LightningModule, name: str, step: functools.partial[Any]) -> Any:
-        with LossWatch() as watch, _Outputs(model) as outputs:
+        given = tensors((step.args, step.keywords))
+        with LossWatch(given=given) as watch, _Outputs(model) as outputs:
             result = step()
         self.watches[name] = watch
         self.outputs = outputs.moments
+        self.plain = plain_measures(outputs.last, given)
         self.untested |= _untested(watch, (step.args, step.keywords))
         return result
 
@@ -198,6 +227,7 @@ class _Outputs:
         self._parts = [model, *_with_parameters(model)]
         self._handles: list[Any] = []
         self.moments: list[float] = []
+        self.last: list[Tensor] = []
 
     def __enter__(self) -> "_Outputs":
         self._handles = [part.register_forward_hook(self._note) for part in self._parts]
@@ -208,6 +238,7 @@ class _Outputs:
             handle.remove()
 
     def _note(self, part: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        self.last = tensors(output)[:1]
         for tensor in tensors(output):
             if isinstance(tensor, Tensor) and len(self.moments) < MOMENTS:
                 self.moments += moments(tensor)

@@ -14,8 +14,11 @@ from ablate.audits.evidence import Fault
 from ablate.audits.probes.columns import Array, Leaf, Role, shown
 
 CODE = "near-duplicates"
-RANKS = ((5, 40), (20, 80))
-"""The ranks of neighbours between which dimensions are counted; copies are before the first."""
+RANKS = ((5, 40, 60), (20, 80, 240))
+"""The ranks of neighbours between which dimensions are counted, and how many points that takes.
+
+Copies are before the first. Distances of ranks that most points are within grow no further.
+"""
 LOOKED_AT = 500
 SHIFTED_AT = 100
 FEWEST = 60
@@ -116,8 +119,8 @@ def _too_near(distances: Array) -> list[_Pair]:
     """Return the pairs that are nearer than chance puts points of as many dimensions."""
     best: list[_Pair] = []
     count = distances.shape[1]
-    for first, last in RANKS:
-        if count < 1.5 * last:
+    for first, last, enough in RANKS:
+        if count < enough:
             continue
         ranked = np.sort(np.partition(distances, last, axis=1)[:, : last + 1], axis=1)
         nearest, usual, far = ranked[:, 0], ranked[:, first - 1], ranked[:, last - 1]

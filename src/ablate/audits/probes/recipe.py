@@ -21,6 +21,7 @@ from ablate.audits.probes.hooks import hook
 from ablate.audits.probes.loss_terms import detached_terms, reduction
 from ablate.audits.probes.rates import Followed, Plan, rate_faults
 from ablate.audits.probes.served import Data
+from ablate.audits.probes.unregistered import names_of_hidden, reached_parameters
 from ablate.run.optimizers import groups_of
 from ablate.run.recipe import BY_HAND, Pace, ParameterGroup, Recipe, Reduction, Schedule
 
@@ -81,6 +82,7 @@ class Rehearsal(Callback):
         self._uses: dict[Optimizer, _Use] = {}
         self._parameters: dict[str, _Parameter] = {}
         self._names: dict[Tensor, str] = {}
+        self._hidden: dict[Tensor, None] = {}
         self._followed: list[Followed] = []
         self._counts: list[int] = []
         self._by_batch: list[int] = []
@@ -138,6 +140,14 @@ class Rehearsal(Callback):
         self._batch = batch if self._batch is None else self._batch
         self._advance(self._between)
 
+    def on_before_backward(
+        self, trainer: Trainer, pl_module: LightningModule, loss: Tensor
+    ) -> None:
+        """Note the parameters behind a loss that neither the module nor an optimizer knows."""
+        groups = [group for optimizer in trainer.optimizers for group in optimizer.param_groups]
+        owned = {*pl_module.parameters(), *(p for group in groups for p in group["params"])}
+        self._hidden |= {p: None for p in reached_parameters(loss) if p not in owned}
+
     def on_after_backward(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Measure the gradients as they come."""
         for optimizer, use in self._uses.items():
@@ -159,6 +169,7 @@ class Rehearsal(Callback):
         }
         self.faults = [
             *self._left_out(pl_module),
+            *self._unregistered(pl_module),
             *self._unmoved(moved),
             *self._stale(),
             *self._clipped(trainer),
@@ -262,6 +273,17 @@ class Rehearsal(Callback):
             for some, slight in (([n for n in names if n not in admitted], False), (admitted, True))
             if some
         ]
+
+    def _unregistered(self, module: LightningModule) -> list[Fault]:
+        if not self._hidden:
+            return []
+        names = names_of_hidden(module, self._hidden)
+        what = (
+            f"{len(self._hidden)} parameters get a gradient, belong to no part that the module "
+            "knows, as those in a plain list or dict do not, and are in no optimizer: they stay "
+            "at their initial values, and no checkpoint has them"
+        )
+        return [Fault("outside-optimizer", what, _listed(names) or "training_step")]
 
     def _unmoved(self, moved: Mapping[str, bool]) -> list[Fault]:
         still = [name for name, p in self._parameters.items() if p.due and not moved[name]]

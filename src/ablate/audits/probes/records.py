@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from torch import Tensor
 
 from ablate.audits.evidence import Fault
@@ -89,24 +90,60 @@ def _groups(found: Sequence[Leaf], places: Places | None) -> Iterator[tuple[str,
     for leaf in found:
         if leaf.role is Role.GROUP and leaf.is_scalar and not leaf.is_float:
             yield str(leaf.path[-1]), leaf.rows()[0][:, 0], leaf.rows()[1][:, 0]
-    if places is None or not places.shared:
+    yield from _beside(places, Role.GROUP)
+
+
+def _beside(places: Places | None, role: Role) -> Iterator[tuple[str, Array, Array]]:
+    """Yield what datasets and their owners keep of the examples of both splits under a role."""
+    if places is None:
         return
-    for owner in (places.dataset, *places.owners):
-        for name, values in _attributes(owner, Role.GROUP, len(places.dataset)):
-            yield name, values[places.train], values[places.val]
+    if places.shared:
+        for owner in (places.dataset, *places.owners):
+            for name, values in _attributes(owner, role, len(places.dataset)):
+                yield name, values[places.train], values[places.val]
+        return
+    others = dict(_attributes(places.other, role, len(places.other)))
+    for name, values in _attributes(places.dataset, role, len(places.dataset)):
+        if name in others:
+            yield name, values[places.train], others[name][places.val]
 
 
 def _attributes(owner: Any, role: Role, length: int) -> Iterator[tuple[str, Array]]:
-    """Yield what an object keeps for each item of a dataset under a name of a role."""
+    """Yield what an object keeps for each item of a dataset under a name of a role.
+
+    It may stand in a column of a table, or under a key of every record.
+    """
     attributes = vars(owner) if hasattr(owner, "__dict__") else {}
-    for name, value in attributes.items():
-        if named_role((name.strip("_"),)) is not role:
-            continue
+    for attribute, value in attributes.items():
         if isinstance(value, Mapping) or not hasattr(value, "__len__") or len(value) != length:
             continue
-        array = value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
-        if array.ndim == 1 and array.dtype.kind in "iufU":
-            yield name, array
+        for name, column in _columns(attribute.strip("_"), value):
+            if named_role((name,)) is role and (array := _array(column)) is not None:
+                yield name, array
+
+
+def _columns(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the columns of a table or of a list of records, or a value as it is."""
+    if isinstance(value, pd.DataFrame):
+        yield from ((str(column), value[column]) for column in value.columns)
+    elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        for key in value[0]:
+            yield str(key), [record.get(key) for record in value]
+    else:
+        yield name, value
+
+
+def _array(column: Any) -> Array | None:
+    """Return a column of single numbers or texts, None for another one."""
+    if isinstance(column, Tensor):
+        column = column.detach().cpu().numpy()
+    try:
+        array = np.asarray(column)
+    except ValueError:  # of unequal shapes
+        return None
+    if array.dtype.kind == "O" and all(isinstance(value, str) for value in array.flat):
+        array = array.astype(str)
+    return array if array.ndim == 1 and array.dtype.kind in "iufU" else None
 
 
 def _shared_group(name: str, train: Array, val: Array) -> Fault | None:
@@ -165,14 +202,13 @@ def _times(found: Sequence[Leaf], places: Places | None) -> Iterator[_Times]:
             train, val = (rows[:, 0].astype(np.float64) for rows in leaf.rows())
             if np.isfinite(train).all() and np.isfinite(val).all():
                 yield _Times(leaf.name, train, val, named=True)
-    if places is None or not places.shared:
-        return
-    for owner in (places.dataset, *places.owners):
-        for name, values in _attributes(owner, Role.TIME, len(places.dataset)):
-            if values.dtype.kind in "iuf":
-                whole = values.astype(np.float64)
-                yield _Times(repr(name), whole[places.train], whole[places.val], named=True)
-    yield from _rising(found, places)
+    for name, before, behind in _beside(places, Role.TIME):
+        if before.dtype.kind in "iuf" and behind.dtype.kind in "iuf":
+            yield _Times(
+                repr(name), before.astype(np.float64), behind.astype(np.float64), named=True
+            )
+    if places is not None and places.shared:
+        yield from _rising(found, places)
 
 
 def _rising(found: Sequence[Leaf], places: Places) -> Iterator[_Times]:

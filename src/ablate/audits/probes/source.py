@@ -67,6 +67,12 @@ class Source:
             yield list(indices)
 
     @cached_property
+    def batch_sizes(self) -> frozenset[int]:
+        """The numbers of examples in the batches of an epoch; none where they are out of reach."""
+        with seeded(0):
+            return frozenset(map(len, itertools.islice(self.lists(), INDEX_LIMIT)))
+
+    @cached_property
     def _order(self) -> list[Any]:
         with seeded(0):
             return list(itertools.islice(itertools.chain.from_iterable(self.lists()), INDEX_LIMIT))

@@ -4,6 +4,7 @@ A run of values that stands at another place of a training window than of a vali
 of the same stretch of one series. Where it stands tells which of the two windows begins earlier.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,9 @@ EARLIER = "validation-before-training"
 FEWEST = 20
 STEPS = 4
 RUN = 3
-"""Numbers in a row by which a stretch of a series is recognised."""
+"""Numbers in a row by which a stretch of a series is recognised, more where they repeat."""
+CHANCE = 1e-3
+"""How often, at most, a run may be found among the training windows by chance."""
 SYMBOLS = 8
 """Symbols in a row, at least; half a window if that is more."""
 VALUES = 600_000
@@ -83,11 +86,12 @@ def _codes(values: Array) -> Array:
 
 def _shared(leaf: Leaf, train: Array, val: Array) -> list[_Shared]:
     """Return the validation windows of which enough stands elsewhere in training windows."""
-    run = RUN if leaf.is_float else max(SYMBOLS, train.shape[1] // 2)
+    run = _length(train) if leaf.is_float else max(SYMBOLS, train.shape[1] // 2)
+    numbers = run == RUN
     if train.shape[1] <= run:
         return []
     val = val[:: max(1, -(-len(val) // LOOKED_AT))]
-    known, places = _runs(train, run, numbers=leaf.is_float)
+    known, places = _runs(train, run, numbers=numbers)
     if not len(known):
         return []
     distinct, first = np.unique(known, return_index=True)
@@ -95,7 +99,7 @@ def _shared(leaf: Leaf, train: Array, val: Array) -> list[_Shared]:
         return []
     last = np.r_[first[1:], len(known)] - 1
     # Sorted by run and place: the first and the last occurrence stand farthest left and right.
-    asked, asked_places = _runs(val, run, numbers=leaf.is_float)
+    asked, asked_places = _runs(val, run, numbers=numbers)
     at = np.searchsorted(distinct, asked)
     at[at == len(distinct)] = 0
     is_known = distinct[at] == asked
@@ -113,6 +117,15 @@ def _shared(leaf: Leaf, train: Array, val: Array) -> list[_Shared]:
             _Shared(int(window), float(shares[0][window]), float(shares[1][window]), int(beside))
         )
     return found
+
+
+def _length(codes: Array) -> int:
+    """Return how many numbers in a row chance hardly repeats; counts are soon repeated."""
+    _, counts = np.unique(codes, return_counts=True)
+    equal = float(((counts / codes.size) ** 2).sum())
+    if equal >= 1:
+        return codes.shape[1]
+    return max(RUN, math.ceil(math.log(CHANCE / codes.size) / math.log(equal)))
 
 
 def _runs(codes: Array, run: int, *, numbers: bool) -> tuple[Array, Array]:
