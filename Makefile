@@ -31,7 +31,7 @@ demo: install
 	@echo "The report is in results/$(ABLATION)/report/, the runs beside it, the record in results/ablate.db."
 
 test: install
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: install
 	$(BIN)/ruff check
