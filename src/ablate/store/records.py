@@ -149,7 +149,10 @@ USUAL_NOTES = frozenset({"no-floor", "best-on-reported-set", "uncommitted-code"}
 
 
 class FindingRow(NamedTuple):
-    """One finding of an audit: severity error, warning or note; stage static, probe or runs."""
+    """One finding of an audit: severity error, warning or note; stage static, probe or runs.
+
+    It stands between arms of different `groups` only; between any two if there are none.
+    """
 
     code: str
     severity: str
@@ -159,6 +162,12 @@ class FindingRow(NamedTuple):
     advice: str
     allowed: bool
     stage: str
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    def apart(self, arm: str, other: str) -> bool:
+        """Say whether it is about two arms, and not as two that are alike."""
+        both = {arm, other}
+        return both <= {*self.arms} and not any(both <= {*group} for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)
