@@ -41,9 +41,9 @@ def imagined(arms, *, floors=None, curves=None, **changes):
     return frames(runs, recorded, definition(**(known | changes)))
 
 
-def finding(code, *arms, severity="error", allowed=False):
+def finding(code, *arms, severity="error", allowed=False, groups=()):
     """Imagine a finding of the audit."""
-    return FindingRow(code, severity, arms, "what", "where", "advice", allowed, "static")
+    return FindingRow(code, severity, arms, "what", "where", "advice", allowed, "static", groups)
 
 
 def concluded(arms, findings=(), **changes):

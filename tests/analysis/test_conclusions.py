@@ -148,6 +148,19 @@ def test_a_warning_that_touches_comparability_leaves_nothing_to_tell():
     assert found.disqualified == {}
 
 
+def test_a_finding_that_an_odd_arm_is_the_cause_of_leaves_the_others_alone():
+    arms = {**CLEAR, "odd": CLEAR["a"]}
+    groups = (("a", "b"), ("odd",))
+    apart = finding("unequal-data", "a", "b", "odd", severity="warning", groups=groups)
+    found = concluded(arms, [apart])
+    assert headline(found) == headline(concluded(arms))
+    assert headline(found, "odd") == ("cannot tell", "audit warning unequal-data")
+    unpaired = finding("unpaired-order", "a", "b", "odd", severity="note", groups=groups)
+    paired = {c.arm: c.paired for c in concluded(arms, [unpaired]).comparisons}
+    assert paired["a"]
+    assert not paired["odd"]
+
+
 @pytest.mark.parametrize(
     "doubt",
     [

@@ -23,6 +23,7 @@ from ablate.analysis.episodes import (
     stability,
 )
 from ablate.errors import RequestError
+from ablate.spec.episodes import EpisodeFacts
 from tests.analysis.episode_logs import FAST, FAST_FACTS, STABLE, STABLE_FACTS, arm, log, original
 
 finite = st.floats(-1e6, 1e6)
@@ -361,3 +362,17 @@ def test_winner_change_and_shown_means_never_contradict_each_other(first, second
             loser = "ab".replace(contrast.winner, "")
             assert direction.better(means[contrast.winner], means[loser])
             assert min(len(first), len(second)) >= 3
+
+
+@pytest.mark.parametrize(
+    ("episodes", "primary"),
+    [(200, "last_100"), (99, "last_50"), (20, "last_20"), (5, "final_return")],
+)
+def test_short_runs_are_decided_by_the_longest_window_that_they_have(episodes, primary):
+    run = EpisodeRun(1, of(np.linspace(0, 1, episodes)))
+    for horizons, suffix in (((7, 7), ""), ((7, 8), "_per_step")):
+        arms = tuple(
+            EpisodeArm(name, (run,), EpisodeFacts(horizon=horizon))
+            for name, horizon in zip("ab", horizons, strict=True)
+        )
+        assert EpisodeComparison(arms, "a").primary == primary + suffix

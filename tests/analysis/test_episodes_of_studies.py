@@ -1,14 +1,17 @@
 """The episodes that the modules of a study logged, as arms and as sections of its report."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pytest
 
 from ablate.analysis import AblationFrames, conclude, metrics_frame, runs_frame
-from ablate.analysis.episodes import study_arms
+from ablate.analysis.episodes import EpisodeComparison, study_arms
 from ablate.reports import episodes
 from ablate.reports.blocks import Bullets
-from ablate.spec import Status
+from ablate.spec import Cause, Status
 from ablate.store import FindingRow, MetricRow
 from tests.analysis.frames_of import definition, run
 
@@ -65,12 +68,46 @@ def test_a_loss_that_was_logged_as_nan_was_trained():
 def test_the_report_of_a_study_has_the_sections_of_its_episodes():
     found = episodes.sections(conclude(pair()))
     assert [part.title for part in found] == [
-        "Episodes", "Episodes: Overall metrics", "Episodes: Returns", "Episodes: Runs",
-        "Episodes: Last 20 episodes",
+        "Episodes", "Episodes: Configuration", "Episodes: Overall metrics", "Episodes: Returns",
+        "Episodes: Runs", "Episodes: Last 20 episodes",
         "Episodes: Windows", "Episodes: Stability and convergence", "Episodes: Progression",
         "Episodes: Cost and held-out success", "Episodes: Definitions",
+        "Episodes: Not known",
     ]  # fmt: skip
     assert "mean return, last 100, per step" in "".join(found[0].blocks[0].parts)
+
+
+def test_what_a_study_says_of_its_episodes_stands_beside_its_arms():
+    told = {**LOGGED, "shares": {"parses": "parsed"}, "held_out": "solved",
+            "floor": {"b": -1.0, "a": -2.0}, "ceiling": {"b": 1.0, "a": 2.0}}  # fmt: skip
+    current = definition(config={"steps": 30}, arms={"b": {}, "a": {"steps": 50}}, episodes=told)
+    returns = [1.0] * 100
+    logged = {(n, "train_return"): returns for n in (1, 2, 3)}
+    logged |= {(n, "parsed"): [1.0] * 50 + [0.1 * n] * 100 for n in (1, 2)}
+    logged |= {(n, "train_return"): [1.0] * 150 for n in (1, 2)}
+    rows = frames([run(1, arm="b"), run(2, arm="b", seed=2), run(3)], logged, current)
+    held_out = [
+        MetricRow(n, "val", "solved", 30 * e, e, 0.5 * n * e) for n in (1, 2) for e in (0, 1)
+    ]
+    shown = pd.concat([rows.metrics, metrics_frame(held_out)], ignore_index=True)
+    found = conclude(replace(rows, metrics=shown))
+    b, a = study_arms(found)
+    assert (b.facts.floor, b.facts.ceiling, a.facts.ceiling) == (-1.0, 1.0, 2.0)
+    assert [run.shares for run in b.runs] == [{"parses": pytest.approx(0.1 * n)} for n in (1, 2)]
+    assert (b.facts.held_out_success, a.facts.held_out_success) == (0.75, None)
+    assert b.config == {"steps": 30}
+    assert a.config == {"steps": 50}
+    titles = [metric.title for metric in EpisodeComparison((b, a), "b").metrics]
+    assert "parses, last 100" in titles
+    assert "final return, floor to ceiling" in titles
+
+
+def test_keys_that_the_audit_found_dead_are_inert():
+    dead = FindingRow("dead-key", "warning", ("a",), "", "steps", "", allowed=False, stage="probe")
+    b, a = study_arms(conclude(pair(), (dead,)))
+    assert (a.facts.inert, b.facts.inert) == (("steps",), ())
+    comparison = EpisodeComparison((b, a), "b")
+    assert [(s.path, s.inert) for s in comparison.differences] == [("steps", True)]
 
 
 def test_a_study_that_names_no_episodes_has_no_section():
@@ -82,12 +119,13 @@ def test_a_study_that_names_no_episodes_has_no_section():
 def test_runs_without_a_log_do_not_count_and_say_why():
     returns = [1.0] * 200
     gap = [1.0, None, *[1.0] * 198]
-    runs = [run(1, arm="b"), run(2, arm="b", seed=2, status=Status.FAILED, reason="it broke"),
+    runs = [run(1, arm="b"), run(2, arm="b", seed=2, status=Status.FAILED, cause=Cause.RAISED,
+                              reason="it broke"),
             run(3, seed=1), run(4, seed=2), run(5, seed=3)]  # fmt: skip
     found = concluded(runs, {(1, "train_return"): returns, (2, "train_return"): returns,
                           (4, "train_return"): gap, (5, "train_return"): returns})  # fmt: skip
     b, a = study_arms(found)
-    assert [r.why_not for r in b.runs] == ["", "it is failed"]
+    assert [r.why_not for r in b.runs] == ["", "it is failed (raised)"]
     assert [r.why_not for r in a.runs] == [
         "it logged no return in training",
         "its log does not hold: row 2: episode 2 follows 0: write every episode once, in order",

@@ -1,11 +1,14 @@
 import math
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.analysis import best_so_far, best_trial, count_trials, trials_table
-from ablate.spec import Direction, Objective, Status
+from ablate.analysis import best_so_far, best_trial, count_trials, drawn_values, trials_table
+from ablate.analysis.good_trials import good_trials
+from ablate.reports.search_lead import counted
+from ablate.spec import Cause, Direction, Objective, Status
 from ablate.store import TrialRecord
 from tests.analysis.frames_of import NOW, metrics, run, search_frames
 from tests.analysis.searches import trial
@@ -113,6 +116,41 @@ def test_no_trial_is_invisible():
     assert table["replicates"].dropna().to_dict() == {5: 0}
 
 
+def test_diverged_trials_are_counted_among_the_failed():
+    runs = [
+        run(1, trial=0, arm=None, status=Status.FAILED, cause=Cause.DIVERGED),
+        run(2, trial=1, arm=None, status=Status.FAILED, cause=Cause.RAISED),
+    ]
+    table = trials_table(searched([(Status.FAILED, None)] * 2, runs=runs))
+    assert table["diverged"].tolist() == [True, False]
+    counts = count_trials(table)
+    assert counts.diverged == 1
+    assert "2 failed; 1 of the failed ones diverged" in counted(counts)
+
+
 def test_an_empty_search_has_an_empty_table():
     counts = count_trials(trials_table(search_frames([])))
     assert (counts.total, counts.states, counts.repeated) == (0, {}, 0)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-1, 1)), max_size=8), directions)
+def test_what_breaks_a_constraint_is_counted_and_never_the_best(found, direction):
+    trials = tuple(replace(trial(n, v), constraints={"c": c}) for n, (v, c) in enumerate(found))
+    objective = Objective(metric="loss", direction=direction)
+    frames = search_frames([], trials, objective=objective)
+    feasible = [one for one in trials if one.constraints["c"] <= 0]
+    table = trials_table(frames)
+    assert best_so_far(table, direction)["number"].tolist() == [one.number for one in feasible]
+    assert count_trials(table).infeasible == len(found) - len(feasible)
+    assert all(one in feasible for one in good_trials(frames))
+    best = best_trial(frames)
+    assert (best and best.value) == (
+        direction.best(one.value for one in feasible) if feasible else None
+    )
+
+
+def test_a_trial_that_breaks_a_constraint_is_drawn_as_the_worst_feasible_one():
+    trials = (trial(0, 1.0), trial(1, 3.0), replace(trial(2, 0.0), constraints={"c": 1.0}))
+    frames = search_frames([], trials)
+    assert drawn_values(frames, trials_table(frames)) == [1.0, 3.0, 3.0]

@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import pytest
@@ -14,9 +15,10 @@ from ablate.cli.app import app
 from ablate.errors import NotFoundError, RequestError, SpecError
 from ablate.run import InProcessLauncher
 from ablate.spec import read_yaml
-from ablate.workflow.plans import PlanResult, StudyPlanResult, plan
+from ablate.store import Store
+from ablate.workflow.plans import PlanResult, Power, StudyPlanResult, plan
 from tests.cli.test_commands import ablate, new_project
-from tests.study.conftest import ABLATION, CONFIG, SEARCH, Project
+from tests.study.conftest import ABLATION, CONFIG, SEARCH, Project, replay
 
 AT_LEAST = {
     "samples", "batch", "steps_per_epoch", "optimizer_steps", "epochs", "effective_batch",
@@ -132,6 +134,43 @@ def test_an_ablation_is_summed_over_arms_and_seeds(project: Project) -> None:
     assert list(result.frame()["arm"]) == ["narrow", "wide"]
     with pytest.raises(RequestError, match="give --sd"):
         planned("a", effect=1.0)
+
+
+def test_the_spread_of_a_study_that_has_run_is_that_of_its_paired_differences(
+    project: Project,
+) -> None:
+    project.study("a", ABLATION, seeds=[1, 2, 3])
+    replay("a", project.request())
+    with project.store() as store:
+        last = {(run.arm, run.seed): value_of(store, run.id) for run in store.runs("a")}
+    gains = [last["narrow", seed] - last["wide", seed] for seed in (1, 2, 3)]
+    result = planned("a", effect=stdev(gains))
+    assert result.power == Power(stdev(gains), pytest.approx(stdev(gains)), True, 1, 10)
+    shown = CliRunner().invoke(app, ["plan", "a", "--effect", str(stdev(gains)), "--workers", "1"])
+    assert f"beside a spread of {stdev(gains):.3g} (recorded), 1 comparisons" in shown.output
+    given = planned("a", effect=stdev(gains), sd=1.0)
+    assert (given.power.recorded, given.power.spread) == (False, pytest.approx(2**0.5))
+
+
+def test_the_seeds_are_for_as_many_comparisons_as_the_designs_make(project: Project) -> None:
+    project.study(
+        "d", ABLATION, arms={}, reference="full", design=["ladder", "leave_one_out"],
+        components={
+            "wide": {"model.init_args.width": 16},
+            "dry": {"model.init_args.dropout": 0.0},
+            "fast": {"optimizer.init_args.lr": 0.05},
+        },
+    )  # fmt: skip
+    power = planned("d", effect=1.0, sd=0.5).power
+    assert power is not None
+    assert power.comparisons == 7  # of six arms; full stands beside base and the step before it
+
+
+def value_of(store: Store, run: int) -> float:
+    """Return the last value of the objective of a run."""
+    return [row.value for row in store.metrics("a") if (row.run_id, row.name) == (run, "val_loss")][
+        -1
+    ]
 
 
 def test_a_search_is_summed_over_its_trials(project: Project) -> None:

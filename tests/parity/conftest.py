@@ -22,6 +22,8 @@ from tests.study.conftest import replay
 PROJECTS = Path(__file__).parent / "projects"
 STUDY = "study"
 RESULTS = "results"
+OF_THE_SESSION = {"PL_GLOBAL_SEED", "PL_SEED_WORKERS"}
+"""What Lightning leaves behind in the environment of a process that has trained before."""
 
 
 class Runner:
@@ -33,6 +35,7 @@ class Runner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            env={name: value for name, value in os.environ.items() if name not in OF_THE_SESSION},
         )
 
     def run(self, folder: Path, *words: str, environment: Mapping[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import math
-from statistics import fmean
+from statistics import fmean, median
 
 import pytest
 from hypothesis import given
@@ -172,6 +172,7 @@ EVERYTHING = {
     "success": [{"metric": "reward", "statistic": "min", "window": 3, "above": 0}],
     "plateau": {"metric": "reward", "direction": "maximize", "steps": 2, "window": 2},
     "watch": {"steps": 3, "all": [{"metric": "reward", "above": -1e5}]},
+    "divergence": {"metric": "reward", "times": 2, "first": 3},
 }  # fmt: skip
 
 
@@ -194,3 +195,50 @@ def test_a_tracker_that_continues_says_what_an_unbroken_one_says(values, cut, to
 def test_a_judgement_survives_as_json(values):
     for found in followed(EVERYTHING, [*values, math.inf], total=7).judgements:
         assert judgement(json.loads(json.dumps(plain(found), allow_nan=False))) == found
+
+
+# Divergence
+
+DIVERGENCE = {"divergence": {"metric": "reward", "times": 10, "first": 3}}
+
+
+@pytest.mark.parametrize(
+    ("values", "step"),
+    [
+        ([1, 2, 3, 20, 20.1], 5),
+        ([1, 2, 3, math.nan], 4),
+        ([1, math.inf], 2),
+        ([5000, 1, 2, 3, 21], 5),
+        ([1, 900, 2, 3], None),
+        ([0, 0, 0, 9], None),
+    ],
+    ids=["too high", "nan", "among the first", "of a median", "a first value", "of nothing"],
+)
+def test_a_run_has_diverged_far_above_the_median_of_its_first_values(values, step):
+    found = only(followed(DIVERGENCE, values))
+    assert found.kind is Kind.DIVERGENCE
+    if step is None:
+        assert (found.verdict, found.action) == (Verdict.REACHED, None)
+    else:
+        assert (found.verdict, found.step, found.action) == (Verdict.MISSED, step, Action.STOP)
+
+
+def test_a_divergence_says_what_was_exceeded_and_by_how_much():
+    found = only(followed(DIVERGENCE, [1, 2, 3, 25]))
+    assert found.measured[0].short == 5
+    assert found.text == (
+        "no divergence: missed at step 4 "
+        "(reward at most 10 times the median of the first 3, 20: 25)"
+    )
+    assert "(reward finite: nan)" in only(followed(DIVERGENCE, [math.nan])).text
+
+
+@given(series, st.integers(1, 5), st.floats(1.5, 100))
+def test_what_stays_below_the_limit_never_diverges(values, first, times):
+    limit = times * median(values[:first])
+    tame = [*values[:first], *(value for value in values[first:] if value <= limit)]
+    goals = {"divergence": {"metric": "reward", "times": times, "first": first}}
+    if limit > 0:
+        assert only(followed(goals, tame)).verdict is Verdict.REACHED
+        late = [*tame, 2 * limit] if len(tame) >= first else tame
+        assert (only(followed(goals, late)).verdict is Verdict.MISSED) is (len(tame) >= first)

@@ -9,7 +9,7 @@ import pytest
 from ablate.analysis import SearchFrames, conclude_search
 from ablate.reports import Audit, files, markdown
 from ablate.reports.blocks import Figure
-from ablate.spec import Search, Status, parse_yaml
+from ablate.spec import Constraint, Search, Status, parse_yaml
 from ablate.store import FindingRow
 from tests.analysis.frames_of import metrics, run, search_frames
 from tests.analysis.searches import drawn, trial
@@ -56,6 +56,43 @@ def written(frames, folder, found=(), **more):
     reported = files.Reported(concluded, Audit(False, found), 1.0, **more)
     document = files.compose(reported, folder)
     return document, markdown.render(document), files.tables(reported, folder)
+
+
+CONSTRAINT = Constraint(metric="success", at_least=1)
+
+
+def constrained(changes, n=40):
+    """Imagine a search in which a trial has to succeed; `changes` are those of trials by number."""
+    made = searched(n, changes=changes)
+    definition = made.definition.model_copy(update={"constraints": (CONSTRAINT,)})
+    return replace(made, definition=definition)
+
+
+def broken(number, by=1.0):
+    return {number: {"constraints": {CONSTRAINT.text: by}}}
+
+
+def test_only_a_feasible_trial_is_the_best_and_what_others_break_is_said(tmp_path):
+    best = conclude_search(searched()).best.number
+    document, page, tables = written(constrained(broken(best)), tmp_path)
+    assert f"trial {best} has the" not in page
+    assert "of 39 feasible trials" in page
+    assert "**Constraints**: 1 complete trial breaks a constraint and can't be the best." in page
+    assert "infeasible: success at least 1: off by 1" in page
+    assert "keeps success at least 1" in page
+    assert "39 complete" not in page
+    figures = [block for block in document.walk() if isinstance(block, Figure)]
+    (history,) = [figure for figure in figures if figure.file == "history.svg"]
+    assert "1 infeasible" in history.drawing.svg
+    (line,) = [row for row in tables["trials.csv"].splitlines() if "off by 1" in row]
+    assert line.startswith(f"{best},")
+
+
+def test_a_search_without_a_feasible_trial_says_so(tmp_path):
+    all_broken = {k: v for n in range(3) for k, v in broken(n, math.inf).items()}
+    page = written(constrained(all_broken, n=3), tmp_path)[1]
+    assert "no feasible trial: all of its 3 complete trials break a constraint." in page
+    assert "success at least 1: no finite value" in page
 
 
 PRUNED = {"state": Status.PRUNED, "value": None}

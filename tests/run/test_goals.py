@@ -1,8 +1,13 @@
 """A run follows its goals while it trains: it judges them in time, and stops where they say so."""
 
+import math
+from types import SimpleNamespace
+
 import pytest
+import torch
 
 from ablate.run import Judged
+from ablate.run.goals import FollowGoals
 from ablate.spec import Cause, Goals, Status
 from ablate.testing.jobs import STEPS_PER_EPOCH, Record, execute, probe, run
 
@@ -42,6 +47,13 @@ def test_values_of_single_steps_are_seen(tmp_path):
     assert (found.verdict, found.step) == ("reached", 3)
 
 
+def test_a_value_of_a_whole_epoch_counts_once(tmp_path):
+    expect = {"metric": "train_loss_epoch", "statistic": "mean", "window": 4, "above": 0}
+    record = done(tmp_path, goals(milestones=[{"at": {"epoch": 4}, "expect": expect}]))
+    losses = record.series("train_loss_epoch")
+    assert told(record)[0].measured[0].value == pytest.approx(sum(losses) / 4)
+
+
 def test_a_missed_milestone_can_end_a_run_as_pruned(tmp_path):
     milestone = {
         "at": {"step": 5},
@@ -73,6 +85,16 @@ def test_success_is_a_metric_that_can_be_searched_for(tmp_path):
     assert tried.status(2) is Status.COMPLETE
 
 
+def test_what_is_only_validated_does_not_succeed_at_the_first_step():
+    follow = FollowGoals(goals(success=[{"metric": "val_loss", "below": -1}]), 1)
+    logged = {"val_loss": torch.tensor(0.5)}
+    trainer = SimpleNamespace(
+        sanity_checking=False, callback_metrics=logged, global_step=0, current_epoch=0, world_size=1
+    )
+    follow.on_validation_end(trainer, None)
+    assert set(logged) == {"val_loss"}
+
+
 def test_a_run_measures_its_own_speed_and_memory(tmp_path):
     watch = {
         "steps": 4,
@@ -90,6 +112,35 @@ def test_the_first_steps_stop_a_run_that_is_not_as_it_should_be(tmp_path):
     record = done(tmp_path, goals(watch=watch))
     assert record.cause() is Cause.GOAL_MISSED
     assert record.finished().steps == 1
+
+
+def test_a_run_that_diverges_ends_there_as_failed_and_keeps_what_it_logged(tmp_path):
+    rising = {"optimizer.init_args.lr": 0.25, "trainer.max_epochs": 12}
+    divergence = {"metric": "train_loss_epoch", "times": 1.2, "first": 2}
+    record = done(tmp_path, goals(divergence=divergence), rising)
+    assert (record.status(), record.cause()) == (Status.FAILED, Cause.DIVERGED)
+    first, second, *others = record.series("train_loss_epoch")
+    limit = 1.2 * (first + second) / 2
+    assert [loss > limit for loss in others] == [False] * 5 + [True]
+    assert (record.finished().epochs, record.finished().steps) == (8, 8 * STEPS_PER_EPOCH)
+    assert "train_loss_epoch at most 1.2 times the median of the first 2" in record.outcome().reason
+    (found,) = record.finished().facts["goals"]["judgements"]
+    assert (found["kind"], found["verdict"]) == ("no divergence", "missed")
+
+
+def test_a_loss_that_is_no_number_is_a_divergence_with_what_was_logged(tmp_path):
+    changes = {"optimizer.init_args.lr": 1e30, "trainer.max_epochs": 9}
+    record = done(tmp_path, goals(divergence={"metric": "train_loss_step"}), changes)
+    assert (record.status(), record.cause()) == (Status.FAILED, Cause.DIVERGED)
+    assert "train_loss_step finite" in record.outcome().reason
+    assert not math.isfinite(record.series("train_loss")[-1])
+
+
+def test_a_run_that_stays_below_the_limit_does_not_diverge(tmp_path):
+    record = done(tmp_path, goals(divergence={"metric": "train_loss", "first": 2}))
+    assert record.status() is Status.COMPLETE
+    (found,) = told(record)
+    assert (found.kind, found.verdict) == ("no divergence", "reached")
 
 
 def test_the_facts_of_a_run_hold_what_was_judged(tmp_path):

@@ -64,6 +64,8 @@ def test_who_is_notified_is_never_stored(project):
         ),
         ("plateau: {metric: a, steps: 5}", "plateau.direction"),
         ("watch: {steps: 5, all: [{metric: a, above: 1}], action: halt}", "note"),
+        ("divergence: {metric: a, times: 1}", "greater than 1"),
+        ("divergence: {metric: a, first: 0}", "greater than or equal to 1"),
         ("notify: {on: [best]}", "give command, url or both"),
         ("notify: {url: 'file:///etc/passwd'}", "notify.url"),
         ("notify: {url: 'https://me:hunter2xyz@example.org'}", "looks like a secret"),

@@ -49,7 +49,10 @@ def postgresql_url(server):
     name = f"ablate_{next(_numbers)}"
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    return server.get_uri(database=name)
+    yield server.get_uri(database=name)
+    # Hundreds of them would take minutes to remove at the end.
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture

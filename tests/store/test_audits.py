@@ -10,6 +10,10 @@ from ablate.testing.batches import define
 FOUND = (
     FindingRow("same-function", "warning", ("a", "b"), "alike", "model", "drop one", True, "probe"),
     FindingRow(
+        *("unequal-data", "warning", ("a", "c", "b"), "c and b", "data", "give all the same"),
+        *(False, "static", (("a",), ("c", "b"))),
+    ),
+    FindingRow(
         "secret", "error", (), "postgresql://ann:hunter2@h/db", "x", "hide", False, "static"
     ),
 )
@@ -26,9 +30,9 @@ def test_the_latest_audit_of_a_definition_is_read_with_its_findings(store, defin
     store.record_audit(definition, FOUND)
     audit = store.audit(definition)
     assert audit.definition_id == definition
-    assert audit.findings[0] == FOUND[0]
-    assert audit.findings[1]._replace(what="") == FOUND[1]._replace(what="")
-    assert audit.findings[1].what == "postgresql://ann:***@h/db"
+    assert audit.findings[:2] == FOUND[:2]
+    assert audit.findings[2]._replace(what="") == FOUND[2]._replace(what="")
+    assert audit.findings[2].what == "postgresql://ann:***@h/db"
     assert audit.created_at.tzinfo is not None
 
 

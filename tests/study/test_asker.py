@@ -1,7 +1,7 @@
 """The same study seed gives the same search, whatever the workers' timing."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import optuna
 import pytest
@@ -49,7 +49,18 @@ def curve(point: dict, step: int) -> float:
     return abs(point["lr"] - 0.003) * 100 / (step + 1) + point.get("cycle", 5) * 0.01
 
 
-def run(order: random.Random, trials: int, workers: int, past: Sequence[Past] = ()) -> list[Past]:
+def excess(point: dict) -> dict[str, float]:
+    """Say how far a trial is off: half of the space breaks one of two constraints."""
+    return {"lr": 0.003 - point["lr"], "a": -1.0 if point["schedule"] == "a" else 0.0}
+
+
+def run(
+    order: random.Random,
+    trials: int,
+    workers: int,
+    past: Sequence[Past] = (),
+    constrain: Callable[[dict], dict[str, float]] = excess,
+) -> list[Past]:
     """Search with workers that progress in a random order; return what a store would hold."""
     search = asker(past)
     record: dict[int, Past] = dict(enumerate(past))
@@ -66,26 +77,27 @@ def run(order: random.Random, trials: int, workers: int, past: Sequence[Past] = 
         pruned = search.report(number, step, value)
         reports = {**record[number].reports, step: value}
         running[number][1] += 1
-        state, result = None, None
+        state, result, off = None, None, {}
         if pruned or step + 1 == STEPS:
             state = TrialState.PRUNED if pruned else TrialState.COMPLETE
             result = None if pruned else value
-            search.finish(number, state, result)
+            off = constrain(point)
+            search.finish(number, state, result, off)
             del running[number]
         attrs = search.frozen(number).system_attrs if state else record[number].system_attrs
-        record[number] = Past(point, reports if state else {}, attrs, state, result)
+        record[number] = Past(point, reports if state else {}, attrs, state, result, off)
     return [record[number] for number in sorted(record)]
 
 
 def outcome(record: Sequence[Past]) -> list[tuple]:
-    return [(p.point, p.reports, p.state, p.value) for p in record]
+    return [(p.point, p.reports, p.state, p.value, p.constraints) for p in record]
 
 
 REFERENCE = outcome(run(random.Random(0), 24, 1))
 
 
 def test_the_reference_search_prunes_and_completes() -> None:
-    states = {state for _, _, state, _ in REFERENCE}
+    states = {state for _, _, state, _, _ in REFERENCE}
     assert states == {TrialState.PRUNED, TrialState.COMPLETE}
 
 
@@ -111,6 +123,11 @@ def test_trials_lost_while_running_are_run_again_at_the_same_point(cut: int, los
         for number, p in enumerate(first)
     ]
     assert outcome(run(random.Random(2), 24, 2, killed)) == REFERENCE
+
+
+def test_a_sampler_learns_which_trials_break_a_constraint() -> None:
+    free = outcome(run(random.Random(0), 24, 1, constrain=lambda _: {}))
+    assert [point for point, *_ in free] != [point for point, *_ in REFERENCE]
 
 
 def test_another_seed_gives_another_search() -> None:

@@ -123,7 +123,8 @@ def test_a_search_killed_at_any_point_resumes_to_the_same_result(
     project: Project, reports: int
 ) -> None:
     hyperband = {"class_path": "optuna.pruners.HyperbandPruner"}
-    project.study("s", SEARCH, pruner=hyperband)
+    constraints = [{"metric": "val_error", "below": 1.5}]
+    project.study("s", SEARCH, pruner=hyperband, constraints=constraints)
     with pytest.raises(SystemExit):
         search("s", project.request(launcher=lambda _: DiesAfter(reports)))
     resumed = search("s", project.request())
@@ -131,8 +132,8 @@ def test_a_search_killed_at_any_point_resumes_to_the_same_result(
     assert resumed.counts == whole.counts
     assert sum(resumed.counts.values()) == 5
     with project.store() as store, Store.open(whole.storage, create=False) as other:
-        assert [(t.params, t.value, t.state) for t in store.trials("s")] == [
-            (t.params, t.value, t.state) for t in other.trials("s")
+        assert [(t.params, t.value, t.state, t.constraints) for t in store.trials("s")] == [
+            (t.params, t.value, t.state, t.constraints) for t in other.trials("s")
         ]
         ended = [run for run in store.runs("s") if run.status in ("complete", "pruned")]
         assert len(ended) == 5

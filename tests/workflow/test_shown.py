@@ -2,12 +2,14 @@
 
 import json
 import math
+import sys
 
 import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
+from optuna_dashboard import _serializer
 from sqlalchemy import text
 
 from ablate.errors import Unavailable
@@ -165,6 +167,16 @@ def test_a_run_under_an_earlier_definition_keeps_its_metrics(store):
     old, *_, new = trials_of(reading(store))
     assert old.user_attrs["val_loss"] == new.user_attrs["val_loss"] == 2.0
     assert (old.params["x.set"], new.params["x.set"]) == (1, 9)
+
+
+def test_the_dashboard_is_told_which_trials_break_a_constraint(store):
+    study = optuna.create_study(study_name="search", storage=store.optuna)
+    for excess in ({"a": -1.0, "b": math.inf}, {}):
+        study.add_trial(optuna.trial.create_trial(value=1.0, constraints=excess))
+    storage = SharedReading(store.optuna, ShownStudies(store))
+    shown = storage.get_all_trials(storage.get_study_id_from_name("search"))
+    told = [_serializer.serialize_frozen_trial(0, trial, {})["constraints"] for trial in shown]
+    assert json.loads(json.dumps(told, allow_nan=False)) == [[-1.0, sys.float_info.max], []]
 
 
 def test_searches_and_trials_of_other_programs_are_shown_as_they_are(store):

@@ -52,13 +52,13 @@ BREAKS_PAIRS = frozenset({"unpaired-order", "other-training-data"})
 
 @dataclass(frozen=True)
 class Doubts:
-    """Findings as they bear on arms: `own` by arm, `between` as codes with the arms set apart.
+    """Findings as they bear on arms: `own` by arm, `between` those that set arms apart.
 
     `one_sided` holds the arms of codes that set them apart from all others.
     """
 
     own: Mapping[str, tuple[str, ...]]
-    between: tuple[tuple[str, frozenset[str]], ...]
+    between: tuple[FindingRow, ...]
     one_sided: Mapping[str, frozenset[str]]
     allowed: frozenset[str]
 
@@ -70,7 +70,7 @@ class Doubts:
 
     def between_them(self, arm: str, other: str) -> tuple[str, ...]:
         """Return the codes that set two arms apart."""
-        both = [code for code, arms in self.between if {arm, other} <= arms]
+        both = [row.code for row in self.between if row.apart(arm, other)]
         one = [code for code, arms in self.one_sided.items() if len({arm, other} & arms) == 1]
         return tuple(dict.fromkeys((*both, *one)))
 
@@ -97,7 +97,7 @@ def warnings(findings: Iterable[FindingRow], arms: Sequence[str]) -> Doubts:
 def unpaired_because(findings: Iterable[FindingRow], arm: str, other: str) -> str:
     """Return the code of a finding that breaks the pairs of two arms, empty if none does."""
     for row in findings:
-        if row.code in BREAKS_PAIRS and {arm, other} <= {*row.arms}:
+        if row.code in BREAKS_PAIRS and row.apart(arm, other):
             return row.code
     return ""
 
@@ -110,7 +110,7 @@ def _doubts(rows: Sequence[FindingRow], arms: Sequence[str]) -> Doubts:
         if row.code in ONE_SIDED:
             one_sided.setdefault(row.code, set()).update(row.arms or arms)
         elif row.code in BETWEEN_ARMS and len(row.arms) > 1:
-            between.append((row.code, frozenset(row.arms)))
+            between.append(row)
         else:
             for arm in row.arms or arms:
                 own.setdefault(arm, {})[row.code] = None

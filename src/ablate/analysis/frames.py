@@ -246,7 +246,7 @@ def shown_metrics(definition: Definition) -> tuple[str, ...]:
 def _trained_metrics(definition: Definition) -> tuple[str, ...]:
     """Name the metrics whose values in training are read."""
     told = definition.episodes if isinstance(definition, AblationDefinition) else None
-    return (*shown_metrics(definition), *(told.names().values() if told else ()))
+    return (*shown_metrics(definition), *(told.metrics if told else ()))
 
 
 def same_basis(definition: AblationDefinition, other: AblationDefinition, arm: str) -> bool:

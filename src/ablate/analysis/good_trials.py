@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 
+from ablate import store
 from ablate.analysis.frames import SearchFrames
-from ablate.spec import Choice, FloatRange, IntRange, Status
+from ablate.spec import Choice, FloatRange, IntRange
 from ablate.store import TrialRecord
 
 GOOD = 0.25
-"""The share of the complete trials that is called good: the best quarter."""
+"""The share of the feasible trials that is called good: the best quarter."""
 FEWEST = 20
 """Below so many complete trials nothing is concluded: the best quarter has fewer than five."""
 EDGE = 0.1
@@ -26,18 +27,14 @@ WITH_DIRECTION = 0.05
 Range = FloatRange | IntRange
 
 
-def complete_trials(frames: SearchFrames) -> tuple[TrialRecord, ...]:
-    """Return the complete trials with a finite value, by number."""
-    return tuple(
-        trial
-        for trial in frames.trials
-        if trial.state is Status.COMPLETE and trial.value is not None and math.isfinite(trial.value)
-    )
+def feasible_trials(frames: SearchFrames) -> tuple[TrialRecord, ...]:
+    """Return the complete trials with a finite value that keep every constraint, by number."""
+    return tuple(store.feasible_trials(frames.trials))
 
 
 def good_trials(frames: SearchFrames) -> tuple[TrialRecord, ...]:
-    """Return the best quarter of the complete trials, the best first; earlier ones of equals."""
-    done = complete_trials(frames)
+    """Return the best quarter of the feasible trials, the best first; earlier ones of equals."""
+    done = feasible_trials(frames)
     sign = 1 if frames.definition.objective.direction.lower_is_better else -1
     ordered = sorted(done, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
     return tuple(ordered[: math.ceil(GOOD * len(ordered))])
@@ -124,7 +121,7 @@ def tendencies(frames: SearchFrames) -> tuple[Tendency, ...]:
     Edges are tested by the binomial distribution against even draws, one-sided; nothing is tested
     with fewer than `FEWEST` complete trials that have the parameter.
     """
-    done, good = complete_trials(frames), good_trials(frames)
+    done, good = feasible_trials(frames), good_trials(frames)
     return tuple(
         _tendency(frames, path, parameter, done, good)
         for path, parameter in frames.definition.space.items()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.frames import SearchFrames
-from ablate.analysis.good_trials import FEWEST, GOOD, complete_trials
+from ablate.analysis.good_trials import FEWEST, GOOD, feasible_trials
 from ablate.spec import Direction
 from ablate.store import TrialRecord
 
@@ -65,20 +65,20 @@ def importances(frames: SearchFrames) -> Importances:
 
     PED-ANOVA (Watanabe, Bansal and Hutter, IJCAI 2023, arXiv 2304.10255; for conditional
     parameters arXiv 2601.20800) as Optuna computes it: the Pearson divergence of the density of
-    the best quarter from that of all complete trials, parameter by parameter. Equal trials give
+    the best quarter from that of all feasible trials, parameter by parameter. Equal trials give
     equal numbers.
     """
-    done = complete_trials(frames)
+    done, kind = feasible_trials(frames), frames.definition.counting
     values = np.array([trial.value for trial in done], dtype=float)
     if len(done) < FEWEST:
         return Importances(
             (),
             len(done),
-            f"{len(done)} complete trials are too few: at least "
+            f"{len(done)} {kind} trials are too few: at least "
             f"{FEWEST} are needed, so that the best quarter has five",
         )
     if np.ptp(values) == 0:
-        return Importances((), len(done), f"all {len(done)} complete trials have the same value")
+        return Importances((), len(done), f"all {len(done)} {kind} trials have the same value")
     parameters = len(frames.definition.space)
     kept = _thinned(values, max(MOST, VALUES // parameters))
     fewest, most = RESAMPLES
@@ -86,7 +86,7 @@ def importances(frames: SearchFrames) -> Importances:
     points = _points(frames, [done[index] for index in kept])
     rows = _rows(frames, points, values[kept], resamples)
     if not rows:
-        return Importances((), len(done), "no complete trial has a parameter of the space")
+        return Importances((), len(done), f"no {kind} trial has a parameter of the space")
     return Importances(rows, len(done), used=len(kept), resamples=resamples)
 
 

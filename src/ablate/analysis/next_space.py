@@ -14,7 +14,7 @@ from ablate.analysis.good_trials import (
     LEVEL,
     Range,
     Tendency,
-    complete_trials,
+    feasible_trials,
     good_trials,
     position,
     values_of,
@@ -68,7 +68,8 @@ class Proposal:
 class NextSpace:
     """The proposals for all parameters in the order of the space.
 
-    `why_not` says why nothing is proposed, and is empty where something is.
+    `why_not` says why nothing is proposed, and is empty where something is. `kind` is the word for
+    the `trials` that count.
     """
 
     study: str
@@ -76,6 +77,7 @@ class NextSpace:
     good: int
     proposals: tuple[Proposal, ...]
     why_not: str = ""
+    kind: str = "complete"
 
     @property
     def space(self) -> dict[str, Range | Choice]:
@@ -92,7 +94,7 @@ class NextSpace:
         lines = [
             _remark(
                 f"Proposed for the search after {self.study}, from the best {self.good} of "
-                f"{self.trials} complete trials."
+                f"{self.trials} {self.kind} trials."
             ),
             "space:\n",
         ]
@@ -147,16 +149,21 @@ def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency
     importance is below an even share in 95 of 100 resamples, and neither a direction nor a change
     of its range is shown, nor a label that good trials seem to lack (5 %).
     """
-    done, good = complete_trials(frames), good_trials(frames)
+    done, good = feasible_trials(frames), good_trials(frames)
+    kind = frames.definition.counting
     if len(done) < FEWEST:
-        why = f"{len(done)} complete trials are too few, at least {FEWEST} are needed"
+        why = f"{len(done)} {kind} trials are too few, at least {FEWEST} are needed"
         return NextSpace(frames.name, len(done), len(good), (), why)
     space = Space(frames.definition.space)
     known = {tendency.parameter: tendency for tendency in seen}
     made: dict[str, Proposal] = {}
     for path, parameter in space.items():
         known_of_it = _Seen(
-            known[path], found, values_of(done, path, parameter), values_of(good, path, parameter)
+            known[path],
+            found,
+            values_of(done, path, parameter),
+            values_of(good, path, parameter),
+            kind,
         )
         made[path] = _proposal(path, parameter, known_of_it, made)
     if all(one.after is None for one in made.values()):
@@ -164,17 +171,18 @@ def next_space(frames: SearchFrames, found: Importances, seen: Sequence[Tendency
         why = f"no parameter would be left ({reasons})"
         return NextSpace(frames.name, len(done), len(good), (), why)
     ordered = tuple(made[path] for path in frames.definition.space)
-    return NextSpace(frames.name, len(done), len(good), ordered)
+    return NextSpace(frames.name, len(done), len(good), ordered, kind=kind)
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What is known of a parameter: its values in all complete trials, and in the good ones."""
+    """What is known of a parameter: its values in all trials that count, and in the good ones."""
 
     tendency: Tendency
     importances: Importances
     tried: Sequence[Any]
     best: Sequence[Any]
+    kind: str
 
 
 def _proposal(
@@ -189,7 +197,7 @@ def _proposal(
     tried, best = len(seen.tried), len(seen.best)
     if tried < FEWEST or best < FEWEST_GOOD:
         after: Range | Choice | None = parameter.model_copy(update={"when": when})
-        reason = f"{tried} complete trials have it, {best} of them good: too few to tell"
+        reason = f"{tried} {seen.kind} trials have it, {best} of them good: too few to tell"
         return Proposal(path, parameter, after, Change.KEPT, reason)
     if isinstance(parameter, Choice):
         change, after, reason = _choice(parameter, seen.tried, seen.best)

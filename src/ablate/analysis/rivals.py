@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, median, stdev
 
 from ablate.analysis.frames import SearchFrames
-from ablate.analysis.good_trials import complete_trials
+from ablate.analysis.good_trials import feasible_trials
 from ablate.analysis.points import Reading, scores
 from ablate.analysis.search import best_trial
 
@@ -42,7 +42,7 @@ def rivals(frames: SearchFrames) -> Rivals | None:
     than the median over all pairs; with fewer than three nothing is told apart.
     """
     best = best_trial(frames)
-    others = [trial for trial in complete_trials(frames) if best and trial.number != best.number]
+    others = [trial for trial in feasible_trials(frames) if best and trial.number != best.number]
     if best is None or not others:
         return None
     direction = frames.definition.objective.direction

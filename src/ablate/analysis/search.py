@@ -12,12 +12,13 @@ import pandas as pd
 from ablate import store
 from ablate.analysis.frames import SearchFrames
 from ablate.analysis.points import at_last
-from ablate.spec import Direction, Status
+from ablate.spec import Cause, Direction, Status
+from ablate.spec.constraints import broken
 from ablate.store import TrialRecord
 
 COLUMNS = [
-    *("number", "state", "value", "last", "seeds", "params", "seconds", "reason"),
-    *("reused_from", "repeats", "replicates"),
+    *("number", "state", "value", "last", "seeds", "params", "seconds", "reason", "diverged"),
+    *("reused_from", "repeats", "replicates", "infeasible"),
 ]
 _NUMBERS = ("value", "last", "seconds")
 _OTHERS = ("reused_from", "repeats", "replicates")
@@ -29,14 +30,16 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
     Columns: number, state, value (NaN if none), last (the value, or for a trial without one the
     mean over its runs of the last value of the objective's metric, NaN if none), seeds (a tuple of
     those run), params (a dict), seconds (wall time from start to end, NaN while open), reason (why
-    a run of it did not complete, empty if all did), reused_from (the trial that an equal run was
-    taken over from), repeats (the failed trial that it takes the place of) and replicates (the
-    trial at the same point, run again with other seeds), each NA if there is none.
+    a run of it did not complete, empty if all did), diverged (whether a run did), reused_from (the
+    trial that an equal run was taken over from), repeats (the failed trial that it takes the place
+    of) and replicates (the trial at the same point, run again with other seeds), each NA if there
+    is none; infeasible (which constraints a complete trial breaks and by how much, empty if none).
     """
     runs = frames.current
     seeds = runs.groupby("trial")["seed"].agg(tuple).to_dict()
     bad = runs[(runs["status"] != Status.COMPLETE) & runs["reason"].notna()]
     reasons = bad.groupby("trial")["reason"].agg(lambda said: "; ".join(dict.fromkeys(said)))
+    diverged = set(runs.loc[runs["cause"] == Cause.DIVERGED, "trial"])
     ends = _last_values(frames)
     rows = []
     for trial in frames.trials:
@@ -51,9 +54,11 @@ def trials_table(frames: SearchFrames) -> pd.DataFrame:
                 "params": trial.params,
                 "seconds": _seconds(trial),
                 "reason": reasons.get(trial.number, ""),
+                "diverged": trial.number in diverged,
                 "reused_from": trial.user_attrs.get("reused_from"),
                 "repeats": trial.user_attrs.get("retries"),
                 "replicates": trial.user_attrs.get("replicate_of"),
+                "infeasible": broken(trial.constraints) if trial.state is Status.COMPLETE else "",
             }
         )
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -76,29 +81,35 @@ def _last_values(frames: SearchFrames) -> dict[int, float]:
 class TrialCounts:
     """How many trials there are and how they ended; none is left out.
 
-    `states` counts them by state. Of the complete ones `valueless` have no finite value; `reused`
-    trials took over an equal run; of the failed ones `repeated` were tried again as new trials;
-    `replicates` are further trials at a point that was tried before, with other seeds.
+    `states` counts them by state. Of the failed ones `diverged` did so and `repeated` were tried
+    again as new trials; of the complete ones `valueless` have no finite value; `reused` trials took
+    over an equal run; `replicates` are further trials at a point that was tried before, with other
+    seeds; `infeasible` are complete ones with a finite value that break a constraint.
     """
 
     total: int
     states: Mapping[Status, int]
+    diverged: int
     valueless: int
     reused: int
     repeated: int
     replicates: int
+    infeasible: int = 0
 
 
 def count_trials(trials: pd.DataFrame) -> TrialCounts:
     """Count the trials of a trials table."""
+    failed = trials[trials["state"] == Status.FAILED]
     complete = trials[trials["state"] == Status.COMPLETE]
     return TrialCounts(
         total=len(trials),
         states=Counter(trials["state"].tolist()),
+        diverged=int(failed["diverged"].sum()),
         valueless=int((~np.isfinite(complete["value"])).sum()),
         reused=int(trials["reused_from"].notna().sum()),
         repeated=trials["repeats"].nunique(),
         replicates=int(trials["replicates"].notna().sum()),
+        infeasible=int((np.isfinite(complete["value"]) & (complete["infeasible"] != "")).sum()),
     )
 
 
@@ -109,14 +120,15 @@ def _seconds(trial: TrialRecord) -> float:
 
 
 def best_so_far(trials: pd.DataFrame, direction: Direction) -> pd.DataFrame:
-    """Return number, value and the running best of the complete trials with a finite value."""
+    """Return number, value and the running best of the feasible trials with a finite value."""
     complete = (trials["state"] == Status.COMPLETE) & np.isfinite(trials["value"])
-    done = trials.loc[complete, ["number", "value"]].sort_values("number", ignore_index=True)
+    feasible = complete & (trials["infeasible"] == "")
+    done = trials.loc[feasible, ["number", "value"]].sort_values("number", ignore_index=True)
     running = done["value"].cummin() if direction.lower_is_better else done["value"].cummax()
     history: pd.DataFrame = done.assign(best=running)
     return history
 
 
 def best_trial(frames: SearchFrames) -> TrialRecord | None:
-    """Return the complete trial with the best finite value, the first of equal ones, if any."""
+    """Return the feasible trial with the best finite value, the first of equal ones, if any."""
     return store.best_trial(frames.trials, frames.definition.objective.direction)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ablate.analysis.frames import SearchFrames
-from ablate.analysis.good_trials import complete_trials
+from ablate.analysis.good_trials import feasible_trials
 from ablate.analysis.search import trials_table
 from ablate.spec import Direction, Status
 
@@ -39,21 +39,23 @@ def expected_best(
 def drawn_values(frames: SearchFrames, trials: pd.DataFrame) -> list[float]:
     """Return the values that the trials of a search (their table) ended with, by number.
 
-    A pruned trial counts with its last value, though as no better than the best complete one: it
-    was given up. Trials that failed or have no finite value are left out.
+    A pruned trial counts with its last value, though as no better than the best feasible one: it
+    was given up. One that breaks a constraint counts as the worst feasible one. Trials that failed
+    or have no finite value are left out.
     """
     direction = frames.definition.objective.direction
-    done = [trial.value or 0.0 for trial in complete_trials(frames)]
+    done = [trial.value or 0.0 for trial in feasible_trials(frames)]
     if not done:
         return []
     best = direction.best(done)
+    worst = max(done) if direction.lower_is_better else min(done)
     values = []
     for row in trials.to_dict("records"):
         value = float(row["last"])
         if row["state"] not in {Status.COMPLETE, Status.PRUNED} or not math.isfinite(value):
             continue
         given_up = row["state"] == Status.PRUNED and direction.better(value, best)
-        values.append(best if given_up else value)
+        values.append(worst if row["infeasible"] else best if given_up else value)
     return values
 
 

@@ -146,11 +146,13 @@ def finding(
     advice: str,
     *,
     severity: Severity | None = None,
+    groups: Iterable[Iterable[str]] = (),
 ) -> Finding:
     """Make a finding of a known code, as severe as its code says unless `severity` is given."""
     if severity is None:
         severity = (CODES[code] if code in CODES else known_codes()[code]).severity
-    return Finding(code, severity, tuple(arms), what, where, advice)
+    alike = tuple(tuple(group) for group in groups)
+    return Finding(code, severity, tuple(arms), what, where, advice, groups=alike)
 
 
 def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
@@ -166,6 +168,7 @@ def as_rows(findings: Iterable[Finding]) -> list[FindingRow]:
             advice=item.advice,
             allowed=item.allowed,
             stage=codes[item.code].stage,
+            groups=item.groups,
         )
         for item in findings
     ]

@@ -60,6 +60,11 @@ class Difference:
         """The arms that are set apart."""
         return tuple(arm for _, arms in self.values for arm in arms)
 
+    @property
+    def groups(self) -> tuple[tuple[str, ...], ...]:
+        """The arms of each value."""
+        return tuple(arms for _, arms in self.values)
+
     def told(self) -> str:
         """Write the values with their arms."""
         return f"{self.aspect}: " + ", ".join(

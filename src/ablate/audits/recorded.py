@@ -1,7 +1,7 @@
 """What the runs of an ablation recorded, as the audit reads it."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.audits.differences import listed
+from ablate.audits.grouping import alike
 from ablate.spec import AblationDefinition, Direction, SearchDefinition, Space, Status
 from ablate.store import Environment, RunRecord, Seals, TrialRecord, best_trial
 
@@ -217,6 +218,19 @@ def grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> dict[Any, list[A
 def arms_of(runs: Iterable[RunRecord]) -> tuple[str, ...]:
     """Name the arms of runs, each once."""
     return tuple(dict.fromkeys(run.arm for run in runs if run.arm is not None))
+
+
+def alike_runs(runs: Iterable[RunRecord], values: Mapping[int, Hashable]) -> list[list[str]]:
+    """Group the arms that have no seed with different values; these are given by run."""
+    seen: dict[str, dict[int, Hashable]] = {}
+    for run in runs:
+        if run.arm is not None:
+            seen.setdefault(run.arm, {})[run.seed] = values.get(run.id)
+
+    def apart(arm: str, other: str) -> bool:
+        return any(seen[arm][seed] != seen[other][seed] for seed in {*seen[arm]} & {*seen[other]})
+
+    return alike(seen, apart)
 
 
 def named(runs: Iterable[RunRecord]) -> str:

@@ -9,7 +9,7 @@ from ablate.audits.differences import flat, stem
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding, Severity
 from ablate.audits.recipe_differences import data_is_declared, differences
-from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named
+from ablate.audits.recorded import RecordedRuns, alike_runs, arms_of, grouped, named
 from ablate.run.recipe import Recipe
 from ablate.spec import Status, canonical_json
 from ablate.store import RunRecord
@@ -35,6 +35,7 @@ def check_recipes(recorded: RecordedRuns) -> Iterator[Finding]:
             f"as recorded, {found.told()}, and no key of their configurations says so",
             found.aspect,
             "see what else sets it, and train all arms by one recipe or declare the difference",
+            groups=found.groups,
         )
 
 
@@ -92,6 +93,7 @@ def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
         "optimizer steps" if all(lengths[run.id].steps for run in done) else "epochs",
         "compare at equal budget: the best of more steps is better by luck alone",
         severity=severity,
+        groups=alike_runs(done, lengths),
     )
 
 

@@ -8,6 +8,7 @@ from ablate.audits.findings import Finding
 from ablate.audits.recorded import (
     RecordedRuns,
     Result,
+    alike_runs,
     arms_of,
     grouped,
     named,
@@ -153,6 +154,7 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
         if not apart:
             yield from _by_seed(recorded, name)
             continue
+        of_run = {run.id: prints.get(run.id, {}).get(name) for run in runs}
         text = " and ".join(named(group) for group in apart)
         by_name = f"the fingerprint {name!r} of the data differs between {text}"
         if scored:
@@ -167,6 +169,7 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
                 severity=("note" if prepared else "warning" if declared or name == batch else None),
+                groups=alike_runs(runs, of_run),
             )
         else:
             yield finding(
@@ -175,6 +178,7 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
                 f"{by_name} with the same seed",
                 "data",
                 "see that the difference in the data is what is ablated",
+                groups=alike_runs(runs, of_run),
             )
     if (apart := _apart(recorded.compared, prints, _ORDER)) and not any(
         _apart(recorded.compared, prints, name) for name in data_names

@@ -9,7 +9,7 @@ import typer
 from ablate import workflow
 from ablate.cli import completion, options, output
 from ablate.errors import RequestError, quoted
-from ablate.workflow.defaults import DEFAULT_STORAGE
+from ablate.workflow.defaults import DEFAULT_STORAGE, DEFAULT_WAIT
 
 if TYPE_CHECKING:
     from ablate.plan import Derived
@@ -36,6 +36,12 @@ def compare(
     static: Annotated[
         bool, typer.Option("--static", help="Read configs only; build nothing.")
     ] = False,
+    wait: Annotated[
+        str,
+        typer.Option(
+            "--wait", help="How long configs may take to build, all together, such as 5m."
+        ),
+    ] = DEFAULT_WAIT,
     storage: options.Storage = DEFAULT_STORAGE,
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the report on logs of episodes is written.")
@@ -50,7 +56,9 @@ def compare(
         return
     if out is not None:
         raise RequestError("--out is for logs of episodes; ablate report writes that of a study")
-    result = workflow.compare(*names, static=static, storage=storage, workers=workers, quiet=quiet)
+    result = workflow.compare(
+        *names, static=static, wait=wait, storage=storage, workers=workers, quiet=quiet
+    )
     if as_json:
         output.print_json(_as_json(result))
         return

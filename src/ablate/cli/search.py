@@ -68,6 +68,7 @@ def search(
                 "storage": result.storage,
                 "profile": result.profile,
                 "counts": result.counts,
+                "infeasible": result.infeasible,
                 "best": result.best
                 and {
                     "number": result.best.number,

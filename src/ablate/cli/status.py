@@ -58,6 +58,7 @@ def _as_json(status: "StudyStatus") -> dict[str, Any]:
         "profile": status.profile,
         "counts": status.counts,
         "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
+        "infeasible": status.infeasible,
         "active_seconds": status.active_seconds,
         "inexact": [
             {"trial": trial, "seed": seed, "reasons": list(reasons)}

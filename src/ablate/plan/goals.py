@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf, isfinite, isnan
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 from ablate.spec import Action, Condition, Goals, Milestone
@@ -21,6 +21,7 @@ class Kind(StrEnum):
     SUCCESS = "success"
     PLATEAU = "plateau"
     WATCH = "watch"
+    DIVERGENCE = "no divergence"
 
 
 class Verdict(StrEnum):
@@ -114,6 +115,7 @@ class _State:
     judged: dict[str, Judgement] = field(default_factory=dict)
     best: float | None = None
     improved: int = 0
+    early: list[float] = field(default_factory=list)
 
 
 class GoalTracker:
@@ -130,6 +132,8 @@ class GoalTracker:
             windows[condition.metric] = max(windows.get(condition.metric, 1), condition.window)
         if (plateau := goals.plateau) is not None:
             windows[plateau.metric] = max(windows.get(plateau.metric, 1), plateau.window)
+        if goals.divergence is not None:
+            windows.setdefault(goals.divergence.metric, 1)
         self._series = {name: Series(deque(maxlen=window)) for name, window in windows.items()}
         self._state = _State()
 
@@ -155,6 +159,7 @@ class GoalTracker:
                 *self._success(step, epoch),
                 *self._watch(step, epoch),
                 *self._plateau(step, epoch, seen),
+                *self._divergence(step, epoch, seen),
             ]
         )
 
@@ -190,6 +195,12 @@ class GoalTracker:
         if goals.success is not None:
             measured = tuple(map(self._measured, goals.success.all))
             left.append(Judgement(Kind.SUCCESS, "success", Verdict.MISSED, step, epochs, measured))
+        if (divergence := goals.divergence) is not None:
+            last = self._series[divergence.metric].last
+            value = last[-1] if last else None
+            bound = Measured(self._bounded(), value, None if value is None else 0.0, holds=True)
+            kind = Kind.DIVERGENCE
+            left.append(Judgement(kind, kind.value, Verdict.REACHED, step, epochs, (bound,)))
         return [*found, *self._said(left)]
 
     def to_plain(self) -> dict[str, Any]:
@@ -202,6 +213,7 @@ class GoalTracker:
             "judged": [plain(judgement) for judgement in self.judgements],
             "best": self._state.best,
             "improved": self._state.improved,
+            "early": list(self._state.early),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -213,7 +225,8 @@ class GoalTracker:
                 series.last.extend(last)
                 series.lowest, series.highest = lowest, highest
         judged = [judgement(each) for each in data["judged"]]
-        self._state = _State({_key(j): j for j in judged}, data["best"], data["improved"])
+        told = {_key(found): found for found in judged}
+        self._state = _State(told, data["best"], data["improved"], list(data["early"]))
 
     def _said(self, found: list[Judgement]) -> list[Judgement]:
         """Keep what has not been said before."""
@@ -296,6 +309,40 @@ class GoalTracker:
                 (Measured(said, value, None, holds=True),),
                 plateau.action,
             )
+
+    def _divergence(self, step: int, epoch: int, seen: list[str]) -> Iterator[Judgement]:
+        divergence, early = self.goals.divergence, self._state.early
+        if divergence is None or divergence.metric not in seen:
+            return
+        value = self._series[divergence.metric].last[-1]
+        limit = self._limit()
+        if isfinite(value) and (limit is None or value <= limit):
+            if len(early) < divergence.first:
+                early.append(value)
+            return
+        above = value - limit if limit is not None and isfinite(value) else None
+        found = Measured(self._bounded(), value, above, holds=False)
+        kind = Kind.DIVERGENCE
+        yield Judgement(kind, kind.value, Verdict.MISSED, step, epoch, (found,), Action.STOP)
+
+    def _limit(self) -> float | None:
+        """Return above which value a run has diverged, None if no value is too high so far."""
+        divergence, early = self.goals.divergence, self._state.early
+        if divergence is None or len(early) < divergence.first:
+            return None
+        usual = median(early)
+        return divergence.times * usual if usual > 0 else None
+
+    def _bounded(self) -> str:
+        """Say what a value is to be that has not diverged."""
+        divergence, limit = self.goals.divergence, self._limit()
+        assert divergence is not None  # noqa: S101
+        if limit is None:
+            return f"{divergence.metric} finite"
+        return (
+            f"{divergence.metric} at most {divergence.times:g} times the median of the first "
+            f"{divergence.first}, {limit:.4g}"
+        )
 
     def _measured(self, condition: Condition) -> Measured:
         value = self._series[condition.metric].statistic(condition)

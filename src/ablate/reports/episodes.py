@@ -140,7 +140,12 @@ def sections(conclusions: Conclusions) -> tuple[Section, ...]:
     names = [arm.name for arm in logged]
     reference = conclusions.frames.definition.reference
     comparison = EpisodeComparison(logged, reference if reference in names else names[0])
-    found = (*_results(comparison), _definitions(comparison))
+    found = (
+        _configuration(comparison),
+        *_results(comparison),
+        _definitions(comparison),
+        *_unknown(comparison),
+    )
     return (
         Section("Episodes", (*_lead(comparison), *left_out)),
         *(Section(f"Episodes: {part.title}", part.blocks) for part in found),
@@ -427,7 +432,7 @@ def _windows(comparison: EpisodeComparison) -> Section:
     blocks: list[Block] = []
     for arm in comparison.candidates:
         leaders = dict(comparison.flip(arm.name).leaders)
-        per_step = comparison.primary == window_key(AVERAGE, per_step=True)
+        per_step = comparison.per_step
         rows: list[Row] = [
             (
                 f"last {size}",

@@ -1,7 +1,7 @@
 """The report of a search: its sections in the order in which they are read."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -105,7 +105,8 @@ def _trials_section(concluded: SearchConclusions) -> Section:
     shown, blocks = trials, []
     if len(trials) > SHOWN:
         rising = concluded.frames.definition.objective.direction.lower_is_better
-        done = trials[trials["state"] == Status.COMPLETE].sort_values("value", ascending=rising)
+        feasible = (trials["state"] == Status.COMPLETE) & (trials["infeasible"] == "")
+        done = trials[feasible].sort_values("value", ascending=rising)
         shown = done.head(SHOWN)
         blocks.append(
             text(
@@ -158,7 +159,7 @@ def _setting(name: str, params: Mapping[str, object]) -> str:
 
 
 def _note(row: Mapping[Any, Any]) -> str:
-    """Say what a trial has to do with another one."""
+    """Say what a trial has to do with another one, and which constraints it breaks."""
     said = [
         f"{word} #{row[key]}"
         for key, word in (
@@ -168,6 +169,8 @@ def _note(row: Mapping[Any, Any]) -> str:
         )
         if isinstance(row[key], int)
     ]
+    if row["infeasible"]:
+        said.append(f"infeasible: {row['infeasible']}")
     return "; ".join(said)
 
 
@@ -210,6 +213,17 @@ def _range(path: str, parameter: FloatRange | IntRange | Choice) -> Inline:
     return f"{kind}, {numbers.short(low)} to {numbers.short(high)}{scale}{step}"
 
 
+def _constraints(concluded: SearchConclusions) -> Iterator[str]:
+    """Say what a trial has to keep."""
+    constraints = concluded.frames.definition.constraints
+    if constraints:
+        texts = numbers.listing([constraint.text for constraint in constraints])
+        yield (
+            f"A trial is feasible where the mean over its seeds keeps {texts}. The sampler is told "
+            "how far each is off; a pruned trial counts as infeasible."
+        )
+
+
 def _method_section(concluded: SearchConclusions) -> Section:
     definition = concluded.frames.definition
     metric = definition.objective.metric
@@ -229,7 +243,8 @@ def _method_section(concluded: SearchConclusions) -> Section:
             Code(definition.pruner.class_path),
             ".",
         ),
-        ("The best trial is the first complete trial with the best finite value.",),
+        (f"The best trial is the first {definition.counting} trial with the best finite value.",),
+        *((said,) for said in _constraints(concluded)),
         *((said,) for said in search_analysis.methods(concluded)),
     ]
     return Section("How it was computed", (Bullets(tuple(items)),))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -20,6 +21,7 @@ from ablate.reports.search_names import short_names
 from ablate.spec import Choice, FloatRange, IntRange, Status
 from ablate.spec.secrets import hidden
 
+_INFEASIBLE = " One that breaks a constraint counts as the worst that breaks none."
 BUDGETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 
 
@@ -41,7 +43,8 @@ def _history_section(concluded: SearchConclusions) -> Section:
     metric = objective.metric
     history = best_so_far(trials, objective.direction)
     pruned = trials[(trials["state"] == Status.PRUNED) & trials["last"].map(math.isfinite)]
-    if history.empty and pruned.empty:
+    broken = trials[(trials["infeasible"] != "") & trials["value"].map(math.isfinite)]
+    if history.empty and pruned.empty and broken.empty:
         return Section("History", (text("No trial has a finite value yet."),))
     drawing = figures.draw_history(
         _pairs(history["number"], history["value"]),
@@ -50,6 +53,7 @@ def _history_section(concluded: SearchConclusions) -> Section:
         ("trial", metric),
         title=f"History of {metric}",
         failed=trials.loc[trials["state"] == Status.FAILED, "number"].tolist(),
+        infeasible=_pairs(broken["number"], broken["value"]),
         log=objective.direction.lower_is_better,
     )
     caption = f"{metric} of every complete trial, of pruned ones where they ended, and the best."
@@ -95,7 +99,7 @@ def _curves_figure(concluded: SearchConclusions) -> Figure | None:
 
 
 def _importance_section(concluded: SearchConclusions) -> Section:
-    found = concluded.importances
+    found, kind = concluded.importances, concluded.frames.definition.counting
     rows = importances_table(concluded)
     short = dict(zip(rows["parameter"], short_names(rows["parameter"].tolist()), strict=True))
     blocks: list[Block] = []
@@ -110,13 +114,13 @@ def _importance_section(concluded: SearchConclusions) -> Section:
         used = "" if found.used == found.trials else f" (of which {found.used} were used)"
         caption = (
             f"How much each parameter mattered for being among the best quarter of {found.trials} "
-            f"complete trials{used}; whiskers: 95 of 100 bootstrap resamples."
+            f"{kind} trials{used}; whiskers: 95 of 100 bootstrap resamples."
         )
         blocks.append(Figure("importances.svg", drawing, caption))
     if good := concluded.next.good:
         blocks.append(
             text(
-                f"Good trials are the best quarter of the complete ones: {good} of "
+                f"Good trials are the best quarter of the {kind} ones: {good} of "
                 f"{concluded.next.trials}."
             )
         )
@@ -156,7 +160,7 @@ def _parameters_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
     dimensions, samples = _samples(concluded)
     metric = concluded.frames.definition.objective.metric
     minimize = concluded.frames.definition.objective.direction.lower_is_better
-    if not any(not sample.pruned for sample in samples) or not dimensions:
+    if all(sample.aside for sample in samples) or not dimensions:
         return ()
     parallel = figures.draw_parallel(
         dimensions, samples, metric, title=f"{metric} by all parameters", minimize=minimize
@@ -172,10 +176,7 @@ def _parameters_sections(concluded: SearchConclusions) -> tuple[Section, ...]:
         first, second = dimensions[:2]
         contour = figures.draw_contour(
             (first, second),
-            [
-                figures.Sample(one.number, one.settings[:2], one.value, one.pruned)
-                for one in samples
-            ],
+            [replace(one, settings=one.settings[:2]) for one in samples],
             metric,
             title=f"{metric} by {first.name} and {second.name}",
             minimize=minimize,
@@ -207,9 +208,8 @@ def _samples(
             choice = isinstance(space[path], Choice)
             settings.append(None if not known else _label(path, value) if choice else value)
         pruned = trial["state"] == Status.PRUNED
-        samples.append(
-            figures.Sample(trial["number"], tuple(settings), float(trial["last"]), pruned)
-        )
+        last, infeasible = float(trial["last"]), bool(trial["infeasible"])
+        samples.append(figures.Sample(trial["number"], tuple(settings), last, pruned, infeasible))
     return dimensions, samples
 
 
@@ -285,10 +285,11 @@ def methods(concluded: SearchConclusions) -> Sequence[str]:
     """Say how the numbers of these sections were computed, as far as they are there."""
     found, said = concluded.importances, []
     if not found.why_not:
+        kind = concluded.frames.definition.counting
         said.append(
             "Importance: PED-ANOVA (Watanabe, Bansal and Hutter 2023; conditional parameters: "
             "arXiv 2601.20800) as Optuna computes it, the divergence of the density of the best "
-            "quarter of the complete trials from that of all of them, as a share of the sum. "
+            f"quarter of the {kind} trials from that of all of them, as a share of the sum. "
             f"The spread is that over {found.resamples} bootstrap resamples of the trials; the p "
             f"of shuffles is the share of {found.resamples} shuffles of the values among the "
             "trials that give as much importance."
@@ -311,6 +312,8 @@ def methods(concluded: SearchConclusions) -> Sequence[str]:
             "Expected best of n trials (Dodge et al. 2019): the sum over the values v of "
             "v (P(V ≤ v)^n - P(V < v)^n), P by the values themselves; where lower is better, the "
             "other way round. No pruned trial counts as better than the best complete one."
+            + _INFEASIBLE
+            * bool(concluded.counts.infeasible)
         )
     return said
 

@@ -16,8 +16,10 @@ from ablate.reports.audit import Audit
 from ablate.reports.blocks import Bullets, Code, Inline, Link, Section, Strong
 from ablate.spec import Status
 from ablate.spec.commands import write_command
+from ablate.spec.constraints import counted_infeasible, none_feasible
 
 Item = tuple[Inline, ...]
+_NO_VALUE = "no trial is complete with a finite value yet."
 NAMED = 5
 """Trials and parameters that a sentence names."""
 STATES = (Status.COMPLETE, Status.PRUNED, Status.FAILED, Status.RUNNING, Status.WAITING)
@@ -28,10 +30,13 @@ def verdict_section(concluded: SearchConclusions, confirmation: AblationFrames |
     objective = concluded.frames.definition.objective
     head: Item = (Strong(objective.metric), f" ({objective.direction}): ")
     if concluded.best is None:
-        none = (*head, "no trial is complete with a finite value yet.")
+        infeasible = concluded.counts.infeasible
+        why = f"no feasible trial: {none_feasible(infeasible)}." if infeasible else _NO_VALUE
+        none = (*head, why)
         return Section("Verdict", (Bullets((none,)),))
     best = concluded.best
-    done = concluded.counts.states.get(Status.COMPLETE, 0) - concluded.counts.valueless
+    counts = concluded.counts
+    done = counts.states.get(Status.COMPLETE, 0) - counts.valueless - counts.infeasible
     items: list[Item] = [
         (
             *head,
@@ -39,19 +44,22 @@ def verdict_section(concluded: SearchConclusions, confirmation: AblationFrames |
             trial_link(best.number),
             f" has the {objective.direction.superlative} value, ",
             Strong(numbers.number(best.value)),
-            f", of {numbers.plural(done, 'complete trial')}.",
+            f", of {numbers.plural(done, f'{concluded.frames.definition.counting} trial')}.",
         )
     ]
+    if counts.infeasible:
+        said = f": {counted_infeasible(counts.infeasible)} and can't be the best."
+        items.append((Strong("Constraints"), said))
     if concluded.rivals is not None:
-        items.append(_rivals(concluded.rivals))
+        items.append(_rivals(concluded.rivals, concluded.frames.definition.counting))
     items += [*_confirmed(concluded, confirmation), _importance(concluded)]
     items += [*_edges(concluded), _next(concluded)]
     return Section("Verdict", (Bullets(tuple(items)),))
 
 
-def _rivals(rivals: Rivals) -> Item:
+def _rivals(rivals: Rivals, kind: str) -> Item:
     head = Strong("Runners-up"), ": "
-    others = numbers.plural(rivals.compared, "other complete trial")
+    others = numbers.plural(rivals.compared, f"other {kind} trial")
     if not rivals.open:
         return (*head, f"the best trial is told apart from all of {others} by their seeds.")
     named: list[Inline] = []
@@ -160,6 +168,8 @@ def counted(counts: TrialCounts) -> str:
     """Word how many trials there are, how they ended, and which are no trials of their own."""
     states = [f"{counts.states[state]} {state}" for state in STATES if state in counts.states]
     said = [f"{numbers.plural(counts.total, 'trial')}{': ' if states else ''}{', '.join(states)}"]
+    if counts.diverged:
+        said.append(f"{counts.diverged} of the failed ones diverged")
     if counts.valueless:
         said.append(f"{counts.valueless} of the complete ones without a finite value")
     if counts.reused:

@@ -99,7 +99,8 @@ def _comparisons(rows: Sequence[Comparison]) -> str:
 
 def _searched(conclusions: SearchConclusions) -> dict[str, str]:
     objective = conclusions.frames.definition.objective
-    done = conclusions.trials[conclusions.trials["state"] == Status.COMPLETE]
+    told = conclusions.trials
+    done = told[(told["state"] == Status.COMPLETE) & (told["infeasible"] == "")]
     best = done.sort_values("value", ascending=objective.direction.lower_is_better, kind="stable")
     best = best.head(BEST)
     params = [*conclusions.frames.definition.space]

@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import DeviceStatsMonitor, LearningRateMonitor,
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ablate.errors import AblateError, RunError, printable
+from ablate.plan import Kind
 from ablate.plan.goals import FACTS as GOALS
 from ablate.run import resume
 from ablate.run.admission import admit
@@ -163,8 +164,15 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         (directory / "config.yaml").write_text(dump_yaml(job.config), encoding="utf-8")
     checkpoint = directory / resume.FILE
     earlier = resume.take_up(checkpoint, job)
-    watch = Watch(job.id, job.metric, channel, interrupted, job.best)
-    goals = FollowGoals(job.goals, job.id, channel)
+    goals = FollowGoals(job.goals, job.id, channel, job.measures)
+    watch = Watch(
+        job.id,
+        job.metric,
+        channel,
+        interrupted,
+        job.best,
+        given_up=lambda: goals.missed is not None,
+    )
     keeper = resume.Keeper(job, checkpoint, watch, goals, channel, earlier=earlier)
     provenance = Provenance(job)
     calls: list[FitCall] = []
@@ -177,7 +185,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
             print(f"left out: {name}; a run draws no progress bar", file=sys.stderr)
         callbacks = call.trainer.callbacks  # type: ignore[attr-defined]
         # A run that has no goals is not looked at in every step.
-        followed = [goals] if job.goals.any else []
+        followed = [goals] if job.goals.any or job.measures else []
         beside = [*followed, watch.recipe, watch]
         call.trainer.callbacks = [keeper, *callbacks, *beside]  # type: ignore[attr-defined]
         _name_checkpoints(call.trainer, job.identity)
@@ -192,7 +200,7 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         if fitted and not given_up() and _validation_is_due(call.trainer, watch):
             keeper.restore(call.trainer)
             call.validate()
-        if is_first():
+        if is_first() and not given_up():
             watch.require_objective(call.trainer)
         return not given_up()
 
@@ -233,6 +241,8 @@ def _ended(
     trainer = call.trainer
     if (missed := goals.missed) is not None:
         outcome = Outcome(Status.PRUNED, Cause.GOAL_MISSED, missed.text)
+        if missed.kind is Kind.DIVERGENCE:
+            outcome = Outcome(Status.FAILED, Cause.DIVERGED, f"diverged: {missed.text}")
         return Finished(job.id, outcome, trainer.current_epoch, trainer.global_step, *seen)
     return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, *seen)
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -17,13 +18,10 @@ from ablate.run.messages import Judged
 from ablate.run.ranks import is_first
 from ablate.run.watch import end_after_this_epoch
 from ablate.spec import Action, Goals
-from ablate.spec.goals import MEASURED
+from ablate.spec.goals import MEASURED, OF_SUCCESS
 
-SUCCESS, STEPS_TO_SUCCESS = "success", "steps_to_success"
-"""Metrics that a run with a success criterion logs: 1 once it has held, and at which step.
-
-A run that has not succeeded logs one step more than it was to have.
-"""
+SECONDS, MEMORY = MEASURED
+SUCCESS, STEPS_TO_SUCCESS = OF_SUCCESS
 
 _GIGA = 1e9
 
@@ -33,19 +31,29 @@ class FollowGoals(Checkpoint):
 
     A milestone is judged when everything logged at its step is known: at the start of the next
     batch, after a validation at that step. `stopped_by` is the judgement that ended the run.
+    `measures` are logged for others to read: the highest memory so far, and the mean seconds of the
+    steps since they were logged last.
 
     It is a Checkpoint only in name: Lightning calls those after the module's own hooks, so that
     they see what these log.
     """
 
     def __init__(
-        self, goals: Goals, job: int, tell: Callable[[Judged], Any] = lambda _: None
+        self,
+        goals: Goals,
+        job: int,
+        tell: Callable[[Judged], Any] = lambda _: None,
+        measures: Sequence[str] = (),
     ) -> None:
         self._goals = goals
+        self._measured = tuple(measures)
         self._job = job
         self._tell = tell
         self._wanted = goals.metrics
-        self._measures = any(each.metric in MEASURED for each in goals.conditions())
+        judged = any(each.metric in MEASURED for each in goals.conditions())
+        self._measures = judged or bool(measures)
+        self._memory = 0.0
+        self._seconds: list[float] = []
         self._old: dict[str, Tensor] = {}
         self._began: float | None = None
         self.tracker = GoalTracker(goals)
@@ -66,6 +74,10 @@ class FollowGoals(Checkpoint):
         total = trainer.estimated_stepping_batches
         self.tracker.total = int(total) if isfinite(total) else None
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Take what is there for old: Lightning makes an epoch's values anew at its end."""
+        self._logged(trainer)
+
     def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
         """Judge what the steps so far have decided."""
         self._say(trainer, self.tracker.reach(trainer.global_step, trainer.current_epoch))
@@ -77,9 +89,11 @@ class FollowGoals(Checkpoint):
         values = self._logged(trainer)
         if self._measures:
             began, self._began = self._began, time.perf_counter()
-            values["memory_gb"] = memory_gb()
+            values[MEMORY] = memory_gb()
+            self._memory = max(self._memory, values[MEMORY])
             if began is not None:
-                values["seconds_per_step"] = self._began - began
+                values[SECONDS] = self._began - began
+                self._seconds.append(values[SECONDS])
         self._see(trainer, values)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -98,12 +112,20 @@ class FollowGoals(Checkpoint):
         self._say(trainer, self.tracker.end(trainer.global_step, trainer.current_epoch))
 
     def _log(self, trainer: Trainer) -> None:
-        """Put the success among the metrics, where it can be searched for and compared."""
+        """Put success and what is measured among the metrics, where it can be searched for."""
+        logged = trainer.callback_metrics
+        if MEMORY in self._measured and self._memory:
+            logged[MEMORY] = torch.tensor(self._memory, dtype=torch.float64)
+        if SECONDS in self._measured and self._seconds:
+            logged[SECONDS] = torch.tensor(fmean(self._seconds), dtype=torch.float64)
+            self._seconds = []
         if self._goals.success is None:
             return
         reached = self.tracker.success
         total = self.tracker.total or trainer.global_step
-        trainer.callback_metrics.update(
+        if reached is None and not total:
+            return  # nothing is trained: one step more would be the first
+        logged.update(
             {
                 SUCCESS: torch.tensor(float(reached is not None)),
                 STEPS_TO_SUCCESS: torch.tensor(float(reached.step if reached else total + 1)),
@@ -140,7 +162,8 @@ class FollowGoals(Checkpoint):
     def _may_stop(self) -> bool:
         goals = self._goals
         single = (goals.success, goals.plateau, goals.watch)
-        return any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        acts = any(goal and goal.action is Action.STOP for goal in (*goals.milestones, *single))
+        return acts or goals.divergence is not None
 
 
 def memory_gb() -> float:

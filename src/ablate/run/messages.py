@@ -66,7 +66,7 @@ class Run:
     after the last; with `resume` it continues from there if it can, else it starts afresh. An
     `exact` run continues only if its values can be those of an unbroken run. `best` says which
     value of `metric` is the best if the run is read there, and not at its end alone. `goals` is
-    what it is expected to reach.
+    what it is expected to reach, `measures` what it is to measure of itself and report.
     """
 
     id: int
@@ -82,6 +82,7 @@ class Run:
     trust: Trust | None = None
     best: Direction | None = None
     goals: Goals = NO_GOALS
+    measures: tuple[str, ...] = ()
 
 
 Job = Resolve | Probe | Call | Run

@@ -35,7 +35,8 @@ class Watch(Checkpoint):
     """Report epoch-level metrics and the objective; stop when told to or on a non-finite value.
 
     `stopped_at` is the report that was answered with "stop"; `interrupted` says that the run was
-    ended before its time because `asked_to_end` came true. `fingerprints` holds digests of the
+    ended before its time because `asked_to_end` came true. A run that is `given_up` already ends as
+    whoever gave it up says, with what it logged last. `fingerprints` holds digests of the
     first batches, which tell that two runs saw the same data in the same order, and `data` those of
     all examples. `groups` holds what the module tells of its examples by group. `recipe` is a
     callback of its own, which sees how the run trains.
@@ -58,8 +59,11 @@ class Watch(Checkpoint):
         report: Report,
         asked_to_end: Callable[[], bool] = lambda: False,
         best: Direction | None = None,
+        *,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> None:
         self._asked_to_end = asked_to_end
+        self._given_up = given_up
         self._job = job
         self._metric = metric
         self._report = report
@@ -198,7 +202,7 @@ class Watch(Checkpoint):
         if self._loss is not None:
             step, loss = self._loss
             self._loss = None
-            if not bool(torch.isfinite(loss).all()):
+            if not bool(torch.isfinite(loss).all()) and not self._given_up():
                 raise Diverged(f"diverged: the training loss is {loss.item()} at step {step}")
 
     def _send(self, trainer: Trainer, phase: Phase, names: set[str]) -> None:
@@ -225,7 +229,7 @@ class Watch(Checkpoint):
         report = Reported(self._job, phase, trainer.global_step, epoch, metrics, objective)
         self.groups.see(report)
         self._tell(report)
-        if objective is not None and not math.isfinite(objective):
+        if objective is not None and not math.isfinite(objective) and not self._given_up():
             raise Diverged(
                 f"diverged: {self._metric} is {objective} at step {trainer.global_step} "
                 f"(epoch {epoch})"

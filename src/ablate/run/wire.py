@@ -129,6 +129,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "ids": tuple,
     "jobs": _jobs,
     "judgement": judgement,
+    "measures": tuple,
     "outcome": _outcome,
     "raised": _raised,
     "trust": _trust,

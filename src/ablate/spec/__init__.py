@@ -1,5 +1,6 @@
 """What to run: studies, configs, spaces and arms; pure, without torch or optuna."""
 
+from ablate.spec.constraints import Constraint
 from ablate.spec.definition import (
     AblationDefinition,
     Definition,
@@ -49,6 +50,7 @@ __all__ = [
     "Condition",
     "Config",
     "Confirmed",
+    "Constraint",
     "Definition",
     "Direction",
     "FloatRange",

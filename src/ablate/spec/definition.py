@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from ablate.errors import StorageError
 from ablate.spec import designs
+from ablate.spec.constraints import Constraints
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.episodes import Episodes
@@ -55,6 +56,7 @@ class SearchDefinition(_Definition):
     """Everything that defines a search."""
 
     kind: Literal["search"] = "search"
+    constraints: Constraints = ()
     space: Mapping[str, Parameter]
     seed: int = 0
     window: int
@@ -62,6 +64,11 @@ class SearchDefinition(_Definition):
     pruner: ClassConfig
     budget: Budget
     enqueue: tuple[str | Mapping[str, Any], ...] = ()
+
+    @property
+    def counting(self) -> str:
+        """The word for a trial that counts: feasible where there are constraints, else complete."""
+        return "feasible" if self.constraints else "complete"
 
     def identity(self) -> dict[str, Any]:
         """Return as plain data the part that the trials depend on, whatever is added later."""
@@ -73,6 +80,7 @@ class Tuning(Strict):
     """The search that every arm of an ablation gets, apart from the arm's own configuration."""
 
     objective: Objective
+    constraints: Constraints = ()
     space: Mapping[str, Parameter]
     seeds: tuple[int, ...]
     seed: int = 0

@@ -35,14 +35,36 @@ class Episodes(Strict):
     """The path in the config of the most steps that an episode may have."""
     actions: str | None = None
     """The path in the config of the number of actions."""
+    shares: Mapping[str, str] = {}
+    """Title -> metric: further shares that are logged of an episode, from 0 to 1."""
+    held_out: str | None = None
+    """The metric of validation that is the solved share of tasks that are not trained on; the last
+    value counts."""
+    floor: Mapping[str, Figure] = {}
+    """Arm -> the return of a trivial policy there."""
+    ceiling: Mapping[str, Figure] = {}
+    """Arm -> the highest return that there can be."""
+
+    @model_validator(mode="after")
+    def _floors_below_ceilings(self) -> "Episodes":
+        for arm, floor in self.floor.items():
+            if arm in self.ceiling and floor >= self.ceiling[arm]:
+                raise ValueError(f"the floor of {quoted(arm)} must lie below its ceiling")
+        return self
 
     @model_validator(mode="after")
     def _a_metric_each(self) -> "Episodes":
-        names = list(self.names().values())
+        names = self.metrics
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"{quoted(name)} stands for two of the columns: name one for each")
         return self
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that are read."""
+        held_out = () if self.held_out is None else (self.held_out,)
+        return (*self.names().values(), *self.shares.values(), *held_out)
 
     def names(self) -> dict[str, str]:
         """Return the metric of each column of a log of episodes."""

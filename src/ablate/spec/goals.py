@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -13,6 +13,12 @@ from ablate.spec.strict import Strict
 
 MEASURED = ("seconds_per_step", "memory_gb")
 """Names under which a run measures itself, beside what its module logs."""
+
+OF_SUCCESS = ("success", "steps_to_success")
+"""Metrics that a run with a success criterion logs: 1 once it has held, and at which step.
+
+A run that has not succeeded logs one step more than it was to have.
+"""
 
 Steps = Annotated[int, Field(ge=1)]
 
@@ -46,36 +52,27 @@ class Comparison(StrEnum):
         return value <= bound
 
 
-class Condition(Strict):
-    """What a metric is to be: a statistic of its last values, on one side of a bound."""
+class Bounded(Strict):
+    """A metric that is to lie on one side of a bound."""
 
     metric: str = Field(min_length=1)
     """The name under which the module logs it; `seconds_per_step` and `memory_gb` (10^9 bytes) are
     measured."""
-    statistic: Literal["last", "mean", "min", "max", "ever"] = "last"
-    """The last value; the mean, the lowest or the highest of the last `window` values; or `ever`:
-    any value so far."""
-    window: Steps = 1
-    """How many of the last values count. With fewer the condition does not hold."""
     above: Figure | None = None
-    """The statistic is to be higher than this."""
+    """It is to be higher than this."""
     at_least: Figure | None = None
-    """The statistic is to be this or higher."""
+    """It is to be this or higher."""
     below: Figure | None = None
-    """The statistic is to be lower than this."""
+    """It is to be lower than this."""
     at_most: Figure | None = None
-    """The statistic is to be this or lower."""
+    """It is to be this or lower."""
 
     @model_validator(mode="after")
-    def _one_bound(self) -> "Condition":
+    def _one_bound(self) -> Self:
         given = [name for name in Comparison if getattr(self, name) is not None]
         if len(given) != 1:
             names = ", ".join(Comparison)
             raise ValueError(f"give one of {names}; {len(given) or 'none'} of them is given")
-        if self.window > 1 and self.statistic in {"last", "ever"}:
-            raise ValueError(
-                f"window: {quoted(self.statistic)} has none; write statistic: mean, min or max"
-            )
         return self
 
     @property
@@ -85,8 +82,31 @@ class Condition(Strict):
 
     @property
     def bound(self) -> float:
-        """What the statistic is held against."""
+        """What the metric is held against."""
         return float(getattr(self, self.comparison))
+
+    @property
+    def side(self) -> str:
+        """The wanted side in words, such as `above 1.5`."""
+        return f"{self.comparison.replace('_', ' ')} {self.bound:g}"
+
+
+class Condition(Bounded):
+    """What a metric is to be: a statistic of its last values, on one side of a bound."""
+
+    statistic: Literal["last", "mean", "min", "max", "ever"] = "last"
+    """The last value; the mean, the lowest or the highest of the last `window` values; or `ever`:
+    any value so far."""
+    window: Steps = 1
+    """How many of the last values count. With fewer the condition does not hold."""
+
+    @model_validator(mode="after")
+    def _window_of_a_statistic(self) -> Self:
+        if self.window > 1 and self.statistic in {"last", "ever"}:
+            raise ValueError(
+                f"window: {quoted(self.statistic)} has none; write statistic: mean, min or max"
+            )
+        return self
 
     @property
     def text(self) -> str:
@@ -95,7 +115,7 @@ class Condition(Strict):
             "last": self.metric,
             "ever": f"{self.metric} ever",
         }.get(self.statistic, f"{self.statistic} of the last {self.window} {self.metric}")
-        return f"{of} {self.comparison.replace('_', ' ')} {self.bound:g}"
+        return f"{of} {self.side}"
 
 
 def _one_or_many(value: Any) -> Any:
@@ -184,6 +204,18 @@ class FirstSteps(Strict):
     """What is done as soon as it does not; `stop` ends the run as pruned."""
 
 
+class Divergence(Strict):
+    """When a run is taken to have diverged; it ends there, as failed."""
+
+    metric: str = Field(min_length=1)
+    """The name under which the module logs it, a loss."""
+    times: Annotated[Figure, Field(gt=1)] = 100.0
+    """A value above so many times the median of the first values has diverged, if the median is
+    above 0; so has one that is no finite number."""
+    first: Steps = 100
+    """How many values those are."""
+
+
 def _as_success(value: Any) -> Any:
     return {"all": value} if isinstance(value, list | tuple) else value
 
@@ -202,6 +234,8 @@ class Goals(Strict):
     """When it is taken not to get better any more."""
     watch: FirstSteps | None = None
     """What is to hold all through the first steps."""
+    divergence: Divergence | None = None
+    """When it is taken to have diverged."""
 
     @model_validator(mode="after")
     def _a_name_each(self) -> "Goals":
@@ -222,12 +256,14 @@ class Goals(Strict):
     def metrics(self) -> frozenset[str]:
         """The names of the metrics that the module has to log."""
         named = {condition.metric for condition in self.conditions()}
-        return frozenset(named | ({self.plateau.metric} if self.plateau else set())) - {*MEASURED}
+        named |= {goal.metric for goal in (self.plateau, self.divergence) if goal}
+        return frozenset(named) - {*MEASURED}
 
     @property
     def any(self) -> bool:
         """Whether anything is expected."""
-        return bool(self.milestones or self.success or self.plateau or self.watch)
+        single = (self.success, self.plateau, self.watch, self.divergence)
+        return bool(self.milestones or any(single))
 
 
 class Occasion(StrEnum):

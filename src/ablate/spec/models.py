@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from ablate.errors import nearest, quoted
 from ablate.spec import designs, entries
+from ablate.spec.constraints import Constraints
 from ablate.spec.designs import Arm
 from ablate.spec.direction import Direction
 from ablate.spec.episodes import Episodes
@@ -25,7 +26,15 @@ from ablate.spec.fields import (
     Seed,
     Seeds,
 )
-from ablate.spec.goals import FirstSteps, Goals, Milestone, Notify, Plateau, WrittenSuccess
+from ablate.spec.goals import (
+    Divergence,
+    FirstSteps,
+    Goals,
+    Milestone,
+    Notify,
+    Plateau,
+    WrittenSuccess,
+)
 from ablate.spec.names import mistake
 from ablate.spec.space import Parameter
 from ablate.spec.strict import Strict
@@ -168,6 +177,8 @@ class _Written(Strict):
     """When a run is taken not to get better any more."""
     watch: FirstSteps | None = None
     """What is to hold all through the first steps of every run."""
+    divergence: Divergence | None = None
+    """When a run is taken to have diverged, which ends it as failed."""
     notify: Notify | None = None
     """Who hears of what happens."""
 
@@ -196,6 +207,8 @@ class Search(_Written):
     """What kind of study this is."""
     objective: Objective
     """The metric that decides."""
+    constraints: Constraints = ()
+    """What a trial has to keep: others are never the best, however good their value is."""
     space: Annotated[Mapping[str, Parameter], Field(min_length=1)]
     """Dotted path into the config -> the values it may have (`ablate.spec.space`)."""
     seeds: Seeds | None = None
@@ -226,7 +239,7 @@ class Tune(Strict):
     """The budget of every search."""
     study: str | None = None
     """In place of `space`: a search study that gives its space, its sampler and pruner where none
-    is named here, and the epoch at which the objective is read."""
+    is named here, its constraints, and the epoch at which the objective is read."""
     space: Mapping[str, Parameter] = {}
     """As in a search."""
     seeds: Seeds | None = None
@@ -239,6 +252,8 @@ class Tune(Strict):
     """As in a search."""
     pruner: ClassConfig | None = None
     """As in a search."""
+    constraints: Constraints = ()
+    """As in a search, beside those of `study`."""
 
     @model_validator(mode="after")
     def _one_space(self) -> "Tune":

@@ -121,6 +121,7 @@ class AblationStudy(_Prepared):
                 cli=self.definition.cli,
                 profile=self.profile,
                 limits=self.definition.limits,
+                goals=self.definition.goals,
                 **{**dict(tuning), "space": dict(space)},
             ),
             source=f"{self.source}: arms.{arm.name}",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from ablate.errors import AblateError, NotFoundError, SpecError, quoted
+from ablate.errors import AblateError, NotFoundError, SpecError, nearest, quoted
 from ablate.spec import configs, designs, entries, paths
 from ablate.spec.configs import Takes
 from ablate.spec.definition import AblationDefinition, ProfileChange, SearchDefinition, Tuning
@@ -268,6 +268,7 @@ def _prepared_search(study: WrittenStudy[Any], spec: Search, base: _Base) -> Sea
             objective=spec.objective,
             limits=spec.limits,
             goals=study.goals(),
+            constraints=spec.constraints,
             space=spec.space,
             seed=spec.seed,
             window=spec.window,
@@ -355,6 +356,8 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
     seeds = _seeds(study, base)
     arms = spec.checked_arms(components)
     _refuse_too_many(study.where, len(arms), len(seeds))
+    if spec.episodes is not None:
+        _check_bounds(study.where, spec.episodes, arms)
     for arm in arms if spec.tune else ():
         if (reason := folder_mistake(search := tuning_study(study.name, arm.name))) is not None:
             raise SpecError(f"{study.where}: tune: {quoted(search)} can't name a search: {reason}")
@@ -393,6 +396,17 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         allow=spec.allow,
         tunes_elsewhere=spec.tune is not None and spec.tune.study is not None,
     )
+
+
+def _check_bounds(where: str, episodes: Episodes, arms: Sequence[Arm]) -> None:
+    """Raise SpecError if a floor or a ceiling is told of what is no arm."""
+    names = [arm.name for arm in arms if not arm.floor]
+    for key in ("floor", "ceiling"):
+        for name in getattr(episodes, key):
+            if name not in names:
+                raise SpecError(
+                    f"{where}: episodes.{key}: {quoted(name)} is no arm: {nearest(name, names)}"
+                )
 
 
 def _check_counts(where: str, episodes: Episodes, arm: Arm, config: Config) -> None:
@@ -442,6 +456,9 @@ def _tuning(
     fields = Search.model_fields
     return Tuning(
         objective=objective,
+        constraints=tuple(
+            dict.fromkeys((*(lender.constraints if lender else ()), *tune.constraints))
+        ),
         space=space,
         seeds=tune.seeds or fresh_seeds(1, seeds, "tune", study.name),
         seed=tune.seed,

@@ -18,7 +18,10 @@ from ablate.store.records import (
     StudyRecord,
     TrialRecord,
     best_trial,
+    complete_trials,
+    count_infeasible,
     count_states,
+    feasible_trials,
     inexact_of,
     inexact_runs,
 )
@@ -47,7 +50,10 @@ __all__ = [
     "TrialEnd",
     "TrialRecord",
     "best_trial",
+    "complete_trials",
+    "count_infeasible",
     "count_states",
+    "feasible_trials",
     "inexact_of",
     "inexact_runs",
 ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -20,13 +21,7 @@ def add_audit(
     )
     key = result.inserted_primary_key
     assert key is not None  # noqa: S101 - an INSERT of one row returns its key
-    rows = [
-        {
-            name: mask(storable(value)) if isinstance(value, str) else value
-            for name, value in finding._asdict().items()
-        }
-        for finding in findings
-    ]
+    rows = [_row(finding) for finding in findings]
     if rows:
         connection.execute(
             tables.findings.insert(),
@@ -46,11 +41,31 @@ def read_audit(connection: Connection, definition_id: int) -> AuditRecord | None
     if latest is None:
         return None
     rows = connection.execute(
-        select(*(findings[name] for name in FindingRow._fields))
+        select(*(findings[name] for name in FindingRow._fields if name != _GROUPS))
         .where(findings.audit_id == latest.id)
         .order_by(findings.place)
     )
-    found = (
-        FindingRow(*row)._replace(arms=tuple(row.arms), allowed=bool(row.allowed)) for row in rows
-    )
-    return AuditRecord(definition_id, latest.created_at, tuple(found))
+    found = tuple(_finding(FindingRow(*row)) for row in rows)
+    return AuditRecord(definition_id, latest.created_at, found)
+
+
+_GROUPS = "groups"
+
+
+def _row(finding: FindingRow) -> dict[str, Any]:
+    """Return the columns of a finding; arms that are set apart are stored as their groups."""
+    row: dict[str, Any] = {
+        name: mask(storable(value)) if isinstance(value, str) else value
+        for name, value in finding._asdict().items()
+    }
+    if groups := row.pop(_GROUPS):
+        rest = [arm for arm in finding.arms if not any(arm in group for group in groups)]
+        row["arms"] = [*map(list, groups), *([arm] for arm in rest)]
+    return row
+
+
+def _finding(row: FindingRow) -> FindingRow:
+    """Read a finding, whose arms are names or groups of them."""
+    groups = tuple(tuple(group) for group in row.arms if not isinstance(group, str))
+    arms = tuple(arm for group in groups for arm in group) if groups else tuple(row.arms)
+    return row._replace(arms=arms, groups=groups, allowed=bool(row.allowed))

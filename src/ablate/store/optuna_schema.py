@@ -56,6 +56,9 @@ class Layout(NamedTuple):
 KNOWN = frozenset({Layout(12, "v3.2.0.a")})
 """The layouts that can be written directly: that of Optuna 5.0."""
 
+CONSTRAINT = "constraints:"
+"""How the key of a system attribute begins under which Optuna 5 keeps a constraint of a trial."""
+
 # --- tables --------------------------------------------------------------------------------
 
 metadata = MetaData()

@@ -126,6 +126,13 @@ class TrialRecord:
     user_attrs: dict[str, Any]
     start: datetime | None
     end: datetime | None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+    """By constraint how far it is beyond its bound, as Optuna keeps it."""
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it keeps every constraint."""
+        return all(excess <= 0 for excess in self.constraints.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,10 @@ USUAL_NOTES = frozenset({"no-floor", "best-on-reported-set", "uncommitted-code"}
 
 
 class FindingRow(NamedTuple):
-    """One finding of an audit: severity error, warning or note; stage static, probe or runs."""
+    """One finding of an audit: severity error, warning or note; stage static, probe or runs.
+
+    It stands between arms of different `groups` only; between any two if there are none.
+    """
 
     code: str
     severity: str
@@ -152,6 +162,12 @@ class FindingRow(NamedTuple):
     advice: str
     allowed: bool
     stage: str
+    groups: tuple[tuple[str, ...], ...] = ()
+
+    def apart(self, arm: str, other: str) -> bool:
+        """Say whether it is about two arms, and not as two that are alike."""
+        both = {arm, other}
+        return both <= {*self.arms} and not any(both <= {*group} for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +260,25 @@ def count_states(trials: Iterable[TrialRecord]) -> dict[Status, int]:
 
 
 def best_trial(trials: Iterable[TrialRecord], direction: Direction) -> TrialRecord | None:
-    """Return the complete trial with the best finite value, the first of equal ones, if any."""
-    valued = [
-        (trial.value, trial)
+    """Return the feasible trial with the best value, the first of equal ones, if there is any."""
+    pick = min if direction.lower_is_better else max
+    return pick(feasible_trials(trials), key=lambda trial: trial.value or 0.0, default=None)
+
+
+def count_infeasible(trials: Iterable[TrialRecord]) -> int:
+    """Count the complete trials with a finite value that do not keep every constraint."""
+    return sum(not trial.feasible for trial in complete_trials(trials))
+
+
+def feasible_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the complete trials with a finite value that keep every constraint."""
+    return [trial for trial in complete_trials(trials) if trial.feasible]
+
+
+def complete_trials(trials: Iterable[TrialRecord]) -> list[TrialRecord]:
+    """Return the complete trials with a finite value."""
+    return [
+        trial
         for trial in trials
         if trial.state is Status.COMPLETE and trial.value is not None and math.isfinite(trial.value)
     ]
-    pick = min if direction.lower_is_better else max
-    return pick(valued, key=lambda pair: pair[0])[1] if valued else None

@@ -40,10 +40,11 @@ def read_trial_records(connection: Connection, study: str) -> Iterator[TrialReco
     from optuna.distributions import json_to_distribution  # noqa: PLC0415 - slow to import
 
     distribution = cache(json_to_distribution)
-    trials, params, attrs, values = (
+    trials, params, attrs, noted, values = (
         optuna.trials.c,
         optuna.params.c,
         optuna.user_attributes.c,
+        optuna.system_attributes.c,
         optuna.values.c,
     )
 
@@ -73,6 +74,14 @@ def read_trial_records(connection: Connection, study: str) -> Iterator[TrialReco
             .where(values.objective == 0)
         )
     }
+    constraints_of: dict[int, dict[str, float]] = {}
+    for trial, key, text in rows(
+        select(noted.trial_id, noted.key, noted.value_json)
+        .join(optuna.trials, trials.trial_id == noted.trial_id)
+        .where(noted.key.startswith(optuna.CONSTRAINT, autoescape=True))
+        .order_by(noted.trial_system_attribute_id)
+    ):
+        constraints_of.setdefault(trial, {})[key.removeprefix(optuna.CONSTRAINT)] = json.loads(text)
     for trial, number, state, start, end in rows(
         select(
             trials.trial_id,
@@ -90,6 +99,7 @@ def read_trial_records(connection: Connection, study: str) -> Iterator[TrialReco
             user_attrs=attrs_of.get(trial, {}),
             start=None if start is None else start.replace(tzinfo=UTC),
             end=None if end is None else end.replace(tzinfo=UTC),
+            constraints=constraints_of.get(trial, {}),
         )
 
 
@@ -104,6 +114,7 @@ def trial_records(trials: Iterable["FrozenTrial"]) -> Iterator[TrialRecord]:
             user_attrs=dict(trial.user_attrs),
             start=_utc(trial.datetime_start),
             end=_utc(trial.datetime_complete),
+            constraints=dict(trial.constraints),
         )
 
 

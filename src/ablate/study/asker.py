@@ -13,7 +13,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -69,13 +69,26 @@ class SamplerFactory:
 
 @dataclass(frozen=True)
 class Past:
-    """A trial as recorded: where it was, what it reported, and how it ended (None: it has not)."""
+    """A trial as recorded: where it was, what it reported, and how it ended (None: it has not).
+
+    `constraints` hold by name how far it is beyond the bound; `system_attrs` do not have them.
+    """
 
     point: Point
     reports: Mapping[int, float]
     system_attrs: Mapping[str, Any]
     state: TrialState | None
     value: float | None
+    constraints: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """How a trial ended."""
+
+    state: TrialState
+    value: float | None
+    constraints: Mapping[str, float]
 
 
 class _View(InMemoryStorage):
@@ -141,7 +154,7 @@ class Asker:
         name = f"seed {sampler.seed}"
         self._study_id = self._view.create_new_study([_DIRECTIONS[direction]], name)
         self._study = _Study(name, self._view, sampler=sampler(0))
-        self._results: dict[int, tuple[TrialState, float | None]] = {}
+        self._results: dict[int, _Result] = {}
         self._asked = 0
         self._told = 0
         for trial in past:
@@ -186,8 +199,13 @@ class Asker:
         """Tell the sampler the results that the next trial may know; call only when `ready`."""
         with _named("sampler", self._study.sampler):
             while self._told <= self._visible:
-                state, value = self._results[self._told]
-                self._study.tell(self._told, value if state == TrialState.COMPLETE else None, state)
+                result = self._results[self._told]
+                trial_id = self._trial_id(self._told)
+                # Not before: a trial in flight would look constrained to the sampler.
+                for key, excess in constraint_attrs(result.constraints).items():
+                    self._view.set_trial_system_attr(trial_id, key, excess)
+                value = result.value if result.state == TrialState.COMPLETE else None
+                self._study.tell(self._told, value, result.state)
                 self._told += 1
 
     def report(self, number: int, step: int, value: float) -> bool:
@@ -202,9 +220,18 @@ class Asker:
         finally:
             self._view.horizon = None
 
-    def finish(self, number: int, state: TrialState, value: float | None) -> None:
-        """Note how a trial ended; the sampler learns it when its turn comes."""
-        self._results[number] = state, value
+    def finish(
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None,
+        constraints: Mapping[str, float] | None = None,
+    ) -> None:
+        """Note how a trial ended; the sampler learns it when its turn comes.
+
+        `constraints` hold by name how far it is beyond the bound.
+        """
+        self._results[number] = _Result(state, value, constraints or {})
 
     def frozen(self, number: int) -> FrozenTrial:
         """Return a copy of a trial with its parameters, distributions and system attributes."""
@@ -223,17 +250,30 @@ class Asker:
             )
         )
         if past.state is not None:
-            self._results[self._asked] = past.state, past.value
+            self._results[self._asked] = _Result(past.state, past.value, past.constraints)
         self._asked += 1
 
     def _trial_id(self, number: int) -> int:
         return self._view.get_trial_id_from_study_id_trial_number(self._study_id, number)
 
 
-def rehearse(asker: Asker, reports: int) -> None:
+def constraint_attrs(constraints: Mapping[str, float]) -> dict[str, Any]:
+    """Return the system attributes in which Optuna keeps constraints, as it makes them itself."""
+    made = create_trial(state=TrialState.RUNNING, constraints=dict(constraints))
+    return dict(made.system_attrs)
+
+
+def without_constraints(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the system attributes of a trial that are no constraints."""
+    kept = constraint_attrs(trial.constraints).keys()
+    return {key: value for key, value in trial.system_attrs.items() if key not in kept}
+
+
+def rehearse(asker: Asker, reports: int, constraints: Sequence[str] = ()) -> None:
     """Have an asker propose, judge and end a few trials, all of them made up.
 
-    Each reports `reports` times. Raises RunError if its sampler or its pruner can't do it.
+    Each reports `reports` times, and every other one keeps its `constraints`. Raises RunError if
+    its sampler or its pruner can't do it.
     """
     for trial in range(_REHEARSED):
         asker.tell()
@@ -243,7 +283,8 @@ def rehearse(asker: Asker, reports: int) -> None:
         values = [1.0 / (1 + trial + step) for step in range(max(reports, 1))]
         pruned = any(asker.report(number, step, value) for step, value in enumerate(values))
         state = TrialState.PRUNED if pruned else TrialState.COMPLETE
-        asker.finish(number, state, None if pruned else values[-1])
+        excess = dict.fromkeys(constraints, 1.0 if trial % 2 else -1.0)
+        asker.finish(number, state, None if pruned else values[-1], excess)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Run the best trials of a search again with fresh seeds: how much of the best was luck?"""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,13 @@ from ablate.spec import (
     Direction,
     Provenance,
     SearchDefinition,
-    Status,
     configs,
     content_hash,
     designs,
     fresh_seeds,
 )
-from ablate.store import RunRecord, Store, TrialRecord
+from ablate.spec.constraints import none_feasible
+from ablate.store import RunRecord, Store, TrialRecord, count_infeasible, feasible_trials
 from ablate.study.imports import check_stored, folders_here, stored_trust, trusted_entry
 from ablate.study.replay import ReplaySummary, resolved_configs, run
 from ablate.study.setup import Request, stored_threads, study_to_run
@@ -52,7 +51,9 @@ def confirm(
     for config in (found.base, *(candidate.config for candidate in found.best)):
         check_stored(config, name, trust)
     if len(found.best) < top:
-        request.say(f"{name} has only {len(found.best)} different complete trials")
+        request.say(
+            f"{name} has only {len(found.best)} different {found.definition.counting} trials"
+        )
     _refuse_other(request, f"{name}-confirm", name)
     threads = stored_threads(request.storage, name)
     with request.launched(folders_here(name), threads) as launcher:
@@ -84,6 +85,8 @@ def _read(name: str, request: Request, top: int) -> _Searched:
             )
         trials, runs = store.trials(name), store.runs(name, with_config=True)
     best = _best(trials, runs, definition.objective.direction)[:top]
+    if not best and (infeasible := count_infeasible(trials)):
+        raise RequestError(f"{name} has no trial to confirm: {none_feasible(infeasible)}")
     if not best:
         raise RequestError(f"{name} has no complete trial with a finite value to confirm yet")
     base = next(_bare(run.config) for run in runs if run.config is not None)
@@ -94,15 +97,13 @@ def _read(name: str, request: Request, top: int) -> _Searched:
 def _best(
     trials: Sequence[TrialRecord], runs: Sequence[RunRecord], direction: Direction
 ) -> list[_Candidate]:
-    """Return the complete trials, the best first, each configuration once."""
+    """Return the feasible trials, the best first, each configuration once."""
     by_trial: dict[int, dict[int, dict[str, Any]]] = {}
     for record in runs:
         if record.config is not None:
             by_trial.setdefault(record.trial, {})[record.seed] = record.config
     valued = [
-        (direction.gain(trial.value, over=0.0), trial)
-        for trial in trials
-        if trial.state is Status.COMPLETE and trial.value is not None and math.isfinite(trial.value)
+        (direction.gain(trial.value or 0.0, over=0.0), trial) for trial in feasible_trials(trials)
     ]
     found: dict[str, _Candidate] = {}
     for _, trial in sorted(valued, key=lambda pair: (-pair[0], pair[1].number)):

@@ -34,12 +34,13 @@ from ablate.run import (
     WorkerFacts,
 )
 from ablate.run.log import FILE as LOG
-from ablate.spec import Action, Cause, Objective, Occasion, Outcome, Status, Study
+from ablate.spec import Action, Cause, Objective, Occasion, Outcome, SearchDefinition, Status, Study
+from ablate.spec.constraints import broken, excesses, measured, unknown
 from ablate.store import Environment, NewRun, RunEnd, RunKey, TrialEnd
 from ablate.study.failed_run import FailedRun
 from ablate.study.folders import RunFolders
 from ablate.study.goal_news import GoalNews
-from ablate.study.known_runs import KnownRun
+from ablate.study.known_runs import KnownRun, Told, constrained_metrics
 from ablate.study.notifier import Notifier
 from ablate.study.record import Recorder
 from ablate.study.reproducibility import irreproducible
@@ -79,12 +80,14 @@ class Context:
 class Standing:
     """How a study stood before this command: its ended trials by state, the best of them.
 
-    `total` is how many trials there are to be, None if only time bounds them.
+    `total` is how many trials there are to be, None if only time bounds them; `infeasible` counts
+    the complete ones that do not keep every constraint.
     """
 
     counts: Mapping[Status, int]
     best: tuple[int, float] | None
     total: int | None
+    infeasible: int = 0
 
 
 class Coordinator:
@@ -111,6 +114,11 @@ class Coordinator:
         self._context = context
         self._limits = context.study.definition.limits
         self._objective: Objective = context.study.objective
+        definition = context.study.definition
+        self._constraints = (
+            definition.constraints if isinstance(definition, SearchDefinition) else ()
+        )
+        self._constrained = frozenset(constrained_metrics(context.study))
         self._source = source
         self._recorder = recorder
         self._launcher = launcher
@@ -118,13 +126,14 @@ class Coordinator:
         self._counts: dict[Status, int] = dict(standing.counts)
         self._total = standing.total
         self._best = standing.best
+        self._infeasible = standing.infeasible
         self._on_tick = on_tick
         self._on_failure = on_failure
         self._on_goal = on_goal
         self._notifier = notifier
         self._trials: dict[int, Trial] = {}
         self._curves = {
-            run.config_hash: (trial, run.reports)
+            run.config_hash: (trial, run.told)
             for (trial, _), run in sorted(known.items(), reverse=True)
             if run.complete
         }
@@ -180,6 +189,7 @@ class Coordinator:
             counts=dict(self._counts),
             running={number: trial.progress() for number, trial in sorted(self._trials.items())},
             best=self._best if self._source.supervised else None,
+            infeasible=self._infeasible,
             elapsed=elapsed,
             left=left,
         )
@@ -304,7 +314,7 @@ class Coordinator:
                 attempt = Attempt(known.attempt, known.failures) if known else Attempt(0, 0)
                 self._start_attempt(trial, attempt.next())
                 return
-            if self._follow(trial, known.reports):
+            if self._follow(trial, known.told):
                 return
         cause = Cause.REUSED if trial.reused == len(trial.plan.seeds) else None
         self._end_trial(trial, Outcome(Status.COMPLETE, cause))
@@ -334,10 +344,10 @@ class Coordinator:
         equal = self._curves.get(self._context.study.hash_of(state.config))
         facts = self._context.facts
         if equal and self._source.supervised and irreproducible(state.config, facts) is None:
-            other, reports = equal
+            other, told = equal
             self._recorder.trial_reuses(trial.number, other)
             trial.reused += 1
-            if not self._follow(trial, reports):
+            if not self._follow(trial, told):
                 self._next_seed(trial)
             return
         self._start_run(trial, state.attempt, state.config)
@@ -385,6 +395,7 @@ class Coordinator:
             trust=context.study.trust,
             best=self._objective.direction if self._objective.at == "best" else None,
             goals=context.study.definition.goals,
+            measures=measured(self._constraints),
         )
         trial.state = Running(job.id, attempt, run, folder)
         self._submit(job)
@@ -401,6 +412,8 @@ class Coordinator:
 
     def _reported(self, trial: Trial, state: Running, event: Reported) -> Decision:
         self._recorder.report(state.key, event)
+        for name in self._constrained & event.metrics.keys():
+            state.constrained.setdefault(name, []).append(event.metrics[name])
         if event.objective is None or not math.isfinite(event.objective):
             return "continue"
         state.reports.append(event.objective)
@@ -414,9 +427,9 @@ class Coordinator:
         if outcome.status is Status.FAILED:
             self._tell_failure(trial, state, outcome, event.raised)
         if outcome.status is Status.COMPLETE:
-            reports = tuple(state.reports)
-            self._curves.setdefault(state.run.config_hash, (trial.number, reports))
-            self._close_seed(trial, reports, state.epochs)
+            told = Told(state.reports, state.constrained)
+            self._curves.setdefault(state.run.config_hash, (trial.number, told))
+            self._close_seed(trial, told, state.epochs)
             self._next_seed(trial)
         elif outcome.status is Status.PRUNED:
             self._end_trial(trial, outcome)
@@ -518,15 +531,24 @@ class Coordinator:
             self._keep_files(trial, trial.state)
         complete = outcome.status is Status.COMPLETE
         value = sum(trial.values) / len(trial.values) if complete else None
+        excess = self._excess(trial, outcome.status)
+        infeasible = broken(excess) if complete else ""
         state = _STATES[outcome.status]
-        system_attrs = self._source.finish(trial.number, state, value)
+        system_attrs = self._source.finish(trial.number, state, value, excess)
         self._recorder.end_trial(
-            trial.number, TrialEnd(state, value), outcome, _where(raised), system_attrs
+            trial.number,
+            TrialEnd(state, value),
+            outcome,
+            _where(raised),
+            system_attrs,
+            infeasible=infeasible,
         )
         self._counts[outcome.status] = self._counts.get(outcome.status, 0) + 1
         self._durations.append(time.monotonic() - trial.began)
         del self._trials[trial.number]
-        if value is not None and (self._best is None or self._is_better(value, self._best[1])):
+        if infeasible:
+            self._infeasible += 1
+        elif value is not None and (self._best is None or self._is_better(value, self._best[1])):
             self._best = trial.number, value
             if self._source.supervised:
                 said = f"{self._objective.metric} {value:g}"
@@ -534,15 +556,21 @@ class Coordinator:
 
     # --- values --------------------------------------------------------------------------
 
-    def _follow(self, trial: Trial, whole: Sequence[float]) -> bool:
-        """Take a whole run's reports as this run's own; say whether the pruner ends it early."""
+    def _excess(self, trial: Trial, status: Status) -> dict[str, float]:
+        """Return by constraint how far a trial that ends is beyond its bound."""
+        if status is Status.COMPLETE:
+            return excesses(self._constraints, trial.constrained)
+        return unknown(self._constraints) if status is Status.PRUNED else {}
+
+    def _follow(self, trial: Trial, whole: Told) -> bool:
+        """Take what a whole run told as this run's own; say whether the pruner ends it early."""
         reports: list[float] = []
-        for value in whole:
+        for value in whole.reports:
             reports.append(value)
             if self._decide(trial, reports):
                 self._end_trial(trial, _PRUNED)
                 return True
-        self._close_seed(trial, reports, epochs=0)
+        self._close_seed(trial, whole, epochs=0)
         return False
 
     def _decide(self, trial: Trial, reports: Sequence[float]) -> bool:
@@ -557,9 +585,10 @@ class Coordinator:
             trial.decisions[step] = self._source.report(trial.number, step, value)
         return trial.decisions[step]
 
-    def _close_seed(self, trial: Trial, reports: Sequence[float], epochs: int) -> None:
-        trial.values.append(self._read(reports))
-        trial.steps += max(epochs, len(reports))
+    def _close_seed(self, trial: Trial, told: Told, epochs: int) -> None:
+        trial.values.append(self._read(told.reports))
+        trial.constrained.append(told.constrained)
+        trial.steps += max(epochs, len(told.reports))
 
     def _read(self, reports: Sequence[float]) -> float:
         """Read the objective off a run's reports, at its best or its last epoch."""

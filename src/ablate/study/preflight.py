@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.errors import SpecError, nearest
+from ablate.errors import SpecError, nearest, quoted
 from ablate.run import Launcher, Probed, messages
 from ablate.run.jobs import do_all
 from ablate.run.resolving import refusal, resolve_all, resolve_arms, resolve_base
 from ablate.run.run_folder import misplaced
 from ablate.spec import AblationStudy, SearchStudy, Study, paths
-from ablate.spec.goals import MEASURED
+from ablate.spec.goals import MEASURED, OF_SUCCESS
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,7 @@ def check_search(study: SearchStudy, launcher: Launcher, progress: Progress) -> 
     progress("trying the config on one batch; data that is not there yet is prepared first")
     (probe,) = _probe(launcher, {study.source: base}, study)
     _require_goals(study, [probe])
+    _require_constraints(study, probe)
     _say_left_out([probe], progress)
     return probe
 
@@ -142,6 +143,23 @@ def _require_goals(study: Study, probes: Sequence[Probe]) -> None:
         raise SpecError(
             f"{study.name}: its goals name the metric {name!r}, which is never logged: "
             f"{nearest(name, [*logged, *MEASURED])}"
+        )
+
+
+def _require_constraints(study: SearchStudy, probe: Probe) -> None:
+    """Raise SpecError for a constraint on a metric that is never logged."""
+    known = {*probe.metrics, *MEASURED}
+    for constraint in study.definition.constraints:
+        if constraint.metric in known:
+            continue
+        what = (
+            "without success: in the study nobody says when a run has succeeded"
+            if constraint.metric in OF_SUCCESS
+            else nearest(constraint.metric, known)
+        )
+        raise SpecError(
+            f"{study.name}: its constraints name the metric {quoted(constraint.metric)}, which is "
+            f"never logged: {what}"
         )
 
 

@@ -12,7 +12,7 @@ from ablate.run import GroupMeans, Reported
 from ablate.spec import Direction, Outcome, Status
 from ablate.store import Batch, NewRun, RunEnd, RunKey, Store, TrialEnd, inexact_of
 from ablate.store.artifacts import RunFiles, keep
-from ablate.study.asker import Past
+from ablate.study.asker import Past, without_constraints
 
 _PAUSE = 0.2
 _LONGEST_PAUSE = 15.0
@@ -147,13 +147,19 @@ class Recorder:
         outcome: Outcome,
         where: str | None,
         system_attrs: Mapping[str, Any],
+        *,
+        infeasible: str = "",
     ) -> None:
-        """Note how a trial ended, and where in the user's own code if it was there."""
+        """Note how a trial ended, and where in the user's own code if it was there.
+
+        `infeasible` says which constraints it does not keep, for who looks at its attributes.
+        """
         said = {
             "state": outcome.status,
             "cause": outcome.cause,
             "reason": outcome.reason,
             "where": where,
+            "infeasible": infeasible or None,
         }
 
         def note(batch: Batch) -> None:
@@ -253,9 +259,10 @@ def as_past(trial: FrozenTrial) -> Past:
     return Past(
         point=dict(trial.params),
         reports=dict(trial.intermediate_values) if ended else {},
-        system_attrs=dict(trial.system_attrs),
+        system_attrs=without_constraints(trial),
         state=trial.state if ended else None,
         value=trial.value if trial.state == TrialState.COMPLETE else None,
+        constraints=trial.constraints if ended else {},
     )
 
 

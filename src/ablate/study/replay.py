@@ -66,7 +66,13 @@ class ReplaySource:
         """Never prune."""
         return False
 
-    def finish(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:  # noqa: ARG002
+    def finish(
+        self,
+        number: int,  # noqa: ARG002
+        state: TrialState,  # noqa: ARG002
+        value: float | None,  # noqa: ARG002
+        constraints: Mapping[str, float],  # noqa: ARG002
+    ) -> dict[str, Any]:
         """Note nothing."""
         return {}
 

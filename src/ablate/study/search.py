@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,15 @@ from ablate.spec import (
     derived_seed,
 )
 from ablate.spec.commands import write_command
-from ablate.store import Store, TrialRecord, best_trial, count_states
-from ablate.study.asker import Asker, pruner_factory, rehearse, sampler_factory
+from ablate.spec.constraints import measured
+from ablate.store import Store, TrialRecord, best_trial, count_infeasible, count_states
+from ablate.study.asker import (
+    Asker,
+    constraint_attrs,
+    pruner_factory,
+    rehearse,
+    sampler_factory,
+)
 from ablate.study.coordinator import Coordinator, Standing
 from ablate.study.known_runs import known_runs
 from ablate.study.notifier import notifying
@@ -48,7 +55,8 @@ _RETRIES = "retries"
 class SearchSummary:
     """How a search stands: how many trials are in each state, and the best one.
 
-    `failed` counts the failed ones that no other trial has replaced.
+    `failed` counts the failed ones that no other trial has replaced, `infeasible` the complete ones
+    that do not keep every constraint.
     """
 
     study: str
@@ -57,6 +65,7 @@ class SearchSummary:
     counts: dict[Status, int]
     best: TrialRecord | None
     failed: int
+    infeasible: int
     already_done: bool
 
 
@@ -117,10 +126,12 @@ class SearchSource:
         """Ask the pruner."""
         return self._asker.report(number, step, value)
 
-    def finish(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
-        """Tell the asker; return what the sampler and the pruner noted on the trial."""
-        self._asker.finish(number, state, value)
-        return dict(self._asker.frozen(number).system_attrs)
+    def finish(
+        self, number: int, state: TrialState, value: float | None, constraints: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Tell the asker; return what is noted on the trial by sampler and pruner, and of it."""
+        self._asker.finish(number, state, value, constraints)
+        return {**self._asker.frozen(number).system_attrs, **constraint_attrs(constraints)}
 
     @property
     def _within_budget(self) -> bool:
@@ -246,7 +257,8 @@ def check(study: SearchStudy, launcher: Launcher, request: Request, where: str) 
     pruner_factory(study.definition.pruner, None, where)
     probe = check_search(study, launcher, request.say)
     try:
-        rehearse(_asker(study, probe, where), probe.max_epochs)
+        names = [constraint.text for constraint in study.definition.constraints]
+        rehearse(_asker(study, probe, where), probe.max_epochs, names)
     except RunError as error:
         raise SpecError(f"{where}: {error}") from None
     return probe
@@ -291,6 +303,8 @@ def run(
             notifying(study, request.say) as notifier,
         ):
             why_not = None if sampler.seeded else f"{definition.sampler.class_path} takes no seed"
+            if by_machine := measured(definition.constraints):
+                why_not = f"{' and '.join(by_machine)} of a run are those of the machine"
             store.set_study_attrs(
                 study.name,
                 {
@@ -346,6 +360,7 @@ def _standing(before: SearchSummary, total: int | None) -> Standing:
         counts={status: n for status, n in before.counts.items() if status.ended},
         best=None if best is None or best.value is None else (best.number, best.value),
         total=total,
+        infeasible=before.infeasible,
     )
 
 
@@ -360,5 +375,6 @@ def summary(study: SearchStudy, store: Store, *, already_done: bool) -> SearchSu
         counts=count_states(trials),
         best=best,
         failed=len(failed_for_good(trials)),
+        infeasible=count_infeasible(trials),
         already_done=already_done,
     )

@@ -8,7 +8,10 @@ from ablate.spec import Status
 
 @dataclass(frozen=True)
 class Snapshot:
-    """How a study stands: trials by state, the running ones, the best; times in seconds."""
+    """How a study stands: trials by state, the running ones, the best; times in seconds.
+
+    `infeasible` counts the complete trials that do not keep every constraint of a search.
+    """
 
     metric: str
     total: int | None
@@ -17,3 +20,4 @@ class Snapshot:
     best: tuple[int, float] | None
     elapsed: float
     left: float | None
+    infeasible: int = 0

@@ -1,5 +1,6 @@
 """Where a coordinator's trials come from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -31,5 +32,10 @@ class Source(Protocol):
     def report(self, number: int, step: int, value: float) -> bool:
         """Note a running trial's intermediate value and say whether to prune it."""
 
-    def finish(self, number: int, state: TrialState, value: float | None) -> dict[str, Any]:
-        """Note how a trial ended and return system attributes to record with it."""
+    def finish(
+        self, number: int, state: TrialState, value: float | None, constraints: Mapping[str, float]
+    ) -> dict[str, Any]:
+        """Note how a trial ended and return system attributes to record with it.
+
+        `constraints` hold by name how far it is beyond the bound.
+        """

@@ -10,6 +10,7 @@ is not resolved again.
 """
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -55,7 +56,8 @@ class Resolving:
 class Running:
     """A worker has a run, which is recorded once a worker is known to have begun it.
 
-    `reports` are the values of the objective so far, `epochs` how many the run is to have.
+    `reports` are the values of the objective so far, `constrained` those of what is constrained by
+    metric, `epochs` how many the run is to have.
     """
 
     job: int
@@ -64,6 +66,7 @@ class Running:
     folder: Path
     recorded: bool = False
     reports: list[float] = field(default_factory=list)
+    constrained: dict[str, list[float]] = field(default_factory=dict)
     epochs: int = 0
     started: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
@@ -82,14 +85,16 @@ State: TypeAlias = BetweenSeeds | Resolving | Running
 class Trial:
     """A trial in flight: its plan, what its finished runs gave, and its state.
 
-    `values` holds a value per finished run, `steps` how many intermediate steps these have taken,
-    `decisions` the pruner's by step, `reused` how many values were taken over from equal runs.
+    `values` holds a value per finished run, `constrained` what these told of what is constrained,
+    by metric, `steps` how many intermediate steps these have taken, `decisions` the pruner's by
+    step, `reused` how many values were taken over from equal runs.
     """
 
     plan: Plan
     state: State = field(default_factory=BetweenSeeds)
     began: float = field(default_factory=time.monotonic)
     values: list[float] = field(default_factory=list)
+    constrained: list[Mapping[str, Sequence[float]]] = field(default_factory=list)
     steps: int = 0
     decisions: dict[int, bool] = field(default_factory=dict)
     reused: int = 0

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ablate.errors import NotFoundError
-from ablate.spec import Cause, Config, Outcome, Status, configs
+from ablate.spec import AblationDefinition, Cause, Config, Definition, Outcome, Status, configs
 from ablate.spec.secrets import hidden
 from ablate.store import Edit, Environment, RunRecord, Store, inexact_runs
 from ablate.study.fact_differences import differing_facts
@@ -135,7 +135,7 @@ class Verification:
 def verify(
     trial: str, request: Request, tolerance: float | None = None, allowed: Sequence[str] = ()
 ) -> Verification:
-    """Run a recorded trial again, with its seeds, and compare every metric value.
+    """Run a recorded trial again, with its seeds, and compare every metric value but times.
 
     Without a `tolerance` values must agree bit for bit, on other hardware to `OTHER_HARDWARE`. If
     they do not, and nothing that is recorded differs, the trial is run once more: only two runs
@@ -145,7 +145,8 @@ def verify(
     with Store.open(request.storage, create=False) as store:
         recorded = recorded_trial(store, trial)
         study = recorded.study.name
-        values = _values(store, study)
+        timed = _timed(recorded.study.definition)
+        values = _values(store, study, timed)
         if not any(values.get(run.id) for run in recorded.runs):
             raise NotFoundError(f"{trial} recorded no metric, so there is nothing to compare with")
         seals = store.check_seals(study, [run.id for run in recorded.runs])
@@ -153,7 +154,7 @@ def verify(
     subject = Subject.of_trial(trial, request, allowed=allowed)
     result = replay_trial(subject, request, afresh=True)
     with Store.open(request.storage, create=False) as store:
-        again = _values(store, result.study)
+        again = _values(store, result.study, timed)
         pairs = [
             (old, new)
             for old in recorded.runs
@@ -186,13 +187,20 @@ def verify(
     if not verification.unexplained:
         return verification
     second = replay_trial(subject, request, afresh=True)
-    return replace(verification, repeated=_agree(request.storage, result, second))
+    return replace(verification, repeated=_agree(request.storage, result, second, timed))
 
 
-def _agree(storage: str, first: ReplaySummary, second: ReplaySummary) -> bool:
+def _timed(definition: Definition) -> str | None:
+    """Return the metric that is a measured time, which no run gives twice; None if none is."""
+    if isinstance(definition, AblationDefinition) and definition.episodes is not None:
+        return definition.episodes.seconds
+    return None
+
+
+def _agree(storage: str, first: ReplaySummary, second: ReplaySummary, timed: str | None) -> bool:
     """Say whether the runs of two replays, one right after the other, gave the same."""
     with Store.open(storage, create=False) as store:
-        values = _values(store, first.study)
+        values = _values(store, first.study, timed)
     runs = {run.seed: run for run in second.runs}
     return all(
         _outcome(run).comparable == _outcome(runs[run.seed]).comparable
@@ -209,9 +217,11 @@ def _outcome(run: RunRecord) -> Outcome:
     return Outcome(run.status, run.cause, reason)
 
 
-def _values(store: Store, study: str) -> dict[int, dict[Row, float]]:
+def _values(store: Store, study: str, timed: str | None) -> dict[int, dict[Row, float]]:
     values: dict[int, dict[Row, float]] = {}
     for row in store.metrics(study):
+        if row.name == timed:
+            continue
         values.setdefault(row.run_id, {})[row.phase, row.name, row.step] = row.value
     return values
 

@@ -1,5 +1,6 @@
 """Compare configurations, runs, arms or studies side by side."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -28,18 +29,20 @@ from ablate.plan import compare as compare_plans
 from ablate.run import Launcher
 from ablate.run.resolving import resolve_base
 from ablate.spec import Config, paths
+from ablate.spec.constraints import none_feasible
+from ablate.spec.fields import parse_duration
 from ablate.spec.secrets import hidden
-from ablate.store import FindingRow, Store
+from ablate.store import FindingRow, Store, count_infeasible
+from ablate.study import Request
 from ablate.study.recorded import trial_named
 from ablate.workflow.audited import audit_sides
-from ablate.workflow.defaults import storage_url
+from ablate.workflow.defaults import DEFAULT_WAIT, storage_url
 from ablate.workflow.plans import written_config
 from ablate.workflow.reports import audited
 from ablate.workflow.request import requested
 from ablate.workflow.result import Result
+from ablate.workflow.words import clock
 
-PATIENCE = 60.0
-"""Seconds after which a comparison does without what building a config would show."""
 _CONFIGS = {".yaml", ".yml"}
 
 
@@ -120,6 +123,7 @@ def compare(
     first: str | Path,
     *others: str | Path,
     static: bool = False,
+    wait: float | str = DEFAULT_WAIT,
     storage: str | None = None,
     workers: int | None = None,
     quiet: bool = False,
@@ -131,9 +135,11 @@ def compare(
     its best trial. Ablations beside each other are compared arm by arm; beside anything else an
     ablation stands for its reference. Values are read as the first one's study reads its own, and
     audited side by side. Of config files alone the data and the model are built, to say what
-    follows from them, unless `static` or it takes more than a minute. Raises RequestError if there
-    is nothing to compare, and NotFoundError for an unknown study.
+    follows from them, unless `static`, or it takes longer than `wait` (seconds, or a text such as
+    `5m`) for all of them together. Raises RequestError if there is nothing to compare, and
+    NotFoundError for an unknown study.
     """
+    seconds = _seconds(wait)
     names = _checked([str(name) for name in (first, *others)])
     groups: list[dict[str, Side]] = []
     concluded: Conclusions | None = None
@@ -149,8 +155,9 @@ def compare(
     resolved: dict[str, Config] = {}
     derived: tuple[Derived, ...] = ()
     if files:
-        builds = not static and not recorded
-        resolved, derived = _resolve(files, storage, workers, launcher, quiet=quiet, builds=builds)
+        seconds = 0.0 if static or recorded else seconds
+        with requested(storage=storage, workers=workers, quiet=quiet, launcher=launcher) as request:
+            resolved, derived = _resolve(files, request, seconds)
     shown = groups[0] if groups else {}
     return CompareResult(
         sides=tuple(_described(name, shown.get(name), arms=len(groups)) for name in names),
@@ -235,6 +242,8 @@ class _Studies:
         if isinstance(study, SearchFrames):
             best = analysis.best_trial(study)
             if best is None:
+                if infeasible := count_infeasible(study.trials):
+                    raise RequestError(f"{name} has no best trial: {none_feasible(infeasible)}")
                 raise RequestError(f"{name} has no complete trial yet, so it has no best one")
             return self._trial(study, best.number)
         if study is not None:
@@ -275,33 +284,54 @@ def _is_file(name: str) -> bool:
     return Path(name).suffix in _CONFIGS
 
 
+def _seconds(wait: float | str) -> float:
+    try:
+        return parse_duration(wait)
+    except ValueError as error:
+        raise RequestError(f"--wait {quoted(wait)}: {error}") from None
+
+
 def _resolve(
-    files: Sequence[str],
-    storage: str | None,
-    workers: int | None,
-    launcher: Callable[[int], Launcher] | None,
-    *,
-    quiet: bool,
-    builds: bool,
+    files: Sequence[str], request: Request, patience: float
 ) -> tuple[dict[str, Config], tuple[Derived, ...]]:
-    """Fill in every default of config files, and say in which numbers what is built differs."""
+    """Fill in every default of config files, and say in which numbers what is built differs.
+
+    Building all of them takes at most so many seconds of `patience`; with none nothing is built.
+    """
+    studies = {name: written_config([Path(name)]) for name in files}
+    # Modules of one name may lie in folders of several projects.
+    projects: dict[tuple[Path, ...], list[str]] = {}
+    for name, study in studies.items():
+        projects.setdefault(study.import_folders(), []).append(name)
     resolved: dict[str, Config] = {}
-    plans: list[Plan] = []
-    for name in files:
-        study = written_config([Path(name)])
-        with (
-            requested(storage=storage, workers=workers, quiet=quiet, launcher=launcher) as request,
-            request.launched(study.import_folders()) as launched,
-        ):
-            resolved[name] = resolve_base(request.prepare(study, launched), launched)
+    plans: dict[str, Plan] = {}
+    builds = patience > 0
+    for folders, names in projects.items():
+        with request.launched(folders) as launched:
+            for name in names:
+                resolved[name] = resolve_base(request.prepare(studies[name], launched), launched)
             if not builds:
                 continue
-            (facts,) = look_at(launched, [resolved[name]], Asked(steps=False), patience=PATIENCE)
-            if isinstance(facts, Facts):
-                plans.append(plan_config(resolved[name], facts))
-            else:
-                request.say(f"{name}: nothing is said of its length: {facts}")
-    return resolved, compare_plans(plans) if len(plans) == len(files) else ()
+            request.say(
+                f"building {' and '.join(names)}, {clock(patience)} at most "
+                "(--wait gives them longer, --static builds nothing)"
+            )
+            began = time.monotonic()
+            configs = [resolved[name] for name in names]
+            found = look_at(launched, configs, Asked(steps=False), patience=patience)
+            took = time.monotonic() - began
+            patience -= took
+            for name, facts in zip(names, found, strict=True):
+                if isinstance(facts, Facts):
+                    plans[name] = plan_config(resolved[name], facts)
+                else:
+                    request.say(f"{name}: nothing is said of its length: {facts}")
+            # What is known of some of them alone can't be set side by side.
+            builds = patience > 0 and len(plans) == len(resolved)
+            if builds:
+                request.say(f"built in {clock(took)}")
+    whole = len(plans) == len(files)
+    return resolved, compare_plans([plans[name] for name in files]) if whole else ()
 
 
 def _described(name: str, side: Side | None, *, arms: int) -> Compared:

@@ -5,6 +5,8 @@ import os
 from ablate.run.devices import available_cores, visible_devices
 
 DEFAULT_STORAGE = "sqlite:///results/ablate.db"
+DEFAULT_WAIT = "30s"
+"""How long a comparison waits for what building its configs shows, all of them together."""
 
 
 def storage_url(storage: str | None) -> str:

@@ -519,7 +519,8 @@ def _power(study: Study, request: Request, effect: float, sd: float | None) -> P
     """Say how many seeds show an effect at the level that the study's comparisons leave."""
     if not isinstance(study, AblationStudy):
         raise RequestError("--effect is for an ablation: a search compares no arms")
-    comparisons = max(1, len(study.definition.trained) - 1)
+    pairs = analysis.comparators(study.definition).values()
+    comparisons = max(1, sum(map(len, pairs)))
     # Runs are paired by seed; unless a record shows otherwise, that does not make them alike.
     spread = math.sqrt(2) * sd if sd is not None else _recorded_spread(study.name, request.storage)
     seeds = statistics.seeds_needed(effect, spread, _ALPHA / comparisons, paired=True)
@@ -527,7 +528,10 @@ def _power(study: Study, request: Request, effect: float, sd: float | None) -> P
 
 
 def _recorded_spread(study: str, storage: str) -> float:
-    """Return the pooled sd of the differences between arms by seed, from a study's record."""
+    """Return the pooled sd of the differences between arms by seed, from a study's record.
+
+    Differences from floors stand beside the comparisons that the seeds are for.
+    """
     url = storage_url(storage)
     known = look_into(parse_url(url)).version is not None
     if known:
@@ -539,7 +543,9 @@ def _recorded_spread(study: str, storage: str) -> float:
                     variances = [
                         statistics.sd([value for _, value in row.differences]) ** 2
                         for row in made.comparisons
-                        if row.primary and len(row.differences) > 1
+                        if row.primary
+                        and row.relation is not analysis.Relation.FLOOR
+                        and len(row.differences) > 1
                     ]
                     if variances:
                         return math.sqrt(sum(variances) / len(variances))

@@ -118,6 +118,8 @@ def _line(snapshot: Snapshot, *, running: bool) -> str:
     if snapshot.best is not None:
         number, value = snapshot.best
         parts.append(f"best {snapshot.metric} {value:.4g} (trial {number})")
+    elif snapshot.infeasible:
+        parts.append("none feasible yet")
     parts.append(f"{clock(snapshot.elapsed)} so far")
     if snapshot.left is not None:
         parts.append(f"about {clock(snapshot.left)} left")

@@ -11,6 +11,7 @@ from ablate import analysis
 from ablate import study as studies
 from ablate.run import Launcher
 from ablate.spec import Budget, Search, Status
+from ablate.spec.constraints import counted_infeasible, none_feasible
 from ablate.spec.strict import validate
 from ablate.store import Store, TrialRecord
 from ablate.workflow.defaults import storage_url
@@ -29,9 +30,11 @@ class SearchResult(Result):
     counts: Mapping[Status, int]
     """How many trials ended how."""
     best: TrialRecord | None
-    """The complete trial with the best value, if there is one."""
+    """The complete trial with the best value that keeps every constraint, if there is one."""
     failed: int
     """How many failed trials no other one has replaced."""
+    infeasible: int
+    """How many complete trials break a constraint."""
     already_done: bool
     """Whether the budget was met before."""
     _url: str = field(repr=False, default="")
@@ -48,6 +51,10 @@ class SearchResult(Result):
         if self.best is not None:
             lines.append(f"best trial {self.best.number}: {self.best.value!r}")
             lines += [f"  {path}: {value!r}" for path, value in self.best.params.items()]
+            if self.infeasible:
+                lines.append(f"{counted_infeasible(self.infeasible)} and can't be the best")
+        elif self.infeasible:
+            lines.append(f"no feasible trial: {none_feasible(self.infeasible)}")
         return "\n".join(lines)
 
 

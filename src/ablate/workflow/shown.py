@@ -8,6 +8,7 @@ the same choices for all trials of a study, old ones too.
 
 import json
 import math
+import sys
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from copy import copy
@@ -29,6 +30,9 @@ ARM, SEED = "arm", "seed"
 NOT_SET = "(not set)"
 _SHARE = 10
 """Reading runs and metrics takes at most about one second in so many."""
+CONSTRAINTS = "constraints"
+"""The system attribute in which Optuna 4 kept the constraints of a trial."""
+_LARGEST = sys.float_info.max
 _EXACT = 2**53
 """Whole numbers up to here are no other ones as floats."""
 
@@ -102,9 +106,9 @@ class ShownStudies:
         return self._metrics[study]
 
     def trials(self, study: str, trials: list[FrozenTrial]) -> list[FrozenTrial]:
-        """Return the trials of an ablation with parameters and metrics, those of others as given.
+        """Return the trials of an ablation with parameters and metrics, others with constraints.
 
-        They are returned as given, too, where ablate's own tables can't be read.
+        Where ablate's own tables can't be read they are returned as given.
         """
         kept = self._kept.setdefault(study, _Kept())
         try:
@@ -112,7 +116,7 @@ class ShownStudies:
         except AblateError:
             return trials
         if facts is None:
-            return trials
+            return [_listed(trial) if trial.constraints else trial for trial in trials]
         params = [facts.params_of(trial) for trial in trials]
         spaces = facts.spaces(params)
         known = kept.trials if facts is kept.facts and spaces == kept.spaces else {}
@@ -241,6 +245,17 @@ def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return abs(value) <= _EXACT if isinstance(value, int) else math.isfinite(value)
+
+
+def _listed(trial: FrozenTrial) -> FrozenTrial:
+    """Copy a trial with its constraints as a list of finite numbers.
+
+    optuna-dashboard 0.21 looks for them as Optuna 4 kept them, and JSON has no infinity.
+    """
+    made = copy(trial)
+    finite = [max(-_LARGEST, min(_LARGEST, excess)) for excess in trial.constraints.values()]
+    made.system_attrs = {**trial.system_attrs, CONSTRAINTS: finite}
+    return made
 
 
 def _shown(

@@ -6,8 +6,17 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from ablate.spec import SearchDefinition, Status
+from ablate.spec.constraints import counted_infeasible, none_feasible
 from ablate.spec.definition import Kind
-from ablate.store import Seals, Store, TrialRecord, best_trial, count_states, inexact_runs
+from ablate.store import (
+    Seals,
+    Store,
+    TrialRecord,
+    best_trial,
+    count_infeasible,
+    count_states,
+    inexact_runs,
+)
 from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
@@ -19,7 +28,8 @@ class StudyStatus:
     The trials of an ablation are of different arms: none of them is the best.
 
     `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one;
-    `seals` whether what stands in the database is what was recorded.
+    `seals` whether what stands in the database is what was recorded. `infeasible` counts the
+    complete trials that break a constraint of the search.
     """
 
     study: str
@@ -30,10 +40,16 @@ class StudyStatus:
     active_seconds: float
     seals: Seals
     inexact: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
+    infeasible: int = 0
 
     def remarks(self) -> tuple[str, ...]:
-        """Say what was changed after it was recorded, and how many runs have no seal."""
-        said = [f"a record was changed after it was made: {edit}" for edit in self.seals.edits]
+        """Say what is infeasible, what was changed after it was recorded, what has no seal."""
+        said = []
+        if self.infeasible:
+            none = self.best is None
+            say = none_feasible if none else counted_infeasible
+            said.append(f"{'no feasible trial: ' if none else ''}{say(self.infeasible)}")
+        said += [f"a record was changed after it was made: {edit}" for edit in self.seals.edits]
         if unsealed := self.seals.unsealed:
             runs = "1 run is" if unsealed == 1 else f"{unsealed} runs are"
             said.append(f"{runs} not sealed: an earlier ablate recorded what an edit would change")
@@ -92,6 +108,7 @@ def _status(store: Store, name: str) -> StudyStatus:
         ),
         active_seconds=store.active_seconds(name),
         seals=store.check_seals(name),
+        infeasible=count_infeasible(trials),
         inexact={
             (trial.number, seed): reasons
             for trial in trials

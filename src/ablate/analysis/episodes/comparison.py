@@ -172,11 +172,19 @@ class EpisodeComparison:
     def primary(self) -> str:
         """The key of the metric that decides: the mean of the last 100 returns.
 
-        It is taken per step where the horizons are known to differ.
+        Where no run has so many, it is that of the last 50 or 20, or the final return. It is taken
+        per step where the horizons are known to differ.
         """
         keys = {metric.key for metric in self.metrics}
-        per_step = window_key(AVERAGE, per_step=True)
-        return per_step if per_step in keys else window_key(AVERAGE)
+        windows = [window_key(size) for size in sorted(WINDOWS, reverse=True) if size <= AVERAGE]
+        longest = next((key for key in windows if key in keys), "final_return")
+        per_step = f"{longest}_per_step"
+        return per_step if per_step in keys else longest
+
+    @property
+    def per_step(self) -> bool:
+        """Whether returns are compared per step, as the horizons are known to differ."""
+        return self.primary.endswith("_per_step")
 
     @cached_property
     def values(self) -> dict[tuple[str, str], Value]:
@@ -225,7 +233,7 @@ class EpisodeComparison:
 
         Where the horizons are known to differ, the means are taken per step.
         """
-        per_step = self.primary == window_key(AVERAGE, per_step=True)
+        per_step = self.per_step
         leaders: list[tuple[int, str | None]] = []
         for size in WINDOWS:
             key = window_key(size, per_step=per_step)

@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -148,7 +148,8 @@ class Measures:
     `windows` are by their size, those that the run is long enough for; `before` are the 80 episodes
     of the last 100 that are not of the last 20. `highest` and `lowest` are of all returns,
     `lowest_loss` of all losses (None: nothing trained). `steps`, `seconds` and `success` are None
-    where they were not logged; `success_end` is over the last 100 episodes.
+    where they were not logged; `success_end` is over the last 100 episodes, and so are `shares`, by
+    title.
     """
 
     first: int
@@ -169,6 +170,7 @@ class Measures:
     seconds: float | None
     success: float | None
     success_end: float | None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_bands(self.bands, self.first, self.last)

@@ -1,6 +1,6 @@
 """The rows of a comparison of episodes: what each is, which way it is better, what it takes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -41,13 +41,15 @@ class Must(StrEnum):
 class EpisodeRun:
     """One run of an arm: its seed (None: not known), its log, and why it does not count, if so.
 
-    `wall` are the seconds of the run, where the log itself has none.
+    `wall` are the seconds of the run, where the log itself has none; `shares` the means of further
+    shares over the last episodes, by title.
     """
 
     seed: int | None
     log: EpisodeLog
     excluded: str = ""
     wall: float | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def why_not(self) -> str:
@@ -59,7 +61,7 @@ class EpisodeRun:
         """What the log says, None if the run does not count."""
         if self.why_not:
             return None
-        found = measured(self.log)
+        found = replace(measured(self.log), shares=self.shares)
         return found if found.seconds is not None else replace(found, seconds=self.wall)
 
 
@@ -129,9 +131,11 @@ def metrics_of(arms: Sequence[EpisodeArm]) -> tuple[Metric, ...]:
         extra += [_per_step(metric) for metric in RETURNS]
     if all(arm.facts.floor is not None and arm.facts.ceiling is not None for arm in arms):
         extra += [_between(metric) for metric in RETURNS]
+    titles = dict.fromkeys(title for arm in arms for run in arm.runs for title in run.shares)
+    extra_shares = [_share(title) for title in titles]
     return tuple(
         metric
-        for metric in (*RETURNS, *extra, *OTHERS)
+        for metric in (*RETURNS, *extra, *extra_shares, *OTHERS)
         if any(metric.read(found, arm.facts) is not None for arm in arms for found in arm.measures)
     )
 
@@ -155,6 +159,18 @@ def _mean_of_last(size: int) -> Metric:
         Scale.PERCENT,
         read,
         (Must.HORIZON,),
+    )
+
+
+def _share(title: str) -> Metric:
+    return Metric(
+        f"share_{title}",
+        f"{title}, last {AVERAGE}",
+        f"mean share over the last {AVERAGE} episodes, or all if there are fewer",
+        title,
+        None,
+        Scale.DIFFERENCE,
+        lambda found, _: found.shares.get(title),
     )
 
 

@@ -87,7 +87,13 @@ SLIGHT: dict[str, Severity] = {
 
 
 def advised(
-    code: str, arms: Iterable[str], what: str, where: str, severity: Severity | None = None
+    code: str,
+    arms: Iterable[str],
+    what: str,
+    where: str,
+    severity: Severity | None = None,
+    *,
+    groups: Iterable[Iterable[str]] = (),
 ) -> Finding:
     """Make a finding with the advice of its code."""
-    return finding(code, tuple(arms), what, where, ADVICE[code], severity=severity)
+    return finding(code, tuple(arms), what, where, ADVICE[code], severity=severity, groups=groups)

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterator, Mapping
 from ablate.audits.evidence import Evidence, Split, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms, grouped
 from ablate.audits.findings import Finding, Severity
+from ablate.audits.grouping import by_arms, grouped
 
 LENGTH_SHARE = 0.01
 
@@ -28,14 +28,16 @@ def _validation_examples(splits: Mapping[str, Split], declared: Declared) -> Ite
         if severity and _same_targets(splits.values()):
             what += "; with the same targets: as declared, the same examples are shown otherwise"
             severity = "note"
-        yield advised("unequal-validation-examples", splits, what, "data", severity)
+        groups = grouped((split.digest, arm) for arm, split in splits.items()).values()
+        yield advised("unequal-validation-examples", splits, what, "data", severity, groups=groups)
 
 
 def _training_examples(splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
     code = "unequal-train-examples"
     if odd := _odd({arm: split.digest for arm, split in splits.items()}):
         severity: Severity | None = "note" if declared.all_change_data(odd) else None
-        yield advised(code, splits, _counts(splits), "data", severity)
+        groups = grouped((split.digest, arm) for arm, split in splits.items()).values()
+        yield advised(code, splits, _counts(splits), "data", severity, groups=groups)
     elif _odd({arm: split.order for arm, split in splits.items()}):
         what = "they see the same examples in another order, with the same seed"
         yield advised(code, splits, what, "data", "note")

@@ -6,8 +6,8 @@ from itertools import combinations
 from ablate.audits.evidence import DropoutUse, Evidence, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import by_arms
 
 
 def check_dropout(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:

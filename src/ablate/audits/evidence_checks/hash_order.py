@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import grouped
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import grouped
 
 
 def check_hash_order(

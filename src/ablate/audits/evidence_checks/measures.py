@@ -7,8 +7,8 @@ from itertools import combinations
 from ablate.audits.evidence import Evidence, Measured, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms
 from ablate.audits.findings import Finding, Severity
+from ablate.audits.grouping import by_arms
 
 SAME = 1e-5
 """Relative difference up to which what networks give is equal."""

@@ -6,8 +6,8 @@ from itertools import combinations
 from ablate.audits.evidence import Evidence, Seeding, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms, grouped
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import alike, by_arms, grouped
 from ablate.spec import paths
 
 OF_WEIGHTS = (
@@ -27,17 +27,20 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
     """Find arms of which some begin with weights that no seed moves, and those all of which do."""
     seen = _seeding(arms)
     apart: dict[str, None] = {}
+    unlike: set[tuple[str, str]] = set()
     tensors: dict[str, None] = {}
     for left, right in combinations(seen, 2):
         odd = _odd_tensors(seen[left], seen[right])
         if odd and not _declares([left, right], declared, OF_WEIGHTS):
             apart |= {left: None, right: None}
+            unlike |= {(left, right), (right, left)}
             tensors |= dict.fromkeys(odd)
     shares = {arm: each.share_fixed for arm, each in seen.items()}
     if apart:
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in apart)
         what = f"another seed leaves as they are {told}: {_few(list(tensors))}"
-        yield advised("unequal-initial-weights", apart, what, "model")
+        groups = alike(apart, lambda arm, other: (arm, other) in unlike)
+        yield advised("unequal-initial-weights", apart, what, "model", groups=groups)
     elif fixed := [arm for arm, share in shares.items() if share > FIXED]:
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in fixed)
         yield advised("fixed-initial-weights", fixed, f"no seed moves {told}", "model")
@@ -54,7 +57,9 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
     odd = [arm for arm, files in by_model.items() if set(files) != set(first)]
     if odd and not _declares(odd, declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
         told = by_arms((_few(files) or "nothing", arm) for arm, files in by_model.items())
-        yield advised("unequal-files-read", by_model, f"the modules read {told}", "model")
+        groups = grouped((frozenset(files), arm) for arm, files in by_model.items()).values()
+        what = f"the modules read {told}"
+        yield advised("unequal-files-read", by_model, what, "model", groups=groups)
     rest = [
         (f"the {reader} reads {_few(files)}", arm)
         for arm, each in arms.items()

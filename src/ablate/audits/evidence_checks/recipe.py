@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from ablate.audits.evidence import Evidence, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import by_arms, grouped
 from ablate.audits.recipe_differences import data_is_declared, differences, length_is_declared
 from ablate.run.recipe import Recipe
 
@@ -16,7 +16,7 @@ def check_recipes(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
     recipes = {arm: evidence.recipe for arm, evidence in learned(arms).items()}
     for found in differences(recipes, declared.changes):
         what = f"{found.told()}, and no declared key names it"
-        yield advised("unequal-recipe", found.arms, what, found.aspect)
+        yield advised("unequal-recipe", found.arms, what, found.aspect, groups=found.groups)
     yield from _lengths(recipes, declared)
 
 
@@ -33,7 +33,9 @@ def _lengths(recipes: Mapping[str, Recipe], declared: Declared) -> Iterator[Find
     if len({recipe.steps for recipe in known.values()}) < 2:
         return
     told = by_arms((_length(recipe), arm) for arm, recipe in known.items())
-    yield advised("unequal-recipe", known, f"the configured runs have {told}", "optimizer steps")
+    what = f"the configured runs have {told}"
+    groups = grouped((recipe.steps, arm) for arm, recipe in known.items()).values()
+    yield advised("unequal-recipe", known, what, "optimizer steps", groups=groups)
 
 
 def _length(recipe: Recipe) -> str:

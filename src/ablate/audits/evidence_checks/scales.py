@@ -1,12 +1,14 @@
 """Tensors of one name that start from different spreads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, Scale, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import alike
 
 SCALE_FACTOR = 3.0
 SIZE_FACTOR = 2.0
@@ -16,17 +18,20 @@ SIZE_FACTOR = 2.0
 def check_scales(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:  # noqa: ARG001
     """Find tensors whose initial values spread far apart, in one finding for the same arms."""
     apart: dict[tuple[str, ...], list[tuple[float, str]]] = {}
+    unlike: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for name, scales in _by_tensor(learned(arms)).items():
         ratios = _ratios(scales)
         if ratios:
             names = tuple(arm for arm in scales if any(arm in pair for pair in ratios))
             stds = ", ".join(f"{arm} {scales[arm].std:.3g}" for arm in names)
             apart.setdefault(names, []).append((max(ratios.values()), f"{name} ({stds})"))
+            unlike.setdefault(names, set()).update(ratios)
     for names, tensors in apart.items():
         worst, text = max(tensors)
         more = f", and {len(tensors) - 1} more tensors less so" if len(tensors) > 1 else ""
         what = f"initial values spread up to {worst:.1f} times apart: {text}{more}"
-        yield advised("unequal-initial-scale", names, what, text.split(" ")[0])
+        groups = alike(names, partial(_are_far, unlike[names]))
+        yield advised("unequal-initial-scale", names, what, text.split(" ")[0], groups=groups)
 
 
 def _by_tensor(arms: Mapping[str, Evidence]) -> dict[str, dict[str, Scale]]:
@@ -48,6 +53,10 @@ def _ratios(scales: Mapping[str, Scale]) -> dict[tuple[str, str], float]:
         if ratio > SCALE_FACTOR and _comparable(scales[left], scales[right]):
             ratios[left, right] = ratio
     return ratios
+
+
+def _are_far(pairs: Collection[tuple[str, str]], arm: str, other: str) -> bool:
+    return (arm, other) in pairs or (other, arm) in pairs
 
 
 def _comparable(left: Scale, right: Scale) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from ablate.audits.evidence import Evidence, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms
 from ablate.audits.findings import Finding, Severity
+from ablate.audits.grouping import by_arms
 
 _AVERAGING = re.compile(r"ema(?![a-z])|averag|swa|polyak|teacher|callbacks", re.IGNORECASE)
 

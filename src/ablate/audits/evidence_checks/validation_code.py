@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from ablate.audits.evidence import Evidence, learned
 from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
-from ablate.audits.evidence_checks.grouping import by_arms, grouped
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import by_arms, grouped
 
 
 def check_validation_code(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:

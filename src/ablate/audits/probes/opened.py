@@ -47,7 +47,8 @@ class Opened:
             _listeners.remove(self._note)
 
     def _note(self, path: str) -> None:
-        if len(self._found) >= MOST:
+        # Python opens the name of a program that does not parse, to show its line.
+        if len(self._found) >= MOST or not Path(path).is_file():
             return
         shown = self._shown(Path(path))
         reader = None if shown is None else _reader()

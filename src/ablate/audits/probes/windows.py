@@ -124,7 +124,7 @@ def _length(codes: Array) -> int:
     _, counts = np.unique(codes, return_counts=True)
     equal = float(((counts / codes.size) ** 2).sum())
     if equal >= 1:
-        return codes.shape[1]
+        return int(codes.shape[1])
     return max(RUN, math.ceil(math.log(CHANCE / codes.size) / math.log(equal)))
 
 

@@ -53,7 +53,7 @@ def draw_contour(
         x, y = place(first, sample.settings[0]), place(second, sample.settings[1])
         if x is not None and y is not None and plottable(sample.value):
             found.append((x, y, sample))
-    done = [(x, y, sample) for x, y, sample in found if not sample.pruned]
+    done = [(x, y, sample) for x, y, sample in found if not sample.aside]
     if len(done) < FEWEST or any(len({row[axis] for row in done}) < 2 for axis in (0, 1)):
         return None
     settings = [[sample.settings[axis] for _, _, sample in found] for axis in (0, 1)]
@@ -79,7 +79,7 @@ def draw_contour(
     best = best_of([sample for _, _, sample in found], minimize=minimize)
     drawn = every(found, MOST_DOTS)
     for pruned in (True, False):
-        part = [row for row in drawn if row[2].pruned == pruned and row[2] is not best]
+        part = [row for row in drawn if row[2].aside == pruned and row[2] is not best]
         canvas.dots(
             panel.at([(x, y) for x, y, _ in part]),
             GREY if pruned else INK,

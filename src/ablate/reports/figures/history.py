@@ -1,6 +1,6 @@
 """The values of a search's trials in their order, and the best so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ablate.reports.figures.canvas import (
     EDGE,
@@ -29,41 +29,44 @@ def draw_history(
     *,
     title: str,
     failed: Sequence[float] = (),
+    infeasible: Points = (),
     log: bool = False,
 ) -> Drawing:
     """Draw (trial, value) as dots, pruned trials hollow at their last value, the best as stairs.
 
-    `failed` are the numbers of trials without a value, marked at the bottom; `names` are those of
+    `failed` are the numbers of trials without a value, marked at the bottom, `infeasible` are those
+    that break a constraint, drawn as squares, and none of the `complete` ones; `names` are those of
     the axes, trial first. Values that would crush the scale are drawn at its edge as triangles.
     `log` as in `draw_curves`.
     """
-    done, cut, steps = (
+    done, cut, steps, broken = (
         [(x, y) for x, y in points if plottable(x) and plottable(y)]
-        for points in (complete, pruned, best)
+        for points in (complete, pruned, best, infeasible)
     )
-    near = fenced([y for _, y in done] or [y for _, y in cut])
+    near = fenced([y for _, y in done] or [y for _, y in (*broken, *cut)])
     values = [*near, *(y for _, y in steps)]
     if values:
         room = max(values) - min(values)
-        values += [y for _, y in cut if min(values) - room <= y <= max(values) + room]
+        values += [y for _, y in (*cut, *broken) if min(values) - room <= y <= max(values) + room]
     y = scale_of(values if not log else [*values, *(y for _, y in (*done, *cut))], log=log)
     if log and not y.log:
         y = scale_of(values)
-    x = scale_of([*(n for n, _ in (*done, *cut, *steps)), *failed], whole=True, pad=0.02)
+    x = scale_of([*(n for n, _ in (*done, *cut, *broken, *steps)), *failed], whole=True, pad=0.02)
     height = 300.0
     box = Box(left_room(y), 38, WIDTH - right_room(x), height - 40)
     panel, canvas = Panel(box, x, y), Canvas(height)
     canvas.frame(panel, names)
 
-    off = [(n, v) for n, v in (*done, *cut) if not y.holds(v)]
-    for points, ink, hollow, word in (
-        (cut, GREY, True, "pruned at"),
-        (done, PALETTE[0], False, "value"),
+    off = [(n, v) for n, v in (*done, *cut, *broken) if not y.holds(v)]
+    for points, ink, hollow, word, mark in (
+        (cut, GREY, True, "pruned at", "o"),
+        (broken, PALETTE[0], True, "infeasible, value", "s"),
+        (done, PALETTE[0], False, "value", "o"),
     ):
         seen = sorted(point for point in points if y.holds(point[1]))
         drawn = every(seen, MOST_DOTS)
         titles = [f"{names[0]} {n:g}: {word} {number(v)}" for n, v in drawn]
-        canvas.dots(panel.at(drawn), ink, 4.5, hollow=hollow, titles=titles)
+        canvas.dots(panel.at(drawn), ink, 4.5, mark, hollow=hollow, titles=titles)
     for above in (True, False):
         part = every([(n, v) for n, v in off if (v > y.high) == above], MOST_OFF)
         canvas.dots(
@@ -85,35 +88,41 @@ def draw_history(
     )
     line = [*steps]
     if steps:
-        line.append((max(n for n, _ in (*done, *cut, *steps)), steps[-1][1]))
+        line.append((max(n for n, _ in (*done, *cut, *broken, *steps)), steps[-1][1]))
     canvas.line(panel.at(thinned(line, MOST_DOTS)), PALETTE[1], 2.0, stairs=True)
-    _legend(canvas, bool(done), bool(cut), bool(numbered), bool(steps))
+    words = "failed", "infeasible", "pruned, at its last value", "complete", "best so far"
+    of_words = map(bool, (numbered, broken, cut, done, steps))
+    _legend(canvas, dict(zip(words, of_words, strict=True)))
     notes = []
     if off:
         notes.append(f"Triangles: {plural(len(off), 'value')} off the scale.")
     for amount, word, most in (
         (len(done), "complete", MOST_DOTS),
         (len(cut), "pruned", MOST_DOTS),
+        (len(broken), "infeasible", MOST_DOTS),
         (len(numbered), "failed", MOST_OFF),
     ):
         if amount > most:
             drawn_of = len(every(range(amount), most))
             notes.append(f"{drawn_of} of {amount} {word} trials are drawn.")
-    said = f"{plural(len(done), 'complete trial')}, {len(cut)} pruned, {len(numbered)} failed."
+    said = f"{plural(len(done) + len(broken), 'complete trial')}, {len(cut)} pruned, "
+    said += f"{len(numbered)} failed."
+    said += f" {len(broken)} infeasible." if broken else ""
     said += f" Best so far at the end: {number(steps[-1][1])}." if steps else ""
     return canvas.drawing("history", title, f"{names[1]} by {names[0]}. {said}", notes)
 
 
-def _legend(canvas: Canvas, done: bool, cut: bool, failed: bool, best: bool) -> None:
+def _legend(canvas: Canvas, shown: Mapping[str, bool]) -> None:
     """Name the marks in the upper right corner, above the panel."""
     y, x = canvas.height - 11, WIDTH - EDGE
-    for shown, word, mark in (
-        (failed, "failed", "x"),
-        (cut, "pruned, at its last value", "hollow"),
-        (done, "complete", "dot"),
-        (best, "best so far", "line"),
+    for word, mark in (
+        ("failed", "x"),
+        ("infeasible", "square"),
+        ("pruned, at its last value", "hollow"),
+        ("complete", "dot"),
+        ("best so far", "line"),
     ):
-        if not shown:
+        if not shown[word]:
             continue
         x -= width_of(word, SMALL)
         canvas.text(x, y, word, WIDTH, size=SMALL)
@@ -123,6 +132,8 @@ def _legend(canvas: Canvas, done: bool, cut: bool, failed: bool, best: bool) -> 
             canvas.line([(x, y), (x + 15, y)], PALETTE[1], 2.0)
         elif mark == "dot":
             canvas.dots([(x, y)], PALETTE[0], 5)
+        elif mark == "square":
+            canvas.dots([(x, y)], PALETTE[0], 5, "s", hollow=True)
         elif mark == "hollow":
             canvas.dots([(x, y)], GREY, 5, hollow=True)
         else:

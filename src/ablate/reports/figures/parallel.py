@@ -33,18 +33,18 @@ def draw_parallel(
 ) -> Drawing:
     """Draw trials as lines over the axes of their settings to the `objective` at the right.
 
-    The best tenth stands out, the best trial most; pruned trials are faint. The first nine
-    dimensions have an axis; of more than 150 trials the best and every so-many-th are drawn. A
-    trial without a setting skips its axis.
+    The best tenth stands out, the best trial most; pruned and infeasible trials are faint. The
+    first nine dimensions have an axis; of more than 150 trials the best and every so-many-th are
+    drawn. A trial without a setting skips its axis.
     """
     axes = dimensions[: MOST_AXES - 1]
     valid = [sample for sample in samples if plottable(sample.value)]
     sign = 1 if minimize else -1
     done = sorted(
-        (sample for sample in valid if not sample.pruned), key=lambda s: (sign * s.value, s.number)
+        (sample for sample in valid if not sample.aside), key=lambda s: (sign * s.value, s.number)
     )
     good = done[: min(MOST_GOOD, max(1, round(GOOD_SHARE * len(done))))]
-    rest = done[len(good) :] + [sample for sample in valid if sample.pruned]
+    rest = done[len(good) :] + [sample for sample in valid if sample.aside]
     drawn = every(rest, MOST_LINES - len(good))
     best = best_of(valid, minimize=minimize)
 
@@ -76,12 +76,12 @@ def draw_parallel(
                 points.append((boxes[index].left, panels[index].up(at)))
         end = min(max(panels[-1].up(sample.value), bottom), top)
         points.append((boxes[-1].left, end))
-        style = DASHED if sample.pruned else SOLID
+        style = DASHED if sample.aside else SOLID
         title = said(sample, dimensions, objective)
         canvas.line(points, ink, width, style, alpha=alpha, title=title)
 
-    for sample in sorted(drawn, key=lambda sample: not sample.pruned):
-        draw(sample, GREY, 0.8, 0.35 if sample.pruned else 0.7)
+    for sample in sorted(drawn, key=lambda sample: not sample.aside):
+        draw(sample, GREY, 0.8, 0.35 if sample.aside else 0.7)
     for sample in reversed(good):
         is_best = sample is best
         draw(sample, PALETTE[1] if is_best else PALETTE[0], 2.6 if is_best else 1.3, 1.0)

@@ -26,13 +26,19 @@ class Dimension:
 class Sample:
     """A trial: its number, its settings in the order of the dimensions, and its value.
 
-    The value of a pruned trial is its last one.
+    The value of a pruned trial is its last one; an infeasible one breaks a constraint.
     """
 
     number: int
     settings: tuple[Setting, ...]
     value: float
     pruned: bool = False
+    infeasible: bool = False
+
+    @property
+    def aside(self) -> bool:
+        """Whether it stands beside those among which the best one is."""
+        return self.pruned or self.infeasible
 
 
 def scale_for(
@@ -58,13 +64,13 @@ def place(dimension: Dimension, setting: Setting) -> float | None:
 
 def value_scale(samples: Sequence[Sample], *, ticks: int = 5) -> Scale:
     """Make the axis of values, without those of complete trials that would crush it."""
-    done = [sample.value for sample in samples if not sample.pruned]
+    done = [sample.value for sample in samples if not sample.aside]
     return scale_of(fenced(done) or [sample.value for sample in samples], ticks=ticks)
 
 
 def best_of(samples: Sequence[Sample], *, minimize: bool) -> Sample | None:
     """Return the complete trial with the best value, the first of equal ones."""
-    done = [sample for sample in samples if not sample.pruned and plottable(sample.value)]
+    done = [sample for sample in samples if not sample.aside and plottable(sample.value)]
     sign = 1 if minimize else -1
     return min(done, key=lambda sample: (sign * sample.value, sample.number), default=None)
 
@@ -77,4 +83,6 @@ def said(sample: Sample, dimensions: Sequence[Dimension], objective: str) -> str
         if setting is not None
     ]
     word = "pruned at" if sample.pruned else objective
+    if sample.infeasible:
+        word = f"infeasible, {word}"
     return f"trial {sample.number}: {word} {number(sample.value)}; {', '.join(parts)}"

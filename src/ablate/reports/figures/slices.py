@@ -58,7 +58,7 @@ def draw_slices(
         panel = Panel(box, x, y if column == 0 else _unlabelled(y))
         canvas.frame(panel, (dimension.name, ""))
         for pruned in (True, False):
-            part = [s for s in drawn if s.pruned == pruned and s is not best]
+            part = [s for s in drawn if s.aside == pruned and s is not best]
             _dots(canvas, panel, [(place(dimension, s.settings[index]), s) for s in part])
         at = place(dimension, best.settings[index]) if best else None
         if best and at is not None:
@@ -72,6 +72,8 @@ def draw_slices(
     notes = ["The diamond is the best trial."] if best else []
     if any(sample.pruned for sample in drawn):
         notes.append("Hollow: pruned trials at their last value.")
+    if any(sample.infeasible for sample in drawn):
+        notes.append("Hollow: trials that break a constraint.")
     if len(drawn) < len(inside):
         notes.append(f"{len(drawn)} of {len(valid)} trials are drawn.")
     if len(inside) < len(valid):
@@ -88,7 +90,7 @@ def _unlabelled(scale: Scale) -> Scale:
 
 def _dots(canvas: Canvas, panel: Panel, placed: Sequence[tuple[float | None, Sample]]) -> None:
     kept = [(at, sample) for at, sample in placed if at is not None]
-    pruned = any(sample.pruned for _, sample in kept)
+    pruned = any(sample.aside for _, sample in kept)
     canvas.dots(
         panel.at([(at, sample.value) for at, sample in kept]),
         GREY if pruned else PALETTE[0],
