@@ -178,6 +178,7 @@ class Answering(LightningModule):
         self.log("val_error", (guess - y).abs().mean())
         if self.how.startswith("yes or no"):
             picked = guess.sigmoid() if self.how == "yes or no, of probabilities" else guess
+            self.log("val_above", (guess > guess.mean(0)).float().mean())
             right = (picked > (0.0 if self.how == "yes or no" else 0.5)) == y.bool()
             self.log("val_accuracy", right.float().mean())
 

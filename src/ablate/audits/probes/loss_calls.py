@@ -196,7 +196,9 @@ class LossWatch(TorchFunctionMode):
             self.picked += [count for count in picked if count is not None]
 
     def _threshold(self, values: Any, threshold: Any) -> None:
-        if isinstance(values, Tensor) and values.is_floating_point() and threshold == HALF:
+        if not isinstance(values, Tensor) or isinstance(threshold, Tensor):
+            return
+        if values.is_floating_point() and threshold == HALF:
             self.no_probabilities |= bool(((values < 0) | (values > 1)).any())
 
     def _embedded(self, tokens: Tensor) -> Tensor:
