@@ -366,7 +366,7 @@ def _prepared_ablation(study: WrittenStudy[Any], spec: Ablation, base: _Base) ->
         config = paths.fresh(base.config)
         configs.apply(config, arm.changes, where, base.source)
         if spec.episodes is not None and not arm.floor:
-            _check_counts(study.where, spec.episodes, arm, config)
+            _check_counts(study.where, spec.episodes, arm, config, base.source)
     return AblationStudy(
         name=study.name,
         definition=AblationDefinition(
@@ -409,8 +409,8 @@ def _check_bounds(where: str, episodes: Episodes, arms: Sequence[Arm]) -> None:
                 )
 
 
-def _check_counts(where: str, episodes: Episodes, arm: Arm, config: Config) -> None:
-    """Raise SpecError if a config has no number where the study says it has."""
+def _check_counts(where: str, episodes: Episodes, arm: Arm, config: Config, source: str) -> None:
+    """Raise SpecError if a config, read from `source`, has no number where the study says."""
     for key in ("horizon", "actions"):
         path = getattr(episodes, key)
         if path is None:
@@ -418,8 +418,9 @@ def _check_counts(where: str, episodes: Episodes, arm: Arm, config: Config) -> N
         value = configs.value_at(config, path)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise SpecError(
-                f"{where}: episodes.{key}: in the config of the arm {quoted(arm.name)}, {path} is "
-                f"{quoted(value)}: name the path of a whole number above 0, and write it there"
+                f"{where}: episodes.{key}: {path} is {quoted(value)} in the arm "
+                f"{quoted(arm.name)} of {source}: name the path of a whole number above 0, "
+                "and write it there"
             )
 
 
