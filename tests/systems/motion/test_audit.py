@@ -96,7 +96,7 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
         for arm, arguments in arms.items()
     }
     seen = {arm: evidence(changed(config(), paths), *METRICS) for arm, paths in changes.items()}
-    declared = Declared({arm: list(paths) for arm, paths in changes.items()}, METRICS)
+    declared = Declared(changes, METRICS)
     found = compare_evidence(seen, declared)
     assert {(item.code, item.where, item.arms) for item in found if item.severity != "note"} == {
         ("sees-the-future", "autoregression", ("published",)),

@@ -81,7 +81,7 @@ def test_the_published_defects_are_found_by_name_and_only_where_they_are():
         "spoilt": {"data.init_args.truncated": 0.45, "data.init_args.mask_prompt": False},
     }
     seen = {arm: evidence(changed(config(), paths), *METRICS) for arm, paths in changes.items()}
-    declared = Declared({arm: list(paths) for arm, paths in changes.items()}, METRICS)
+    declared = Declared(changes, METRICS)
     found = compare_evidence(seen, declared)
     assert {(item.code, item.where, item.arms) for item in found if item.severity != "note"} == {
         ("property-violated", f"property {PERFECT}", ("clipped",)),
