@@ -30,7 +30,10 @@ def test_a_study_names_the_metrics_of_its_episodes(project):
         ("{return: ret, held_out: ret}", "'ret' stands for two of the columns"),
         ("{return: ret, floor: {c: 1.0}}", "episodes.floor: 'c' is no arm"),
         ("{return: ret, floor: {a: 1.0}, ceiling: {a: 1.0}}", "the floor of 'a' must lie below"),
-        ("{return: ret, horizon: model.init_args.act}", "is 'relu' in the arm 'a' of .*whole number"),
+        (
+            "{return: ret, horizon: model.init_args.act}",
+            "'relu' in the arm 'a' of .*whole number",
+        ),
         ("{return: ret, actions: model.init_args.depth}", "episodes.actions.*is None"),
     ],
 )
