@@ -4,14 +4,14 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ablate.systems.common.caching import cache_root, locked, replacing
+from ablate.systems.common.caching import cache_root
+from ablate.systems.common.weights import State, trained_once
 from ablate.systems.wordle.completions import (
     END,
     GUESS_CLOSE,
@@ -33,9 +33,6 @@ REPORT_EVERY = 200
 
 WRONG_LENGTHS = (3, 4, 6, 7)
 MOST_JUNK = 3
-
-State = dict[str, Tensor]
-"""Weights by name."""
 
 
 @dataclass(frozen=True)
@@ -106,16 +103,7 @@ def pretrained(
     device = device or torch.device("cpu")
     folder = cache if cache is not None else cache_root() / "wordle"
     path = folder / f"base-{_key(shape, recipe, lexicon, seed, device.type)[:16]}.pt"
-    found = _read(path)
-    if found is not None:
-        return found
-    with locked(path):
-        found = _read(path)
-        if found is None:
-            found = train(shape, recipe, lexicon, seed, device)
-            with replacing(path) as file:
-                torch.save({"digest": _digest(found), "weights": found}, file)
-    return found
+    return trained_once(path, lambda: train(shape, recipe, lexicon, seed, device), "base policy")
 
 
 def train(
@@ -200,27 +188,3 @@ def _key(shape: Shape, recipe: BaseRecipe, lexicon: Lexicon, seed: int, device: 
         "seed": seed,
     }
     return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
-
-
-def _read(path: Path) -> State | None:
-    """Read cached weights; None if there are none, and a line if they are damaged."""
-    if not path.exists():
-        return None
-    try:
-        saved: Any = torch.load(path, map_location="cpu", weights_only=True)
-        state: State = saved["weights"]
-        if saved["digest"] == _digest(state):
-            return state
-        reason = "its checksum does not match"
-    except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
-        reason = str(error).partition("\n")[0]
-    print(f"base policy: {path} is damaged ({reason}); training it again", flush=True)
-    return None
-
-
-def _digest(state: State) -> str:
-    digest = hashlib.sha256()
-    for name, weight in state.items():
-        digest.update(f"{name}:{weight.dtype}:{tuple(weight.shape)}:".encode())
-        digest.update(weight.contiguous().numpy().tobytes())
-    return digest.hexdigest()

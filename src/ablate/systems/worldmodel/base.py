@@ -5,13 +5,13 @@ import json
 import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from ablate.systems.common.caching import cache_root, locked, replacing
+from ablate.systems.common.caching import cache_root
+from ablate.systems.common.weights import State, trained_once
 from ablate.systems.worldmodel.model import LanguageModel, Sizes, next_token_loss
 from ablate.systems.worldmodel.records import IGNORED, base_document
 from ablate.systems.worldmodel.tokenizer import PAD
@@ -24,9 +24,6 @@ REPORT_EVERY = 100
 
 SAMPLED_DOCUMENTS = 256
 """Documents that stand for the whole corpus in the key of the cache."""
-
-State = dict[str, Tensor]
-"""Weights by name."""
 
 
 @dataclass(frozen=True)
@@ -89,16 +86,7 @@ def pretrained(
     device = device or torch.device("cpu")
     folder = cache if cache is not None else cache_root() / "worldmodel"
     path = folder / f"base-{recipe.key(device.type)[:16]}.pt"
-    found = _read(path)
-    if found is not None:
-        return found
-    with locked(path):
-        found = _read(path)
-        if found is None:
-            found = train(recipe, device)
-            with replacing(path) as file:
-                torch.save({"digest": _digest(found), "weights": found}, file)
-    return found
+    return trained_once(path, lambda: train(recipe, device), "base model")
 
 
 def train(recipe: BaseRecipe, device: torch.device) -> State:
@@ -129,27 +117,3 @@ def _batch(recipe: BaseRecipe, step: int) -> tuple[Tensor, Tensor]:
     ids_BT = pad_sequence(documents, batch_first=True, padding_value=PAD)
     labels_BT = pad_sequence(documents, batch_first=True, padding_value=IGNORED)
     return ids_BT, labels_BT
-
-
-def _read(path: Path) -> State | None:
-    """Read cached weights; None if there are none, and a line if they are damaged."""
-    if not path.exists():
-        return None
-    try:
-        saved: Any = torch.load(path, map_location="cpu", weights_only=True)
-        state: State = saved["weights"]
-        if saved["digest"] == _digest(state):
-            return state
-        reason = "its checksum does not match"
-    except Exception as error:  # noqa: BLE001 - a damaged file may fail in any way
-        reason = str(error).partition("\n")[0]
-    print(f"base model: {path} is damaged ({reason}); training it again", flush=True)
-    return None
-
-
-def _digest(state: State) -> str:
-    digest = hashlib.sha256()
-    for name, weight in state.items():
-        digest.update(f"{name}:{weight.dtype}:{tuple(weight.shape)}:".encode())
-        digest.update(weight.contiguous().numpy().tobytes())
-    return digest.hexdigest()
