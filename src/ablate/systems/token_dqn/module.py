@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
+from ablate.systems.common.arguments import check
 from ablate.systems.token_dqn.environment import LONGEST, Episode, Rules
 from ablate.systems.token_dqn.network import (
     PUBLISHED_WIDTH,
@@ -128,7 +129,7 @@ class TokenModule(LightningModule):
     ) -> None:
         super().__init__()
         usable = len(tokens_of(tokens))
-        _check(
+        check(
             predictor=(predictor, predictor in get_args(Predictor), f"in {get_args(Predictor)}"),
             horizon=(horizon, 1 <= horizon <= LONGEST, f"from 1 to {LONGEST}"),
             actions=(actions, actions > usable, f"above the number of tokens, {usable}"),
@@ -426,13 +427,3 @@ class TokenModule(LightningModule):
                 states_leave_the_global_generator_alone, self._greedy
             ),
         }
-
-
-def _check(**arguments: tuple[object, bool, str]) -> None:
-    problems = [
-        f"{name} must be {rule}, got {value!r}"
-        for name, (value, holds, rule) in arguments.items()
-        if not holds
-    ]
-    if problems:
-        raise ValueError("; ".join(problems))

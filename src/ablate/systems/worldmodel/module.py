@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ablate.systems.common.accumulation import WeightedAccumulation
+from ablate.systems.common.arguments import check
 from ablate.systems.worldmodel.base import BaseRecipe, pretrained
 from ablate.systems.worldmodel.data import LmBatch, ProbeBatch
 from ablate.systems.worldmodel.generation import generate
@@ -83,7 +84,7 @@ class WorldModelModule(WeightedAccumulation):
         probe_seed: int = 0,
     ) -> None:
         super().__init__()
-        _check(
+        check(
             dropout=(dropout, 0 <= dropout < 1, "in [0, 1)"),
             base_steps=(base_steps, base_steps >= 0, "at least 0"),
             base_seed=(base_seed, base_seed >= 0, "at least 0"),
@@ -260,13 +261,3 @@ def _read(batch: LmBatch | ProbeBatch) -> tuple[Tensor, Tensor | None]:
     if isinstance(batch, LmBatch):
         return batch.ids_BT, None
     return batch.prompt_BT, batch.keep_BT
-
-
-def _check(**arguments: tuple[object, bool, str]) -> None:
-    problems = [
-        f"{name} must be {rule}, got {value!r}"
-        for name, (value, holds, rule) in arguments.items()
-        if not holds
-    ]
-    if problems:
-        raise ValueError("; ".join(problems))
