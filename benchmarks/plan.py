@@ -9,8 +9,9 @@ plus the bytes of what is there by then: weights, buffers and optimizer state. I
 with malloc told to give freed memory back at once, which `memory_bytes` of a plan is held against,
 and as it is, which `memory_needed` is held against, less what the process has without tensors.
 
-Time: the estimate is that of `ablate plan --measure` for some optimizer steps and one validation;
-the measured time is what a fit takes from its first step to its end, with so many steps.
+Time: the estimate is that of `ablate plan --measure` for some steps, each of as many batches as
+are accumulated; the measured time is what a fit takes for so many, behind the first whole one. A
+step of `token_dqn` is an episode, with an update of the weights for every action.
 """
 
 import ctypes
@@ -53,6 +54,10 @@ CASES: dict[str, tuple[list[str], dict[str, Any]]] = {
         ["worldmodel/development.yaml"],
         {"model.init_args.base_steps": 0, "data.init_args.batch_size": 16},
     ),
+    "wordle cpu": (["wordle/cpu.yaml"], {"model.init_args.base.steps": 50}),
+    "wordle prompts": (["wordle/prompts.yaml"], {"model.init_args.base.steps": 50}),
+    "token_dqn fast-s": (["token_dqn/fast-s.yaml"], {}),
+    "token_dqn stable": (["token_dqn/stable.yaml"], {}),
 }
 STEPS = 12
 GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
@@ -99,13 +104,13 @@ def measure(name: str) -> dict[str, Any]:
     from lightning.pytorch import Callback
     from lightning.pytorch.loggers.logger import DummyLogger
 
-    from ablate.measure.parts import part_of
+    from ablate.measure.parts import examples_in, part_of
     from ablate.measure.quiet import quiet
     from ablate.run.lightning_cli import train
 
     config = config_of(name)
     config["trainer"] |= {
-        "callbacks": None, "logger": None, "max_steps": STEPS + 2, "max_epochs": -1,
+        "callbacks": None, "logger": None, "max_steps": -1, "max_epochs": -1,
         "num_sanity_val_steps": 0, "val_check_interval": None, "check_val_every_n_epoch": 1,
         "enable_progress_bar": False, "accelerator": "cpu", "reload_dataloaders_every_n_epochs": 0,
     }  # fmt: skip
@@ -117,26 +122,33 @@ def measure(name: str) -> dict[str, Any]:
             native = module.training_step
 
             def step(batch: Any, *rest: Any) -> Any:
-                return native(batch if "begun" in found else part_of(batch, 2), *rest)
+                few = part_of(batch, min(2, examples_in(batch)))
+                return native(batch if "begun" in found else few, *rest)
 
             module.training_step = step
             trainer.val_check_batch = 10**9
             trainer.check_val_every_n_epoch = 10**9
 
         def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
-            if trainer.global_step == 1 and "begun" not in found:
+            if not trainer.global_step:
+                return
+            if "begun" not in found:
                 gc.collect()
                 ctypes.CDLL("libc.so.6").malloc_trim(0)
                 resident = int(Path("/proc/self/statm").read_text().split()[1])
                 found["resident"] = resident * os.sysconf("SC_PAGE_SIZE")
                 # The peak so far is forgotten: it is that of building and of the imports.
                 Path("/proc/self/clear_refs").write_text("5")
-                found["begun"] = True
-            if trainer.global_step >= 2 and "since" not in found:
-                found["since"] = time.perf_counter()
-            if trainer.global_step == STEPS + 2:
-                found["seconds"] = time.perf_counter() - found["since"]
-                found["peak"] = peak()
+                found["begun"] = trainer.global_step
+            elif "since" not in found:
+                if trainer.global_step > found["begun"]:
+                    found["since"], found["batches"] = time.perf_counter(), 0
+            else:
+                found["batches"] += 1
+                if found["batches"] == STEPS * trainer.accumulate_grad_batches:
+                    found["seconds"] = time.perf_counter() - found["since"]
+                    found["peak"] = peak()
+                    trainer.should_stop = True
 
     def do(call: Any) -> bool:
         call.trainer.callbacks = [Clock()]

@@ -12,6 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
+from ablate.measure import trial
 from ablate.measure.devices import here
 from ablate.measure.loaders import loaded
 from ablate.measure.looking import look
@@ -160,6 +161,59 @@ def test_a_module_that_takes_no_part_of_a_batch_is_tried_with_whole_ones() -> No
     facts = looked(config(model={"class_path": f"{__name__}.Pair"}))
     assert facts.memory is not None
     assert facts.memory.grows[0].fixed == 0
+
+
+def test_nothing_is_counted_on_where_a_module_takes_no_part_of_a_batch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting = []
+
+    class Counter(trial.FlopCounterMode):
+        def __enter__(self):
+            counting.append(self)
+            return super().__enter__()
+
+        def __exit__(self, *error):
+            counting.remove(self)
+            return super().__exit__(*error)
+
+    monkeypatch.setattr(trial, "FlopCounterMode", Counter)
+    looked(config(model={"class_path": f"{__name__}.Pair"}))
+    assert counting == []
+
+
+class Completions(toy.Points):
+    """Has batches of 512 completions, four of each of 128 prompts."""
+
+    def train_dataloader(self):
+        def prompts(rows):
+            return [torch.stack(column) for column in zip(*rows[::4], strict=True)]
+
+        return DataLoader(self.train, batch_size=512, collate_fn=prompts)
+
+
+class Generating(toy.Toy):
+    def training_step(self, batch, index):
+        return super().training_step([tensor.repeat_interleave(4, 0) for tensor in batch], index)
+
+
+def test_a_batch_may_count_what_its_rows_only_stand_for() -> None:
+    arguments, data = {"width": 64, "dropout": 0.0}, {"count": 512, "batch_size": 512}
+    plain, made = (
+        looked(
+            config(
+                model={"class_path": model, "init_args": arguments},
+                data={"class_path": points, "init_args": data},
+            )
+        )
+        for model, points in (
+            ("toy.Toy", "toy.Points"),
+            (f"{__name__}.Generating", f"{__name__}.Completions"),
+        )
+    )
+    assert plain.batch == made.batch == 512
+    assert made.memory.peak(512) == pytest.approx(plain.memory.peak(512), rel=0.1)
+    assert made.flops.at(512) == pytest.approx(plain.flops.at(512))
 
 
 class Sample(NamedTuple):

@@ -42,8 +42,9 @@ class Trial(Callback):
     A cycle is one optimizer step: of one micro-batch, or of two where batches are accumulated. For
     each of two sizes of a batch there is a cycle that counts operations, then two that record what
     is allocated: the second begins with gradients, as most do. With `parts` these batches are of a
-    few examples, so that what does not fit is found out without filling the memory. `schedule` has
-    the factors of accumulation by epoch, if the trainer changes them.
+    few examples, so that what does not fit is found out without filling the memory. A row of a
+    batch may stand for several samples of its loader, as a prompt does for its completions, or for
+    a part of one. `schedule` has the factors of accumulation by epoch, if the trainer changes them.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class Trial(Callback):
         self._known: dict[str, Any] = {}
         self._problems: dict[str, str] = {}
         self._open = ExitStack()
+        self._cycles = ExitStack()
         self._loaded = Loaded(None, None, False)
         self._cycle = 1
         self._done = 0
         self._sizes: list[int] = []
+        self._per_row = 1.0
         self._flops: list[int] = []
         self._allocations: list[list[int]] = []
         self._held = 0
@@ -195,8 +198,12 @@ class Trial(Callback):
             if self._loaded.batch is None and own:
                 self._loaded = Loaded(self._loaded.samples, own, self._loaded.drop_last)
                 self._known["batch"] = own
-            large = min(_LARGE, max(size, _SMALL))
-            self._sizes = [large // _SMALL, large] if self._parts and own else [size or 1]
+            if self._parts and own:
+                large = min(_LARGE, max(own, _SMALL))
+                self._sizes = [large // _SMALL, large]
+                self._per_row = min(size, self._loaded.samples or size) / own
+            else:
+                self._sizes = [size or 1]
         if self._parts and own and (count := self._wanted()) is not None:
             return part_of(batch, count)
         return batch
@@ -223,7 +230,6 @@ class Trial(Callback):
         if (self._sizes and stage >= self._tried()) or not first:
             return
         if stage % _CYCLES == 0:
-            self._cycles = ExitStack()
             self._cycles.enter_context(countable())
             self._counter = self._cycles.enter_context(FlopCounterMode(display=False))
         elif self._recorder is None:
@@ -322,7 +328,10 @@ class Trial(Callback):
     # --- the end ----------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Put back what was changed of the module and of torch."""
+        """Put back what was changed of the module and of torch, wherever the fit was left."""
+        self._cycles.close()
+        if self._recorder is not None:
+            self._recorder.stop()
         self._open.close()
 
     def facts(self, parameters: int, frozen: int) -> Facts:
@@ -347,7 +356,7 @@ class Trial(Callback):
         buffers = structure.size_of(self._buffers)
         return Memory(
             weights, buffers, self._gradients, self._states, self._held,
-            growth(small, self._sizes[0], large, self._sizes[-1]), self._process,
+            growth(small, self._samples(0), large, self._samples(-1)), self._process,
             devices.SLACK.get(self._known["device"].partition(":")[0], 0.0),
         )  # fmt: skip
 
@@ -360,8 +369,12 @@ class Trial(Callback):
         if not self._flops or not self._flops[-1]:
             return None
         if len(self._sizes) == 1:
-            return Line(0.0, self._flops[0] / self._sizes[0])
-        return Line.through((self._sizes[0], self._flops[0]), (self._sizes[1], self._flops[1]))
+            return Line(0.0, self._flops[0] / self._samples(0))
+        return Line.through((self._samples(0), self._flops[0]), (self._samples(1), self._flops[1]))
+
+    def _samples(self, place: int) -> float:
+        """Return for how many samples of the loader the rows of a size stand."""
+        return self._per_row * self._sizes[place]
 
     def _timing(self) -> Timing | None:
         if not self._stepped:

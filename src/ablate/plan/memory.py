@@ -40,7 +40,7 @@ class Line:
         return self.fixed + self.each * examples
 
     @staticmethod
-    def through(first: tuple[int, float], second: tuple[int, float]) -> "Line":
+    def through(first: tuple[float, float], second: tuple[float, float]) -> "Line":
         """Draw the line through two points (examples, amount); level if they are one."""
         (n, low), (m, high) = first, second
         each = (high - low) / (m - n) if m != n else 0.0
@@ -48,7 +48,7 @@ class Line:
 
 
 def growth(
-    small: Sequence[int], examples: int, large: Sequence[int], more: int
+    small: Sequence[int], examples: float, large: Sequence[int], more: float
 ) -> tuple[Line, ...]:
     """Return how the memory that a step takes grows with its batch.
 
