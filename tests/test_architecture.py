@@ -36,7 +36,7 @@ ARROWS = {
 }
 """Package -> the packages it may import; itself and those of EVERYONE it always may."""
 
-EVERYONE = {"", "errors", "plugins"}
+EVERYONE = {"", "errors", "lazy", "plugins"}
 HEAVY = {"torch", "lightning", "optuna", "pandas"}
 PACKAGES = sorted(
     ".".join(("ablate", *path.parent.relative_to(ROOT).parts)) for path in ROOT.rglob("__init__.py")
@@ -187,7 +187,8 @@ def test_the_public_names_of_a_package_exist_and_are_sorted(package):
 
 def _is_own(name: str, value: object) -> bool:
     """Say whether a package's `__init__` hands out `value`, rather than a submodule."""
-    return not name.startswith("_") and getattr(value, "__module__", "").startswith("ablate")
+    home = getattr(value, "__module__", "")
+    return not name.startswith("_") and home.startswith("ablate") and home != "ablate.lazy"
 
 
 def loaded_after(code: str) -> set[str]:

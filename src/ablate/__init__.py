@@ -4,8 +4,9 @@
 do what the commands of the same names do. `ablate.load` reads a stored study as pandas frames.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ablate.lazy import lazily
 
 if TYPE_CHECKING:
     from ablate.spec import Ablation, Search
@@ -41,17 +42,10 @@ __all__ = [
     "verify",
 ]
 
-_MODELS = ("Ablation", "Search")
+_HOMES = dict.fromkeys(__all__, "workflow") | dict.fromkeys(("Ablation", "Search"), "spec")
 
-
-def __getattr__(name: str) -> Any:
-    """Import the Python API at first use: pandas, optuna and torch are slow to import."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "ablate.spec" if name in _MODELS else "ablate.workflow"
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+# pandas, optuna and torch are slow to import.
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -20,7 +20,7 @@ from ablate.analysis.good_trials import (
     values_of,
 )
 from ablate.analysis.importance import Importances
-from ablate.spec import Choice, FloatRange, IntRange, Space, dump_yaml
+from ablate.spec import Choice, FloatRange, IntRange, Space, dump_yaml, paths
 from ablate.spec.secrets import hidden
 
 TRIMMED = 0.1
@@ -222,7 +222,7 @@ def _conditions(
             if not still:
                 return {}, f"it needs a choice of {parent} that is left out"
             left[parent] = still
-        elif not any(_is(label, value) for label in labels for value in fixed):
+        elif not any(paths.same(label, value) for label in labels for value in fixed):
             return {}, f"it needs a choice of {parent} that is left out"
     return left, ""
 
@@ -269,7 +269,9 @@ def _choice(
         for label, n in left_out
     )
     gone = [label for label, _ in left_out]
-    labels = [label for label in parameter.labels if not any(_is(label, other) for other in gone)]
+    labels = [
+        label for label in parameter.labels if not any(paths.same(label, other) for other in gone)
+    ]
     if len(labels) == 1:
         return Change.DROPPED, None, reason
     options: Any = tuple(parameter.value(label) for label in labels)
@@ -284,15 +286,11 @@ def _missing(
     """Return the labels that no good trial has, though `n` tried them, where chance is rarer."""
     found = []
     for label in parameter.labels:
-        n = sum(_is(value, label) for value in tried)
-        hits = sum(_is(value, label) for value in best)
+        n = sum(paths.same(value, label) for value in tried)
+        hits = sum(paths.same(value, label) for value in best)
         if not hits and n and _none_by_chance(len(tried), n, len(best)) <= level:
             found.append((label, n))
     return found
-
-
-def _is(value: Any, label: Any) -> bool:
-    return bool(value == label) and isinstance(value, bool) == isinstance(label, bool)
 
 
 def _none_by_chance(trials: int, tried: int, good: int) -> float:
@@ -301,7 +299,9 @@ def _none_by_chance(trials: int, tried: int, good: int) -> float:
 
 
 def _spread(parameter: Choice, best: Sequence[Any]) -> str:
-    counts = ((label, sum(_is(value, label) for value in best)) for label in parameter.labels)
+    counts = (
+        (label, sum(paths.same(value, label) for value in best)) for label in parameter.labels
+    )
     return ", ".join(f"{label} {n}" for label, n in counts) + f" of {len(best)} good trials"
 
 

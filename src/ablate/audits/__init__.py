@@ -3,10 +3,10 @@
 What is handed out here is what a check of your own needs.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ablate.audits.findings import Finding, Severity
+from ablate.lazy import lazily
 
 if TYPE_CHECKING:
     from ablate.audits.checks import EVIDENCE, RUNS, STATIC_ABLATION, STATIC_SEARCH, TRIALS
@@ -36,26 +36,23 @@ __all__ = [
     "finding",
 ]
 
-_HOMES = {
-    "EVIDENCE": "checks",
-    "RUNS": "checks",
-    "STATIC_ABLATION": "checks",
-    "STATIC_SEARCH": "checks",
-    "TRIALS": "checks",
-    "AblationConfigs": "configs",
-    "Check": "registry",
-    "Code": "registry",
-    "Declared": "evidence_checks",
-    "Evidence": "evidence",
-    "RecordedRuns": "recorded",
-    "RecordedTrials": "recorded",
-    "SearchConfigs": "configs",
-    "finding": "codes",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what a check needs at first use: a worker that probes needs none of it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# A worker that probes needs none of what a check needs.
+__getattr__ = lazily(
+    __name__,
+    {
+        "EVIDENCE": "checks",
+        "RUNS": "checks",
+        "STATIC_ABLATION": "checks",
+        "STATIC_SEARCH": "checks",
+        "TRIALS": "checks",
+        "AblationConfigs": "configs",
+        "Check": "registry",
+        "Code": "registry",
+        "Declared": "evidence_checks",
+        "Evidence": "evidence",
+        "RecordedRuns": "recorded",
+        "RecordedTrials": "recorded",
+        "SearchConfigs": "configs",
+        "finding": "codes",
+    },
+)

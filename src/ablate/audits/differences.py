@@ -76,7 +76,7 @@ class Comparison:
 
     def _written_alike(self, leaf: str) -> bool:
         before, after = (flat(side.written).get(leaf, ABSENT) for side in (self.other, self.side))
-        return _equal(before, after)
+        return paths.same(before, after)
 
     def section(self, leaf: str) -> str | None:
         """Return the outermost section whose class differs and that has the leaf as an argument."""
@@ -85,7 +85,7 @@ class Comparison:
         return min((path for path in sections if _inside(leaf, path)), key=len, default=None)
 
     def _named(self, leaf: str) -> bool:
-        return any(_touches(declared, leaf) for declared in self._declared())
+        return any(paths.overlap(declared, leaf) for declared in self._declared())
 
     def _declared(self) -> Iterator[str]:
         for side in (self.other, self.side):
@@ -103,7 +103,7 @@ def compare_arms(other: Side, side: Side, *, own: bool = False) -> Comparison:
         for leaf in dict.fromkeys([*before, *after])
     }
     return Comparison(
-        other, side, {leaf: pair for leaf, pair in pairs.items() if not _equal(*pair)}, own
+        other, side, {leaf: pair for leaf, pair in pairs.items() if not paths.same(*pair)}, own
     )
 
 
@@ -186,13 +186,5 @@ def listed(leaves: Iterable[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _touches(declared: str, leaf: str) -> bool:
-    return declared == leaf or _inside(leaf, declared) or _inside(declared, leaf)
-
-
 def _inside(leaf: str, path: str) -> bool:
     return leaf.startswith((f"{path}.", f"{path}["))
-
-
-def _equal(left: Any, right: Any) -> bool:
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 from ablate.run.devices import device_environment
+from ablate.run.installed import version_of
 
 _LIBRARIES = (
     "ablate-hpo",
@@ -73,15 +73,8 @@ def worker_facts() -> WorkerFacts:
         float32_matmul_precision=torch.get_float32_matmul_precision(),
         deterministic_algorithms=torch.are_deterministic_algorithms_enabled(),
         cudnn_benchmark=torch.backends.cudnn.benchmark,
-        libraries={name: _version(name) for name in _LIBRARIES},
+        libraries={name: version_of(name) for name in _LIBRARIES},
     )
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

@@ -1,8 +1,9 @@
-"""Which files belong to Python and its installed packages, and which are somebody's own."""
+"""What is installed: its versions, and which files belong to it and which are somebody's own."""
 
 import os
 import site
 import sysconfig
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 _PACKAGES = frozenset({"site-packages", "dist-packages"})
@@ -23,3 +24,11 @@ def is_installed(path: str | os.PathLike[str]) -> bool:
     """Say whether a file belongs to the standard library or to an installed package."""
     name = os.fspath(path)
     return name.startswith(INSTALLED_ROOTS) or not _PACKAGES.isdisjoint(Path(name).parts)
+
+
+def version_of(name: str) -> str | None:
+    """Return the version of a distribution, None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

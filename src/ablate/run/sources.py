@@ -5,10 +5,10 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
-from ablate.run.installed import is_installed
+from ablate.run.installed import is_installed, version_of
 from ablate.spec.secrets import is_secret
 
 _RUNNING = {"__main__", "__mp_main__"}
@@ -84,7 +84,7 @@ class Sources:
             for package in imported
             for distribution in (self._distributions or {}).get(package, ())
         }
-        return {name: found for name in sorted(names) if (found := _version(name))}
+        return {name: found for name in sorted(names) if (found := version_of(name))}
 
     def _read(self, path: str, *, own: bool) -> str | None:
         try:
@@ -114,13 +114,6 @@ def _digest_of_variable(name: str) -> str | None:
     if _SECRET.search(name) or is_secret(name, value):
         return "set"
     return hashlib.sha256(f"{name}={value}".encode(errors="surrogateescape")).hexdigest()[:16]
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 SOURCES = Sources()

@@ -79,6 +79,11 @@ def fresh(value: Any) -> Any:
     return value
 
 
+def same(left: Any, right: Any) -> bool:
+    """Say whether two plain values are equal; `true` and 1 are not."""
+    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+
+
 def put(config: dict[str, Any], path: str, value: Any) -> None:
     """Set the value at `path` in place, making missing mappings on the way.
 

@@ -164,22 +164,18 @@ class Choice(_Parameter):
         """Return the value that a label stands for."""
         values = self.options.values() if isinstance(self.options, Mapping) else self.options
         for known, item in zip(self.labels, values, strict=True):
-            if _same(known, label):
+            if paths.same(known, label):
                 return item
         raise KeyError(label)
 
     def admits(self, value: Any) -> bool:
         """Say whether `value` is one of the labels."""
-        return any(_same(label, value) for label in self.labels)
+        return any(paths.same(label, value) for label in self.labels)
 
     def describe(self) -> str:
         """Word the choices for an error message."""
         shown = [quoted(label) for label in self.labels[:_SHOWN]]
         return "one of " + ", ".join([*shown, "..."] if len(self.labels) > _SHOWN else shown)
-
-
-def _same(left: Any, right: Any) -> bool:
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
 _KINDS = ("float", "int", "choice")
@@ -241,7 +237,7 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         """Say whether the conditions of `path` hold at `point`."""
         when = self[path].when.items()
         return all(
-            parent in point and any(_same(point[parent], label) for label in labels)
+            parent in point and any(paths.same(point[parent], label) for label in labels)
             for parent, labels in when
         )
 
@@ -311,7 +307,7 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
             keys[len(outer) :]: other
             for other in self
             if _inside(keys := paths.parse(other), outer)
-            and any(_same(label, known) for known in self[other].when.get(path, (label,)))
+            and any(paths.same(label, known) for known in self[other].when.get(path, (label,)))
         }
 
     def _readable(self, path: str, label: Scalar, config: Mapping[str, Any]) -> bool:
@@ -353,7 +349,7 @@ class Space(Mapping[str, FloatRange | IntRange | Choice]):
         while dependent:
             for parent, labels in self[dependent.pop()].when.items():
                 known = allowed.get(parent, labels)
-                both = tuple(n for n in known if any(_same(n, label) for label in labels))
+                both = tuple(n for n in known if any(paths.same(n, label) for label in labels))
                 if not both:
                     raise SpecError(
                         f"space.{path}.when: it never holds: no choice of {parent} fulfils it "
@@ -396,7 +392,7 @@ def _unsaid(
         for index, (said, given) in enumerate(zip(pattern, value, strict=True)):
             counts.append(_unsaid(said, given, (*keys, index), searched))
     else:
-        return 0 if _same(pattern, value) else None
+        return 0 if paths.same(pattern, value) else None
     known = [count for count in counts if count is not None]
     return sum(known) if len(known) == len(counts) else None
 

@@ -8,9 +8,10 @@
 The suites need pytest and hypothesis, which the extra `testing` installs.
 """
 
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ablate.lazy import lazily
 
 if TYPE_CHECKING:
     from ablate.testing.launcher import LauncherSuite
@@ -31,9 +32,5 @@ import pytest  # noqa: E402 - only where it is installed
 # A suite's assertions explain themselves, as those of a test file do.
 pytest.register_assert_rewrite(*(f"{__name__}.{home}" for home in _HOMES.values()))
 
-
-def __getattr__(name: str) -> Any:
-    """Import a suite at first use: each needs other libraries."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Each needs other libraries.
+__getattr__ = lazily(__name__, _HOMES)

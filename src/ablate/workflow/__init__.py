@@ -22,8 +22,9 @@ Options that many of them take:
   processes on this machine.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ablate.lazy import lazily
 
 if TYPE_CHECKING:
     from ablate.workflow.audits import AuditResult, audit
@@ -90,13 +91,5 @@ _NAMES = {
     "standings": ("StatusResult", "StudyStatus", "status"),
     "verifications": ("VerifyResult", "verify"),
 }
-_HOMES = {name: module for module, names in _NAMES.items() for name in names}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a function or its result at first use: pandas, optuna and torch are slow to import."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+# pandas, optuna and torch are slow to import.
+__getattr__ = lazily(__name__, {name: home for home, names in _NAMES.items() for name in names})
