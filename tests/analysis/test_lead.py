@@ -100,13 +100,14 @@ def test_arms_with_one_mean_and_no_other_share_it_and_are_told_from_nobody():
 
 
 def test_each_of_the_arms_that_share_the_lead_must_be_told_from_another():
-    steady, wild = seeds(1, 1.01, 0.99, 1, 1.02, 0.98), seeds(-9, 11, -7, 9, -5, 7)
-    other = seeds(2, 2.01, 1.99, 2, 2.02, 1.98)
-    alone = concluded({"b": steady, "c": other})
-    assert find_lead(alone, "loss").told == ("c",)
-    found = find_lead(concluded({"x": other, "b": steady, "w": wild}, reference=None), "loss")
-    assert {*found.first} == {"b", "w"}
-    assert found.rivals == ("x",)
+    steady, wild = seeds(*(1, 1.5) * 4), seeds(*(-9, 11.5) * 4)
+    other = {seed: value + 1 for seed, value in steady.items()}
+    assert find_lead(concluded({"b": steady, "c": other}), "loss").told == ("c",)
+    arms = {"x": other, "b": steady, "w": wild}
+    found = find_lead(concluded(arms, reference=None), "loss")
+    assert (found.first, found.rivals) == (("b", "w"), ("x",))
+    alike = find_lead(concluded({**arms, "w": steady}, reference=None), "loss")
+    assert (alike.first, alike.told) == (("b", "w"), ("x",))
 
 
 def test_an_error_between_two_arms_that_are_not_compared_leaves_them_untold():
