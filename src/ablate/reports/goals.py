@@ -7,7 +7,7 @@ import pandas as pd
 from ablate.analysis import GoalCount, LostSuccess, Successes, goal_counts, successes
 from ablate.reports import numbers
 from ablate.reports.anchors import arm_link, trial_link
-from ablate.reports.blocks import Block, Bullets, Inline, Row, Section, Value, table, text
+from ablate.reports.blocks import Block, Bullets, Code, Inline, Row, Section, Value, table, text
 
 FILE = "goals.csv"
 _MOST = 200
@@ -29,15 +29,21 @@ def sections(told: pd.DataFrame) -> tuple[Section, ...]:
     rest = f"; the first {len(rows)} of {len(counts)}, all in {FILE}" if counts[_MOST:] else ""
     heads = [*(["arm"] if by_arm else []), *_HEADS]
     caption = f"Goals and the runs that reached them{rest}"
-    explained = text(
-        "A milestone is looked at once, at its moment; it is pending where a run ended before. "
-        "Success and a plateau are reached at the first step at which they held. ",
+    ended = successes(told)
+    at_end = (
         "Success at the end is of the runs that succeeded: it is reached where the last values "
         "still do, at the step since which that holds without a break. "
-        "`short by` is the largest distance to a bound among the runs that missed it.",
+        if ended.kept or ended.lost
+        else ""
+    )
+    explained = text(
+        "A milestone is looked at once, at its moment; it is pending where a run ended before. "
+        f"Success and a plateau are reached at the first step at which they held. {at_end}",
+        Code("short by"),
+        " is the largest distance to a bound among the runs that missed it.",
     )
     blocks: list[Block] = [explained, table(heads, rows, {*_HEADS[1:]}, caption)]
-    if remarks := tuple(_remarks(successes(told))):
+    if remarks := tuple(_remarks(ended)):
         blocks.append(Bullets(remarks))
     return (Section("Goals", tuple(blocks)),)
 
