@@ -1,15 +1,18 @@
 """Which arm leads, from which others it is told, and in which words that is said."""
 
 import re
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablate.analysis import Relation, Verdict, find_lead
 from ablate.analysis import doubts as audit_doubts
+from ablate.analysis.families import Pair, compare
 from ablate.reports.blocks import Document, text
 from ablate.reports.markdown import render
 from ablate.reports.verdicts import best
+from ablate.spec import Direction
 from tests.analysis.imagined import concluded, finding, seeds
 
 LOW = seeds(0.1, 1.2, 2.0, 3.1, 4.2, 5.0)
@@ -145,15 +148,43 @@ def test_who_is_better_over_the_shared_seeds_is_not_told_from_who_has_the_better
     assert (compared.first, compared.told, compared.rivals) == (("b",), (), ("a",))
 
 
-VALUES = st.lists(st.floats(-3, 3).map(lambda v: round(v, 2)), min_size=0, max_size=6)
+def shown(conclusions, one, other):
+    """Say whether the study itself shows that one arm is better than another."""
+    return any(
+        (row.arm, row.comparator, row.verdict)
+        in {(one, other, Verdict.BETTER), (other, one, Verdict.WORSE)}
+        for row in conclusions.comparisons
+    )
+
+
+def p_of(conclusions, lead, one, other):
+    """Return p of two arms after Bonferroni over all pairs of arms that are not left out."""
+    others = (*lead.told, *lead.equivalent, *lead.rivals)
+    values = {name: found.values for (_, name), found in conclusions.estimates.items()}
+    keys = list(product(lead.first, others))
+    tested = compare(
+        [Pair(values[a], values[b], Direction.MINIMIZE, scale="loss") for a, b in keys]
+    )
+    able = len(lead.first) + len(others)
+    return dict(zip(keys, tested, strict=True))[one, other].p * able * (able - 1) / 2
+
+
+NOISE = st.floats(-3, 3).map(lambda value: round(value, 2))
+VALUES = st.lists(NOISE, min_size=3, max_size=6) | st.lists(NOISE, max_size=2)
+
+
+def shifted(*shifts):
+    return st.builds(
+        lambda shift, noise: seeds(*(shift + value for value in noise)),
+        st.sampled_from(shifts),
+        VALUES,
+    )
+
+
 OUTCOMES = st.fixed_dictionaries(
     {
-        "arms": st.lists(
-            st.builds(lambda shift, noise: seeds(*(shift + v for v in noise)),
-                      st.sampled_from([0.0, 1.0, 20.0, 40.0]), VALUES),
-            min_size=2, max_size=4,
-        ),
-        "floors": st.lists(VALUES.map(lambda noise: seeds(*noise)), max_size=2),
+        "arms": st.lists(shifted(0.0, 1.0, 3.0, 20.0), min_size=2, max_size=4),
+        "floors": st.lists(shifted(3.0, 60.0), max_size=1),
         "findings": st.lists(
             st.tuples(
                 st.sampled_from(["sees-the-future", "unequal-epochs", "confounded", "diverged"]),
@@ -196,6 +227,7 @@ def test_what_is_said_of_a_lead_follows_from_the_numbers(outcome):
             left, right = (found.estimates["loss", name] for name in (one, other))
             assert left.mean < right.mean
             assert len({*left.values} & {*right.values}) >= 3
+            assert shown(found, one, other) or p_of(found, lead, one, other) <= 0.05
 
     floor = {row.arm: row for row in found.comparisons if row.relation is Relation.FLOOR}
     for one in lead.first:
