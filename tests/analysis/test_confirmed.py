@@ -82,7 +82,10 @@ def test_values_that_do_not_count_are_left_out_and_missing_runs_are_seen():
     assert made["runs"].tolist() == [3, 3]
     assert made["rank"].isna().tolist() == [False, True]
     assert contenders(made) == [3, 8]
-    assert verdicts(made)[-1] == "Cannot tell which is the best of trials 3 and 8 yet."
+    assert verdicts(made)[-1] == (
+        "Cannot tell which is the best of trials 3 and 8 yet: that takes at least three seeds of "
+        "each."
+    )
 
 
 def test_a_study_that_confirms_nothing_has_no_rows():
@@ -98,7 +101,26 @@ def test_a_trial_apart_from_all_others_is_the_best_and_its_order_is_said():
     assert luck.startswith("Trial 8 was the best of the search with 0.5000; with 3 fresh seeds")
     assert luck.endswith("it was lucky by 4.600.")
     assert "does not hold: by confirmed mean it is 3, 8, in the search it was 8, 3." in order
-    assert winner == "Trial 3 is the best: its 95 % interval overlaps with no other."
+    assert winner == (
+        "Trial 3 has the best mean, and its 95 % interval overlaps with that of no other trial."
+    )
+
+
+@pytest.mark.parametrize("fewer", [{3: [1.0, 1.001]}, {8: [5.0, 5.001]}])
+def test_two_seeds_set_no_trial_apart(fewer):
+    made = table({8: 0.5, 3: 0.6}, CLEAR | fewer)
+    assert contenders(made) == [3, 8]
+    assert verdicts(made)[-1].startswith("Cannot tell which is the best of trials 3 and 8 yet")
+
+
+@pytest.mark.parametrize("still", [{3: [1.0] * 3}, {8: [5.0] * 3}])
+def test_seeds_that_change_nothing_set_no_trial_apart(still):
+    made = table({8: 0.5, 3: 0.6}, CLEAR | still)
+    assert contenders(made) == [3, 8]
+    assert verdicts(made)[-1] == (
+        "Cannot tell which is the best of trials 3 and 8: equal values with every seed are not "
+        f"certainty (trials {next(iter(still))})."
+    )
 
 
 def test_overlapping_intervals_mean_that_nobody_can_tell():

@@ -118,15 +118,40 @@ def test_success_is_the_first_step_at_which_all_holds():
     found = only(tracker)
     assert (found.kind, found.verdict, found.step) == (Kind.SUCCESS, Verdict.REACHED, 8)
     tracker.end(11, 1)
-    assert tracker.success == only(tracker)
+    assert tracker.success == found
 
 
 @given(series, numbers)
 def test_success_is_reached_once_or_missed_at_the_end(values, bound):
-    found = only(followed({"success": [{"metric": "reward", "above": bound}]}, values))
+    tracker = followed({"success": [{"metric": "reward", "above": bound}]}, values)
+    found = tracker.judgements[0]
     first = next((step for step, value in enumerate(values, 1) if value > bound), None)
     assert (found.verdict is Verdict.REACHED) is (first is not None)
     assert found.step == (first or len(values))
+    assert tracker.success == (found if first else None)
+    assert len(tracker.judgements) == (2 if first else 1)
+
+
+@given(st.lists(st.sampled_from([0.0, 2.0, math.nan]), min_size=1, max_size=12))
+def test_the_end_says_whether_success_still_holds_and_since_when(values):
+    tracker = followed({"success": [{"metric": "reward", "above": 1}]}, values)
+    at_end = [each for each in tracker.judgements if each.kind is Kind.AT_THE_END]
+    assert bool(at_end) is (2.0 in values)
+    for found in at_end:
+        held = [value > 1 for value in values]
+        assert (found.verdict is Verdict.REACHED) is held[-1]
+        assert {*held[found.step - 1 :]} == {held[-1]}
+        assert found.step == 1 or held[found.step - 2] is not held[-1]
+
+
+def test_a_success_that_was_lost_says_where():
+    tracker = followed({"success": [{"metric": "reward", "above": 1}]}, [0, 2, 0, 2, 0.5, 0])
+    reached, at_end = tracker.judgements
+    assert (reached.step, at_end.step, at_end.verdict) == (2, 5, Verdict.MISSED)
+    assert (at_end.measured[0].value, at_end.action) == (0, None)
+    assert at_end.text == "success: lost at step 5, at the end (reward above 1: 0)"
+    kept = followed({"success": [{"metric": "reward", "above": 1}]}, [0, 2, 0, 2]).judgements[1]
+    assert kept.text == "success: held from step 4 on, at the end (reward above 1: 2)"
 
 
 # Plateaus and first steps

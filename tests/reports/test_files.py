@@ -205,8 +205,8 @@ def test_equal_means_share_the_lead_and_name_the_seeds_of_one_arm(store, out):
     for trial, arm in enumerate(["champion", "late"]):
         add_run(store, "s", trial, definition, arm=arm, curve=[1.0])
     text = report(store, "s", out).markdown.read_text()
-    assert "[`champion`](#arm-champion) and [`late`](#arm-late) share the lowest mean" in text
-    assert "1.000 over 1 seed each" in text
+    assert "[`champion`](#arm-champion) and [`late`](#arm-late) are the only arms with a" in text
+    assert "they share the mean 1.000 over 1 seed each" in text
 
 
 def test_runs_under_an_earlier_definition_are_announced(store, out):

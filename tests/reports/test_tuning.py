@@ -21,6 +21,12 @@ def test_the_report_says_which_arm_leads_at_which_budget():
     assert "](budget.svg)" in text
 
 
+def test_one_arm_that_was_tuned_leads_nobody():
+    text = markdown.render(Document("", (), sections({"safe": searched(0.6, 0.7)})))
+    assert "](budget.svg)" in text
+    assert "the highest expected acc has" not in text
+
+
 def test_arms_without_a_search_have_no_such_section():
     assert sections({}) == ()
     assert sections({"a": search_frames([], (trial(0, None, state=Status.FAILED),))}) == ()

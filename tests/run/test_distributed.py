@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ablate.run import Probe, Run
-from ablate.spec import Cause, Status
+from ablate.spec import Cause, Goals, Status
+from ablate.spec.goals import NO_GOALS
 from ablate.testing.jobs import Record, execute
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -114,10 +115,14 @@ def config(fault="none", **trainer):
     return {**CONFIG, "model": model, "trainer": {**CONFIG["trainer"], **trainer}}
 
 
-def ran(folder, fault="none", *, decide=None, interrupt_at=None, resume=False, **trainer):
+def ran(
+    folder, fault="none", *, decide=None, interrupt_at=None, resume=False, goals=NO_GOALS, **trainer
+):
     """Run the project in this process and return the record of it."""
     record = Record(decide)
-    job = Run(1, config(fault, **trainer), "val_loss", str(folder), {}, True, resume, 0.0)
+    job = Run(
+        1, config(fault, **trainer), "val_loss", str(folder), {}, True, resume, 0.0, goals=goals
+    )
     folder.mkdir(exist_ok=True)
     execute(job, record, lambda: len(record.reports("train")) == interrupt_at)
     return record
@@ -156,6 +161,18 @@ def test_a_pruned_run_ends_in_all_its_processes_and_equals_a_native_one_so_far(n
     record = ran(tmp_path, decide=lambda report: "stop" if report.epoch == 1 else "continue")
     assert record.status() == Status.PRUNED, record.outcome()
     assert record.series("val_loss") == [value for value, _ in native[:2]]
+
+
+@pytest.mark.long
+def test_a_goal_that_is_missed_at_the_end_ends_all_processes_as_pruned(tmp_path):
+    milestone = {
+        "at": {"share": 1.0},
+        "expect": {"metric": "val_loss", "below": 0},
+        "action": "stop",
+    }
+    record = ran(tmp_path, goals=Goals.model_validate({"milestones": [milestone]}))
+    assert (record.status(), record.cause()) == (Status.PRUNED, Cause.GOAL_MISSED)
+    assert record.finished().steps == 18
 
 
 @pytest.mark.long

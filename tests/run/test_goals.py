@@ -85,6 +85,39 @@ def test_success_is_a_metric_that_can_be_searched_for(tmp_path):
     assert tried.status(2) is Status.COMPLETE
 
 
+LATE = {"trainer.check_val_every_n_epoch": 3}
+"""The last of four epochs is validated after the fit."""
+
+
+def test_a_validation_after_the_fit_is_no_success_of_a_run_that_missed_it(tmp_path):
+    in_the_middle = {"trainer.max_steps": 3 * STEPS_PER_EPOCH + 2}
+    record = done(tmp_path, goals(success=[{"metric": "val_loss", "below": -1}]), in_the_middle)
+    assert len(record.series("val_loss")) == len(record.series("success")) == 4
+    assert {*record.series("success")} == {0}
+    (found,) = told(record)
+    assert (found.kind, found.verdict) == ("success", "missed")
+
+
+def test_a_validation_after_the_fit_counts_for_success_and_for_its_end(tmp_path):
+    first, last = done(tmp_path / "a", goals(), LATE).series("val_loss")
+    assert last < first
+    between = (first + last) / 2
+    gained = told(
+        done(tmp_path / "b", goals(success=[{"metric": "val_loss", "below": between}]), LATE)
+    )
+    assert [(each.kind, each.verdict, each.step) for each in gained] == [
+        ("success", "reached", 4 * STEPS_PER_EPOCH),
+        ("success at the end", "reached", 4 * STEPS_PER_EPOCH),
+    ]
+    lost = told(
+        done(tmp_path / "c", goals(success=[{"metric": "val_loss", "above": between}]), LATE)
+    )
+    assert [(each.kind, each.verdict, each.step) for each in lost] == [
+        ("success", "reached", 3 * STEPS_PER_EPOCH),
+        ("success at the end", "missed", 4 * STEPS_PER_EPOCH),
+    ]
+
+
 def test_what_is_only_validated_does_not_succeed_at_the_first_step():
     follow = FollowGoals(goals(success=[{"metric": "val_loss", "below": -1}]), 1)
     logged = {"val_loss": torch.tensor(0.5)}
@@ -145,8 +178,13 @@ def test_a_run_that_stays_below_the_limit_does_not_diverge(tmp_path):
 
 def test_the_facts_of_a_run_hold_what_was_judged(tmp_path):
     record = done(tmp_path, goals(success=[{"metric": "val_loss", "below": 1e9}]))
-    (found,) = record.finished().facts["goals"]["judgements"]
+    found, at_end = record.finished().facts["goals"]["judgements"]
     assert (found["kind"], found["verdict"], found["step"]) == ("success", "reached", 4)
+    assert (at_end["kind"], at_end["verdict"], at_end["step"]) == (
+        "success at the end",
+        "reached",
+        4,
+    )
 
 
 def test_a_run_with_goals_trains_as_one_without(tmp_path):

@@ -10,8 +10,9 @@ from ablate.errors import SpecError
 from ablate.plan.goals import judgements
 from ablate.spec import Notify, Occasion, Status
 from ablate.study.notifier import Notifier
+from ablate.workflow import status
 
-from .conftest import ABLATION, SEARCH, replay, search
+from .conftest import ABLATION, SEARCH, STORAGE, replay, search
 
 STOP = {
     "at": {"epoch": 1},
@@ -52,6 +53,30 @@ def test_a_search_can_look_for_the_soonest_success(project):
     assert summary.best is not None
     assert summary.best.value is not None
     assert 1 <= summary.best.value <= 13
+
+
+def test_a_success_that_is_lost_is_told_and_stands_in_the_status(project):
+    project.study(
+        "a",
+        ABLATION,
+        floor={},
+        arms={"narrow": {}},
+        seeds=[1],
+        reference="narrow",
+        success=[{"metric": "val_loss", "above": 5.2}],  # it falls from 5.7 to 5.0
+        notify={"on": ["success"], "command": ["sh", "-c", "cat >> news"]},
+    )
+    replay("a", project.request())
+    news = [json.loads(line)["text"] for line in (project.folder / "news").read_text().splitlines()]
+    assert [text.partition(" (")[0] for text in news] == [
+        "success: reached at step 4",
+        "success: lost at step 12, at the end",
+    ]
+    (found,) = status(storage=STORAGE).studies
+    assert found.successes.kept == 0
+    assert found.remarks() == (
+        "success was lost: trial 0, seed 1: reached at step 4, lost at step 12",
+    )
 
 
 def test_a_goal_about_a_metric_that_nobody_logs_is_refused(project):

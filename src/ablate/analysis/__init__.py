@@ -25,7 +25,16 @@ from ablate.analysis.frames import (
     run_list,
     runs_frame,
 )
-from ablate.analysis.goals import GoalCount, goal_counts, goals_frame, load_goals
+from ablate.analysis.goals import (
+    GoalCount,
+    LostSuccess,
+    Successes,
+    goal_counts,
+    goals_frame,
+    load_goals,
+    load_successes,
+    successes,
+)
 from ablate.analysis.good_trials import Tendency, good_trials, tendencies
 from ablate.analysis.groups import (
     OverGroups,
@@ -79,6 +88,7 @@ __all__ = [
     "Importance",
     "Importances",
     "Lead",
+    "LostSuccess",
     "Method",
     "NextSpace",
     "OverGroups",
@@ -91,6 +101,7 @@ __all__ = [
     "SearchConclusions",
     "SearchFrames",
     "Side",
+    "Successes",
     "Tendency",
     "TrialCounts",
     "Verdict",
@@ -129,6 +140,7 @@ __all__ = [
     "load_goals",
     "load_groups",
     "load_search",
+    "load_successes",
     "metric_names",
     "metrics_frame",
     "next_space",
@@ -142,6 +154,7 @@ __all__ = [
     "runs_of_trial",
     "scores",
     "side_by_side",
+    "successes",
     "tendencies",
     "trials_table",
     "tuned_arms",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablate.analysis.families import FEWEST_SEEDS
 from ablate.analysis.frames import AblationFrames
 from ablate.analysis.points import Reading, scores
 from ablate.analysis.statistics import interval
@@ -62,7 +63,8 @@ def confirmed_table(frames: AblationFrames) -> pd.DataFrame:
 def contenders(table: pd.DataFrame) -> list[int]:
     """Return the trials that may be the best: the one with the best mean comes first.
 
-    The others are those whose interval overlaps its own, or of which one value or none is known.
+    The others are those whose interval overlaps its own. Fewer than three seeds, and seeds that
+    change nothing, set no trial apart.
     """
     known = table.dropna(subset="mean").sort_values(["rank", "rank_found"])
     if known.empty:
@@ -73,5 +75,7 @@ def contenders(table: pd.DataFrame) -> list[int]:
 
 
 def _apart(left: Mapping[Any, Any], right: Mapping[Any, Any]) -> bool:
-    """Say whether two intervals share no value; an interval that is not known shares all."""
+    """Say whether two intervals that are told by the seeds share no value."""
+    if any(row["n"] < FEWEST_SEEDS or row["sd"] == 0 for row in (left, right)):
+        return False
     return bool(left["high"] < right["low"] or right["high"] < left["low"])

@@ -156,19 +156,23 @@ class AblationFrames(_Frames):
 Frames: TypeAlias = SearchFrames | AblationFrames
 
 
-def load(store: Store, study: str) -> Frames:
-    """Read a study from the store; raise NotFoundError with near names if there is none."""
+def load(store: Store, study: str, *, metrics: bool = True) -> Frames:
+    """Read a study from the store; raise NotFoundError with near names if there is none.
+
+    Without `metrics` no value of a metric is read.
+    """
     record = store.require_study(study)
     definitions = {made.id: made.definition for made in store.definitions(study)}
     runs = runs_frame(store.runs(study), record.definition, definitions)
-    metrics = _joined(store.metric_columns(study, _trained_metrics(record.definition)))
+    trained = _trained_metrics(record.definition)
+    values = _joined(store.metric_columns(study, trained) if metrics else ())
     environments = store.environments(study)
     if isinstance(record.definition, SearchDefinition):
         trials = tuple(store.trials(study))
-        return SearchFrames(study, record.definition, runs, metrics, environments, trials)
+        return SearchFrames(study, record.definition, runs, values, environments, trials)
     audit = store.audit(record.definition_id)
     found = audit.findings if audit else None
-    return AblationFrames(study, record.definition, runs, metrics, environments, found)
+    return AblationFrames(study, record.definition, runs, values, environments, found)
 
 
 def load_ablation(store: Store, study: str) -> AblationFrames:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablate.analysis.frames import Frames
-from ablate.plan import Judgement, Verdict
+from ablate.analysis.frames import Frames, load
+from ablate.plan import Judgement, Kind, Verdict
 from ablate.plan.goals import FACTS, judgements
 from ablate.store import Store
 
@@ -20,7 +20,7 @@ COLUMNS = [
 
 def load_goals(store: Store, frames: Frames) -> pd.DataFrame:
     """Read what the current runs of a study reached, as `goals_frame` arranges it."""
-    return goals_frame(frames, store.facts(frames.name))
+    return goals_frame(frames, store.facts(frames.name, FACTS))
 
 
 def goals_frame(
@@ -45,6 +45,69 @@ def goals_frame(
 
 def _cells(found: Judgement) -> tuple[str, str, str, int, int]:
     return found.kind.value, found.title, found.verdict.value, found.step, found.epoch
+
+
+@dataclass(frozen=True)
+class LostSuccess:
+    """A run that succeeded and no longer did at its end.
+
+    `reached` and `lost` are steps: the first one at which all conditions held, and the one from
+    which on they did not any more. `lacking` are the conditions that do not hold at the end, each
+    with its value there. `arm` is None for a run of a search.
+    """
+
+    arm: str | None
+    trial: int
+    seed: int
+    reached: int
+    lost: int
+    lacking: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Successes:
+    """The runs that succeeded: how many kept it to the end, and which lost it.
+
+    Of `unrecorded` ones nothing is known of the end: an earlier ablate made them, or they only
+    validated.
+    """
+
+    kept: int
+    lost: tuple[LostSuccess, ...]
+    unrecorded: int
+
+
+def load_successes(store: Store, study: str) -> Successes:
+    """Read which current runs of a study succeeded, and which of them lost that before the end."""
+    if store.require_study(study).definition.goals.success is None:
+        return Successes(0, (), 0)
+    return successes(load_goals(store, load(store, study, metrics=False)))
+
+
+def successes(told: pd.DataFrame) -> Successes:
+    """Part the runs that succeeded by whether that held to the end; `told` is `goals_frame`'s."""
+    reached = told[(told["kind"] == Kind.SUCCESS) & (told["verdict"] == Verdict.REACHED)]
+    first = dict(zip(reached["run_id"].tolist(), reached["step"].tolist(), strict=True))
+    at_end = told[told["kind"] == Kind.AT_THE_END]
+    missed = at_end[at_end["verdict"] == Verdict.MISSED]
+    lost = tuple(
+        _lost(first[run_id], rows) for run_id, rows in missed.groupby("run_id", sort=False)
+    )
+    recorded = at_end["run_id"].nunique()
+    return Successes(recorded - len(lost), lost, len(first) - recorded)
+
+
+def _lost(reached: int, rows: pd.DataFrame) -> LostSuccess:
+    head = rows.iloc[0]
+    lacking = rows[rows["short"] != 0]
+    return LostSuccess(
+        arm=head["arm"] if isinstance(head["arm"], str) else None,
+        trial=int(head["trial"]),
+        seed=int(head["seed"]),
+        reached=int(reached),
+        lost=int(head["step"]),
+        lacking=tuple(zip(lacking["condition"], lacking["value"], strict=True)),
+    )
 
 
 @dataclass(frozen=True)

@@ -94,10 +94,12 @@ def leaders_by_budget(
     """Return (first budget, last budget, arms with the best expected value), in ascending order.
 
     Compared are the budgets at which every arm of `curves`, as `arm_curves` gives them, has a
-    point.
+    point; one arm alone leads nobody.
     """
     wide = curves.pivot(index="trials", columns="arm", values="expected").dropna().astype(float)
     found: list[tuple[int, int, tuple[str, ...]]] = []
+    if len(wide.columns) < 2:
+        return found
     for budget, row in wide.iterrows():
         best = direction.best(row.tolist())
         arms = tuple(arm for arm in dict.fromkeys(curves["arm"]) if row[arm] == best)

@@ -60,6 +60,20 @@ def _as_json(status: "StudyStatus") -> dict[str, Any]:
         "best": best and {"number": best.number, "value": best.value, **best.user_attrs},
         "infeasible": status.infeasible,
         "active_seconds": status.active_seconds,
+        "successes": {
+            "kept": status.successes.kept,
+            "lost": [
+                {
+                    "trial": run.trial,
+                    "arm": run.arm,
+                    "seed": run.seed,
+                    "reached": run.reached,
+                    "lost": run.lost,
+                }
+                for run in status.successes.lost
+            ],
+            "unrecorded": status.successes.unrecorded,
+        },
         "inexact": [
             {"trial": trial, "seed": seed, "reasons": list(reasons)}
             for (trial, seed), reasons in status.inexact.items()

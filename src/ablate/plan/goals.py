@@ -19,6 +19,7 @@ class Kind(StrEnum):
 
     MILESTONE = "milestone"
     SUCCESS = "success"
+    AT_THE_END = "success at the end"
     PLATEAU = "plateau"
     WATCH = "watch"
     DIVERGENCE = "no divergence"
@@ -49,6 +50,9 @@ class Measured:
 class Judgement:
     """How a goal stands at a step, what was measured, and what is to be done about it.
 
+    Whether a success that was reached still holds at the end is a judgement of its own: `step` and
+    `epoch` are then those since which it holds, or does not hold any more.
+
     `action` is None where nothing is to be done: a milestone that is reached, a first step that
     is as it should be, or a goal that is pending.
     """
@@ -66,6 +70,10 @@ class Judgement:
         """The judgement in a sentence."""
         lacking = [each for each in self.measured if not each.holds] or list(self.measured)
         said = "; ".join(_found(each) for each in lacking)
+        if self.kind is Kind.AT_THE_END:
+            held = self.verdict is Verdict.REACHED
+            how = f"held from step {self.step} on" if held else f"lost at step {self.step}"
+            return f"success: {how}, at the end ({said})"
         what = self.kind if self.kind == self.title else f"{self.kind} {self.title}"
         return f"{what}: {self.verdict} at step {self.step}" + (f" ({said})" if said else "")
 
@@ -116,6 +124,9 @@ class _State:
     best: float | None = None
     improved: int = 0
     early: list[float] = field(default_factory=list)
+    holds: bool = False
+    since: tuple[int, int] = (0, 0)
+    """Step and epoch at which success began to hold, or not to hold any more."""
 
 
 class GoalTracker:
@@ -145,7 +156,8 @@ class GoalTracker:
     @property
     def success(self) -> Judgement | None:
         """The success, None if there is none so far."""
-        return self._state.judged.get(Kind.SUCCESS)
+        found = self._state.judged.get(Kind.SUCCESS)
+        return found if found and found.verdict is Verdict.REACHED else None
 
     def see(self, step: int, epoch: int, values: Mapping[str, float]) -> list[Judgement]:
         """Take the values logged at a step, and judge what each value may decide."""
@@ -195,6 +207,10 @@ class GoalTracker:
         if goals.success is not None:
             measured = tuple(map(self._measured, goals.success.all))
             left.append(Judgement(Kind.SUCCESS, "success", Verdict.MISSED, step, epochs, measured))
+            if self.success is not None:
+                verdict = Verdict.REACHED if self._state.holds else Verdict.MISSED
+                kind = Kind.AT_THE_END
+                left.append(Judgement(kind, kind.value, verdict, *self._state.since, measured))
         if (divergence := goals.divergence) is not None:
             last = self._series[divergence.metric].last
             value = last[-1] if last else None
@@ -214,6 +230,8 @@ class GoalTracker:
             "best": self._state.best,
             "improved": self._state.improved,
             "early": list(self._state.early),
+            "holds": self._state.holds,
+            "since": list(self._state.since),
         }
 
     def restore(self, data: Mapping[str, Any]) -> None:
@@ -226,7 +244,14 @@ class GoalTracker:
                 series.lowest, series.highest = lowest, highest
         judged = [judgement(each) for each in data["judged"]]
         told = {_key(found): found for found in judged}
-        self._state = _State(told, data["best"], data["improved"], list(data["early"]))
+        self._state = _State(
+            told,
+            data["best"],
+            data["improved"],
+            list(data["early"]),
+            data["holds"],
+            (data["since"][0], data["since"][1]),
+        )
 
     def _said(self, found: list[Judgement]) -> list[Judgement]:
         """Keep what has not been said before."""
@@ -259,11 +284,14 @@ class GoalTracker:
         )
 
     def _success(self, step: int, epoch: int) -> Iterator[Judgement]:
-        success = self.goals.success
-        if success is None or Kind.SUCCESS in self._state.judged:
+        success, state = self.goals.success, self._state
+        if success is None:
             return
         measured = tuple(map(self._measured, success.all))
-        if all(each.holds for each in measured):
+        holds = all(each.holds for each in measured)
+        if holds is not state.holds:
+            state.holds, state.since = holds, (step, epoch)
+        if holds and Kind.SUCCESS not in state.judged:
             yield Judgement(
                 Kind.SUCCESS, "success", Verdict.REACHED, step, epoch, measured, success.action
             )

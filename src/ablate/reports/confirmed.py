@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from ablate.analysis import AblationFrames, confirmed_table, contenders
+from ablate.analysis.families import FEWEST_SEEDS
 from ablate.reports import numbers
 from ablate.reports.blocks import Bullets, Code, Inline, Section, table, text
 
@@ -55,13 +56,24 @@ def _winner(found: pd.DataFrame) -> list[str]:
         return []
     open_ones = contenders(found)
     if len(open_ones) == 1:
-        return [f"Trial {open_ones[0]} is the best: its 95 % interval overlaps with no other."]
-    if (found["n"] < 2).any():
-        return [f"Cannot tell which is the best of trials {numbers.listing(open_ones)} yet."]
-    return [
-        f"Cannot tell which is the best: the 95 % intervals of trials "
-        f"{numbers.listing(open_ones)} overlap."
-    ]
+        return [
+            f"Trial {open_ones[0]} has the best mean, and its 95 % interval overlaps with that of "
+            "no other trial."
+        ]
+    named = numbers.listing(open_ones)
+    among = found[found["trial"].isin(open_ones)]
+    if (among["n"] < FEWEST_SEEDS).any():
+        return [
+            f"Cannot tell which is the best of trials {named} yet: that takes at least three "
+            "seeds of each."
+        ]
+    if (among["sd"] == 0).any():
+        still = _listed(among.loc[among["sd"] == 0, "trial"].tolist())
+        return [
+            f"Cannot tell which is the best of trials {named}: equal values with every seed are "
+            f"not certainty (trials {still})."
+        ]
+    return [f"Cannot tell which is the best: the 95 % intervals of trials {named} overlap."]
 
 
 def _listed(trials: Sequence[int]) -> str:

@@ -140,8 +140,9 @@ def _comparing(concluded: Conclusions) -> Iterator[Item]:
         "does not allow touches their comparability.",
     )
     yield (
-        "The arm with the best mean is told from another one where p times the number of all pairs "
-        "of arms is at most 0.05 (Bonferroni): it was chosen by its values.",
+        "The arm with the best mean is told from another one where their verdict shows that it is "
+        "better, or p times the number of all pairs of arms is at most 0.05 (Bonferroni): it was "
+        "chosen by its values.",
     )
 
 

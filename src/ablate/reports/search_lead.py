@@ -61,7 +61,8 @@ def _rivals(rivals: Rivals, kind: str) -> Item:
     head = Strong("Runners-up"), ": "
     others = numbers.plural(rivals.compared, f"other {kind} trial")
     if not rivals.open:
-        return (*head, f"the best trial is told apart from all of {others} by their seeds.")
+        whom = f"all of {others}" if rivals.compared > 1 else f"the {others.removeprefix('1 ')}"
+        return (*head, f"the best trial is told apart from {whom} by their seeds.")
     named: list[Inline] = []
     for number in rivals.open[:NAMED]:
         named += [", ", trial_link(number)]
@@ -69,7 +70,7 @@ def _rivals(rivals: Rivals, kind: str) -> Item:
     why = f": {rivals.why}" if rivals.why else ", over the seeds that they share"
     whom = f"{numbers.count(len(rivals.open))} of {others}"
     if len(rivals.open) == rivals.compared:
-        whom = f"any of {others}" if rivals.compared > 1 else others
+        whom = f"any of {others}" if rivals.compared > 1 else f"the {others.removeprefix('1 ')}"
     return (
         *head,
         f"the best trial can't be told apart from {whom}",

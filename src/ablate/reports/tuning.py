@@ -47,7 +47,8 @@ def sections(searches: Mapping[str, SearchFrames]) -> tuple[Section, ...]:
         "not those of the arms run with their seeds."
     )
     figure = Figure("budget.svg", drawing, caption)
-    return (Section("Value by budget of tuning", (Bullets(tuple(items)), figure, said)),)
+    leaders = (Bullets(tuple(items)),) if items else ()
+    return (Section("Value by budget of tuning", (*leaders, figure, said)),)
 
 
 def _span(first: int, last: int) -> str:

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ablate.analysis import Comparison, Conclusions, Estimate, Relation, Verdict, find_lead
+from ablate.analysis import Comparison, Conclusions, Estimate, Lead, Relation, Verdict, find_lead
 from ablate.reports import numbers
 from ablate.reports.anchors import arm_link, arm_links, code_link
 from ablate.reports.blocks import (
@@ -100,50 +100,108 @@ def _remarks(concluded: Conclusions, metric: str) -> Iterable[tuple[Inline, ...]
 
 
 def best(concluded: Conclusions, metric: str) -> tuple[Inline, ...]:
-    """Say which arm leads on a metric, and which arms can't be told from it."""
-    definition = concluded.frames.definition
+    """Say which arm leads on a metric, from which others it can be told, and which are left out."""
     found = find_lead(concluded, metric)
-    if found is None:
-        counted = any(
-            row.n and row.kind != "floor"
-            for (name, _), row in concluded.estimates.items()
-            if name == metric
-        )
-        return (
-            "No arm may be called the best."
-            if counted
-            else f"No run of any arm counts yet for {metric}.",
-        )
-    first = concluded.estimates[metric, found.first[0]]
-    verb = "has" if len(found.first) == 1 else "share"
-    said: tuple[Inline, ...] = (
-        *arm_links(found.first, " and "),
-        f" {verb} the {definition.metrics[metric].superlative} mean of the arms that may be "
-        f"compared, {estimate(first)} over {numbers.plural(first.n, 'seed')}"
-        + (" each" if len(found.first) > 1 else ""),
+    if not found.first:
+        if not found.left_out:
+            return (f"No run of any arm counts yet for {metric}.",)
+        return ("No arm may be called the best.", *_left_out(concluded, found))
+    behind = Verdict.FLOOR_NOT_BEATEN in found.left_out.values()
+    alone = not (found.told or found.equivalent or found.rivals)
+    said = _alone(concluded, found) if alone else _leads(concluded, found)
+    return (
+        *said,
+        *_floor_open(found),
+        *(_left_out(concluded, found) if alone or behind else ()),
     )
-    others = [row for row in concluded.estimates.values() if row.metric == metric and row.n]
-    if sum(row.kind != "floor" for row in others) == 1:
-        return (*said, "; it is the only arm with a value.")
-    if not found.rivals:
+
+
+def _alone(concluded: Conclusions, found: Lead) -> tuple[Inline, ...]:
+    """Say that nothing is left to set beside the first arms."""
+    row = concluded.estimates[found.metric, found.first[0]]
+    over = f"{estimate(row)} over {numbers.plural(row.n, 'seed')}"
+    which = "left to compare" if found.left_out else "with a value"
+    names = arm_links(found.first, " and ")
+    if len(found.first) == 1:
+        return (*names, f" is the only arm {which}; its mean is {over}.")
+    return (*names, f" are the only arms {which}; they share the mean {over} each.")
+
+
+def _leads(concluded: Conclusions, found: Lead) -> tuple[Inline, ...]:
+    """Say how the first arms stand to the others that are left."""
+    row = concluded.estimates[found.metric, found.first[0]]
+    direction = concluded.frames.definition.metrics[found.metric]
+    single = len(found.first) == 1
+    others = (*found.told, *found.equivalent, *found.rivals)
+    of = "of the arms that may be compared"
+    if Verdict.FLOOR_NOT_BEATEN in found.left_out.values():
+        of = f"of the {len(found.first) + len(others)} arms left to compare"
+    said: list[Inline] = [
+        *arm_links(found.first, " and "),
+        f" {'has' if single else 'share'} the {direction.superlative} mean {of}, {estimate(row)} "
+        f"over {numbers.plural(row.n, 'seed')}{'' if single else ' each'}",
+    ]
+    if len(found.told) == len(others):
+        if len(others) == 1:
+            return (*said, ", and can be told from ", arm_link(others[0]), ", the only other one.")
         return (*said, ", and can be told from all others.")
-    more = len(found.rivals) - RIVALS
-    tail = f" and {numbers.plural(more, 'more arm')}" if more > 0 else ""
-    names = arm_links(found.rivals[:RIVALS], ", " if more > 0 else " and ")
-    subject = "It" if len(found.first) == 1 else "They"
-    doubts = _doubts(concluded, (*found.first[:1], *found.rivals))
-    return (*said, f". {subject} cannot be told from ", *names, f"{tail}.", *doubts)
+    said.append(".")
+    subject = "It" if single else "They"
+    if found.rivals:
+        said += [f" {subject} cannot be told from ", *_some(found.rivals), "."]
+    if found.equivalent:
+        verb = "is" if single else "are"
+        margin = concluded.frames.definition.margin[found.metric]
+        said += [f" {subject} {verb} equivalent to ", *_some(found.equivalent)]
+        said.append(f", within the margin of {margin:g}.")
+    return (*said, *_doubts(concluded, found))
 
 
-def _doubts(concluded: Conclusions, arms: Iterable[str]) -> tuple[Inline, ...]:
-    """Name the warnings of the audit for which some of the arms can't be told apart."""
-    codes = dict.fromkeys(code for arm in arms for code in concluded.doubted.get(arm, ()))
-    if not codes:
+def _some(arms: Sequence[str]) -> tuple[Inline, ...]:
+    """Name the first arms of several, and count the rest."""
+    more = len(arms) - RIVALS
+    if more <= 0:
+        return arm_links(arms, " and ")
+    return (*arm_links(arms[:RIVALS], ", "), f" and {numbers.plural(more, 'more arm')}")
+
+
+def _doubts(concluded: Conclusions, found: Lead) -> tuple[Inline, ...]:
+    """Name the findings of the audit for which some of the arms can't be told apart."""
+    if not found.doubts:
         return ()
-    parts: list[Inline] = [" Warnings of the audit stand against telling them apart: "]
-    for place, code in enumerate(codes):
+    errors = {row.code for row in concluded.findings if row.severity == "error"}
+    what = "Findings" if errors & {*found.doubts} else "Warnings"
+    parts: list[Inline] = [f" {what} of the audit stand against telling them apart: "]
+    for place, code in enumerate(found.doubts):
         parts += [", " if place else "", code_link(code)]
     return (*parts, ".")
+
+
+def _floor_open(found: Lead) -> Iterable[Inline]:
+    """Say of first arms that nobody knows whether they beat the best trivial predictor."""
+    for row in found.floor_open:
+        yield from (" Whether ", arm_link(row.arm), " beats the best trivial predictor, ")
+        yield from (arm_link(row.comparator), f", cannot be told: {row.reason}.")
+
+
+def _left_out(concluded: Conclusions, found: Lead) -> Iterable[Inline]:
+    """Count the arms that can't lead, by why."""
+    counts = Counter(found.left_out.values())
+    if not counts:
+        return
+    yield " Left out: "
+    if amount := counts[Verdict.NOT_COMPARABLE]:
+        yield f"{numbers.plural(amount, 'arm')} not comparable"
+    if amount := counts[Verdict.FLOOR_NOT_BEATEN]:
+        (floor,) = {
+            row.comparator
+            for row in concluded.comparisons
+            if row.metric == found.metric and row.relation is Relation.FLOOR
+        }
+        yield ", " if len(counts) > 1 else ""
+        yield f"{numbers.plural(amount, 'arm')} not shown to beat the best trivial predictor, "
+        yield arm_link(floor)
+    yield "."
 
 
 def _disqualified(concluded: Conclusions) -> tuple[Inline, ...]:
@@ -167,6 +225,8 @@ def _floor(concluded: Conclusions, rows: Sequence[Comparison]) -> tuple[Inline, 
     name, metric = rows[0].comparator, rows[0].metric
     floor = concluded.estimates[metric, name]
     known = [row for row in rows if row.n and row.verdict is not Verdict.NOT_COMPARABLE]
+    if not known:
+        return ("No arm may be compared with the best trivial predictor, ", arm_link(name), ".")
     beaten = [row for row in known if row.verdict is Verdict.BETTER]
     behind = [row.arm for row in known if row.verdict is Verdict.FLOOR_NOT_BEATEN]
     said: list[Inline] = [

@@ -200,6 +200,8 @@ def _run(job: Run, channel: Channel, facts: WorkerFacts, interrupted: Interrupte
         if fitted and not given_up() and _validation_is_due(call.trainer, watch):
             keeper.restore(call.trainer)
             call.validate()
+        if fitted:
+            goals.end(call.trainer)
         if is_first() and not given_up():
             watch.require_objective(call.trainer)
         return not given_up()

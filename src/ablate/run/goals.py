@@ -107,8 +107,8 @@ class FollowGoals(Checkpoint):
         self._see(trainer, self._logged(trainer))
         self._log(trainer)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
-        """Judge what is left."""
+    def end(self, trainer: Trainer) -> None:
+        """Judge what is left, once everything is trained and validated."""
         self._say(trainer, self.tracker.end(trainer.global_step, trainer.current_epoch))
 
     def _log(self, trainer: Trainer) -> None:

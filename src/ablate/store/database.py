@@ -380,16 +380,16 @@ class Store:
         with self._reading() as connection:
             return read_fingerprints(connection, study)
 
-    def facts(self, study: str) -> dict[int, dict[str, dict[str, Any]]]:
+    def facts(self, study: str, kind: str | None = None) -> dict[int, dict[str, dict[str, Any]]]:
         """Return the facts of every run of a study that has some, by run id and kind.
 
-        Runs of equal facts share them: change nothing of them. A database that was written before
-        there were any has none.
+        With `kind`, those of this kind alone. Runs of equal facts share them: change nothing of
+        them. A database that was written before there were any has none.
         """
         if tables.run_facts.name not in self._names:
             return {}
         with self._reading() as connection:
-            return read_facts(connection, study)
+            return read_facts(connection, study, kind)
 
     def check_seals(self, study: str, thorough: Collection[int] = ()) -> Seals:
         """Say whether what a study recorded is what stands there now, and what is not.

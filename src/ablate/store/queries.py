@@ -196,8 +196,10 @@ def read_fingerprints(connection: Connection, study: str) -> dict[int, dict[str,
     return found
 
 
-def read_facts(connection: Connection, study: str) -> dict[int, dict[str, dict[str, Any]]]:
-    """Read the facts of every run of a study that has any, by run id and kind.
+def read_facts(
+    connection: Connection, study: str, kind: str | None = None
+) -> dict[int, dict[str, dict[str, Any]]]:
+    """Read the facts of every run of a study that has any, by run id and kind; or of one kind.
 
     Runs of equal facts share them: change nothing of them.
     """
@@ -207,14 +209,16 @@ def read_facts(connection: Connection, study: str) -> dict[int, dict[str, dict[s
         .join(runs, runs.c.id == of_run.c.run_id)
         .where(runs.c.study == study)
     )
+    if kind is not None:
+        owned = owned.where(of_run.c.kind == kind)
     used = owned.with_only_columns(of_run.c.sha256)
     bodies = {
         row.sha256: row.body
         for row in connection.execute(select(facts).where(facts.c.sha256.in_(used)))
     }
     found: dict[int, dict[str, dict[str, Any]]] = {}
-    for run_id, kind, sha256 in connection.execute(owned.order_by(of_run.c.run_id, of_run.c.kind)):
-        found.setdefault(run_id, {})[kind] = bodies[sha256]
+    for run_id, name, sha256 in connection.execute(owned.order_by(of_run.c.run_id, of_run.c.kind)):
+        found.setdefault(run_id, {})[name] = bodies[sha256]
     return found
 
 

@@ -491,11 +491,13 @@ class Coordinator:
         """Tell whoever watches, and whoever wants to be notified."""
         self._on_goal(news)
         judgement = news.judgement
-        if judgement.verdict is Verdict.PENDING:
+        reached = judgement.verdict is Verdict.REACHED
+        lasting = judgement.kind is Kind.AT_THE_END
+        if judgement.verdict is Verdict.PENDING or (lasting and reached):
             return
-        reached = judgement.kind is Kind.SUCCESS and judgement.verdict is Verdict.REACHED
+        of_success = lasting or (judgement.kind is Kind.SUCCESS and reached)
         self._notifier.tell(
-            Occasion.SUCCESS if reached else Occasion.MILESTONE,
+            Occasion.SUCCESS if of_success else Occasion.MILESTONE,
             judgement.text,
             asked=judgement.action is Action.NOTIFY,
             trial=news.trial,

@@ -70,10 +70,11 @@ class Progress:
             self._show_traceback(run.traceback)
 
     def judge(self, news: GoalNews) -> None:
-        """Show that a run has succeeded, or a goal about which something is to be done."""
+        """Show that a run has succeeded or lost that, or a goal that something is done about."""
         found = news.judgement
         succeeded = found.kind is Kind.SUCCESS and found.verdict is Verdict.REACHED
-        if succeeded or found.action not in {None, Action.NOTE}:
+        lost = found.kind is Kind.AT_THE_END and found.verdict is Verdict.MISSED
+        if succeeded or lost or found.action not in {None, Action.NOTE}:
             self.say(judged(news))
 
     def _show_traceback(self, text: str | None) -> None:

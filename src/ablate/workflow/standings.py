@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from ablate import analysis
+from ablate.reports.numbers import plural
 from ablate.spec import SearchDefinition, Status
 from ablate.spec.constraints import counted_infeasible, none_feasible
 from ablate.spec.definition import Kind
@@ -20,6 +22,9 @@ from ablate.store import (
 from ablate.workflow.defaults import storage_url
 from ablate.workflow.result import Result
 
+_LOST = 5
+"""So many runs are named that lost their success."""
+
 
 @dataclass(frozen=True)
 class StudyStatus:
@@ -29,7 +34,8 @@ class StudyStatus:
 
     `inexact` says by trial and seed why a run that was resumed may differ from an unbroken one;
     `seals` whether what stands in the database is what was recorded. `infeasible` counts the
-    complete trials that break a constraint of the search.
+    complete trials that break a constraint of the search. `successes` says which runs succeeded,
+    and which of them no longer did at their end.
     """
 
     study: str
@@ -39,16 +45,24 @@ class StudyStatus:
     best: TrialRecord | None
     active_seconds: float
     seals: Seals
+    successes: analysis.Successes
     inexact: Mapping[tuple[int, int], tuple[str, ...]] = field(default_factory=dict)
     infeasible: int = 0
 
     def remarks(self) -> tuple[str, ...]:
-        """Say what is infeasible, what was changed after it was recorded, what has no seal."""
+        """Say what is infeasible, what success was lost, what was changed, what has no seal."""
         said = []
         if self.infeasible:
             none = self.best is None
             say = none_feasible if none else counted_infeasible
             said.append(f"{'no feasible trial: ' if none else ''}{say(self.infeasible)}")
+        said += [
+            f"success was lost: trial {run.trial}, seed {run.seed}: "
+            f"reached at step {run.reached}, lost at step {run.lost}"
+            for run in self.successes.lost[:_LOST]
+        ]
+        if more := len(self.successes.lost[_LOST:]):
+            said.append(f"success was lost: {plural(more, 'more run')}")
         said += [f"a record was changed after it was made: {edit}" for edit in self.seals.edits]
         if unsealed := self.seals.unsealed:
             runs = "1 run is" if unsealed == 1 else f"{unsealed} runs are"
@@ -73,6 +87,8 @@ class StatusResult(Result):
                 "best_trial": status.best.number if status.best else None,
                 "best_value": status.best.value if status.best else None,
                 "active_seconds": status.active_seconds,
+                "success_kept": status.successes.kept,
+                "success_lost": len(status.successes.lost),
                 "inexact": len(status.inexact),
                 "edited": len(status.seals.edits),
                 "unsealed": status.seals.unsealed,
@@ -108,6 +124,7 @@ def _status(store: Store, name: str) -> StudyStatus:
         ),
         active_seconds=store.active_seconds(name),
         seals=store.check_seals(name),
+        successes=analysis.load_successes(store, name),
         infeasible=count_infeasible(trials),
         inexact={
             (trial.number, seed): reasons
