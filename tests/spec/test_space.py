@@ -56,7 +56,7 @@ def space_of(content):
         ({"lr": {"int": [0, 1.5]}}, "space.lr.int[1]: write a whole number (given: 1.5)"),
         ({"lr": {"float": [0, 1], "step": 0}}, "the step 0.0 must be above 0"),
         ({"lr": {"int": [0, 3], "step": 4}}, "the step 4 must be above 0 and fit"),
-        ({"lr": {"float": [1]}}, "space.lr.float[1]: field required"),
+        ({"lr": {"float": [1]}}, "space.lr.float[1]: missing"),
         ({"lr": {"float": ["x", 1]}}, "space.lr.float[0]: write a number (given: 'x')"),
         ({"lr": {"choice": []}}, "an empty choice leaves nothing to search"),
         ({"lr": {"choice": {}}}, "an empty choice leaves nothing to search"),

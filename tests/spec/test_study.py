@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,6 +103,27 @@ def test_a_misspelt_study_names_its_neighbours(project):
     project.study(search(), name="champion")
     with pytest.raises(NotFoundError, match="did you mean 'champion'"):
         read_study("chapmion")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (search, "config"),
+        (search, "objective"),
+        (search, "space"),
+        (search, "budget"),
+        (ablation, "config"),
+        (ablation, "metrics"),
+    ],
+)
+def test_what_an_error_shows_of_a_missing_key_holds_when_it_is_written(project, kind, key):
+    project.config("model", CONFIG)
+    study = kind()
+    del study[key]
+    with pytest.raises(SpecError, match=f"^studies/mine.yaml: {key}: missing; write") as caught:
+        project.study(study)
+    example = yaml.safe_load(str(caught.value).split("`")[1])
+    assert project.study({**study, **example}).name == "mine"
 
 
 # Configs

@@ -160,7 +160,9 @@ class _Written(Strict):
 
     name: str = ""
     """What the study is called. In Python it is needed; a study file has the name of its file."""
-    config: Annotated[tuple[str | Config, ...], Field(min_length=1)]
+    config: Annotated[
+        tuple[str | Config, ...], Field(min_length=1, examples=["../configs/model.yaml"])
+    ]
     """A LightningCLI config, a path or a mapping; of several, later ones come over earlier."""
     cli: Entry | None = None
     """What builds the project's own LightningCLI: `module.Class`, `module:function` or a script
@@ -205,11 +207,17 @@ class Search(_Written):
 
     kind: Literal["search"] = "search"
     """What kind of study this is."""
-    objective: Objective
+    objective: Objective = Field(examples=["{metric: val_loss, direction: minimize}"])
     """The metric that decides."""
     constraints: Constraints = ()
     """What a trial has to keep: others are never the best, however good their value is."""
-    space: Annotated[Mapping[str, Parameter], Field(min_length=1)]
+    space: Annotated[
+        Mapping[str, Parameter],
+        Field(
+            min_length=1,
+            examples=["{optimizer.init_args.lr: {float: [1.0e-5, 1.0e-2], log: true}}"],
+        ),
+    ]
     """Dotted path into the config -> the values it may have (`ablate.spec.space`)."""
     seeds: Seeds | None = None
     """The seeds of every trial; the value of a trial is the mean over them. By default the config's
@@ -222,7 +230,7 @@ class Search(_Written):
     """The Optuna sampler that proposes points."""
     pruner: ClassConfig = ClassConfig(class_path="optuna.pruners.HyperbandPruner")
     """The Optuna pruner that gives up bad trials early."""
-    budget: Budget
+    budget: Budget = Field(examples=["{trials: 50}"])
     """When the search ends."""
     enqueue: tuple[str | Mapping[str, Any], ...] = ()
     """Points to try first: config files, or mappings from path to value."""
@@ -303,7 +311,9 @@ class Ablation(_Written):
     """The arm that the others are compared with."""
     seeds: Seeds | None = None
     """The seeds that every arm is run with; by default the config's `seed_everything`."""
-    metrics: Annotated[Mapping[str, Direction], Field(min_length=1)]
+    metrics: Annotated[
+        Mapping[str, Direction], Field(min_length=1, examples=["{val_loss: minimize}"])
+    ]
     """Metric -> `minimize` or `maximize`: what the report shows."""
     objective: Objective | None = None
     """The metric that decides; by default the first of `metrics`. It is read at the last epoch

@@ -51,14 +51,14 @@ def validate(model: type[Model], data: Any, where: str) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        lines = list(_lines(data, error.errors()))
+        lines = list(_lines(data, error.errors(), model))
     shown = [f"{where}: {line}" for line in lines[:_SHOWN]]
     if more := len(lines) - len(shown):
         shown.append(f"{where}: {more} more mistakes like these")
     raise SpecError("\n".join(shown))
 
 
-def _lines(data: Any, mistakes: Iterable[Any]) -> Iterator[str]:
+def _lines(data: Any, mistakes: Iterable[Any], model: type[BaseModel]) -> Iterator[str]:
     """Word the mistakes, those at one place as one: there, one of several kinds is expected."""
     by_place: dict[str, list[Any]] = {}
     found = list(mistakes)
@@ -68,13 +68,15 @@ def _lines(data: Any, mistakes: Iterable[Any]) -> Iterator[str]:
             continue  # what is wrong with its entries comes first
         by_place.setdefault(_place(data, item["loc"]), []).append(item)
     for place, items in by_place.items():
-        messages = dict.fromkeys(map(_message, items))
+        messages = dict.fromkeys(_message(item, model) for item in items)
         kinds = [message.removeprefix("write ") for message in messages if message in _WRITE]
         said = f"write {' or '.join(kinds)}" if len(kinds) == len(messages) else "; ".join(messages)
         yield f"{place + ': ' if place else ''}{said}{_given(items[0])}"
 
 
-def _message(item: Any) -> str:
+def _message(item: Any, model: type[BaseModel]) -> str:
+    if item["type"] == "missing":
+        return f"missing{_example(item['loc'], model)}"
     if (kind := _KINDS.get(item["type"])) is not None:
         return f"write {kind}"
     if item["type"] == "too_short":
@@ -82,6 +84,14 @@ def _message(item: Any) -> str:
         return f"write at least {count} {'entry' if count == 1 else 'entries'}"
     message = str(item["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
+
+
+def _example(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """Show what a key of the file itself may look like, where the model has an example."""
+    field = model.model_fields.get(str(location[0])) if len(location) == 1 else None
+    return (
+        f"; write such as `{location[0]}: {field.examples[0]}`" if field and field.examples else ""
+    )
 
 
 def _given(item: Any) -> str:
