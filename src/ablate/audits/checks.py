@@ -18,7 +18,7 @@ from ablate.audits import (
     static,
     trials,
 )
-from ablate.audits.codes import CODES
+from ablate.audits.codes import CODES, checked
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import (
@@ -224,7 +224,7 @@ def check_trials(
 
 
 def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:
-    """Make all checks of a stage. Raises RequestError for a code that a check does not declare."""
+    """Make all checks of a stage. Raises RequestError for one that its check does not declare."""
     findings: list[Finding] = []
     for check in (*CHECKS, *installed_checks()):
         if check.stage == stage:
@@ -234,5 +234,5 @@ def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs)
                         f"the check {check.find.__module__}.{check.find.__qualname__} finds "
                         f"{item.code!r}, which is none of its codes: name it in its Check"
                     )
-                findings.append(item)
+                findings.append(checked(item, check.codes[item.code]))
     return findings

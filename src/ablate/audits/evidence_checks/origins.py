@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, Seeding, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised, advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import alike, by_arms, grouped
@@ -40,7 +40,7 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in apart)
         what = f"another seed leaves as they are {told}: {_few(list(tensors))}"
         groups = alike(apart, lambda arm, other: (arm, other) in unlike)
-        yield advised("unequal-initial-weights", apart, what, "model", groups=groups)
+        yield advised_between("unequal-initial-weights", groups, what, "model")
     elif fixed := [arm for arm, share in shares.items() if share > FIXED]:
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in fixed)
         yield advised("fixed-initial-weights", fixed, f"no seed moves {told}", "model")
@@ -59,7 +59,7 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
         told = by_arms((_few(files) or "nothing", arm) for arm, files in by_model.items())
         groups = grouped((frozenset(files), arm) for arm, files in by_model.items()).values()
         what = f"the modules read {told}"
-        yield advised("unequal-files-read", by_model, what, "model", groups=groups)
+        yield advised_between("unequal-files-read", groups, what, "model")
     rest = [
         (f"the {reader} reads {_few(files)}", arm)
         for arm, each in arms.items()
@@ -90,7 +90,7 @@ def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
         still = [arm for arm, value in known.items() if not value]
         if moved and still and not any(map(declared.all_change_data, ([*moved], [*still]))):
             what = f"another seed moves {thing} in {', '.join(moved)}, not in {', '.join(still)}"
-            yield advised("unequal-seeding", known, what, "seed_everything")
+            yield advised_between("unequal-seeding", [moved, still], what, "seed_everything")
 
 
 def _seeding(arms: Mapping[str, Evidence]) -> dict[str, Seeding]:

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, Scale, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import alike
@@ -31,7 +31,7 @@ def check_scales(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[F
         more = f", and {len(tensors) - 1} more tensors less so" if len(tensors) > 1 else ""
         what = f"initial values spread up to {worst:.1f} times apart: {text}{more}"
         groups = alike(names, partial(_are_far, unlike[names]))
-        yield advised("unequal-initial-scale", names, what, text.split(" ")[0], groups=groups)
+        yield advised_between("unequal-initial-scale", groups, what, text.split(" ")[0])
 
 
 def _by_tensor(arms: Mapping[str, Evidence]) -> dict[str, dict[str, Scale]]:
