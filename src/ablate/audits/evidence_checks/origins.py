@@ -1,7 +1,9 @@
 """Where initial weights come from, which files were read for them, and what a seed moves."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from ablate.audits.evidence import Evidence, Seeding, learned
 from ablate.audits.evidence_checks.advice import advised, advised_between
@@ -22,6 +24,13 @@ FIXED = 0.05
 
 SHOWN = 3
 
+SHORTEST = 3
+"""Letters from which on a value in the name of a file is no accident."""
+
+_DIGEST = re.compile(r"(?<![0-9a-z])(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,}(?![0-9a-z])")
+_WORD = re.compile(r"[a-z]{3,}")
+_OF_ANY_KEY = frozenset({"model", "data", "init", "args", "class", "path", "dict", "kwargs"})
+
 
 def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
     """Find arms of which some begin with weights that no seed moves, and those all of which do."""
@@ -31,7 +40,9 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
     tensors: dict[str, None] = {}
     for left, right in combinations(seen, 2):
         odd = _odd_tensors(seen[left], seen[right])
-        if odd and not _declares([left, right], declared, OF_WEIGHTS):
+        read_elsewhere = _odd_files(arms, left, right)
+        as_declared = read_elsewhere and not _unexplained_files(arms, left, right, declared)
+        if odd and not as_declared and not _declares([left, right], declared, OF_WEIGHTS):
             apart |= {left: None, right: None}
             unlike |= {(left, right), (right, left)}
             tensors |= dict.fromkeys(odd)
@@ -53,11 +64,11 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
         arm: tuple(read.path for read in each.files if read.reader == "model")
         for arm, each in trained.items()
     }
-    first = next(iter(by_model.values()), ())
-    odd = [arm for arm, files in by_model.items() if set(files) != set(first)]
-    if odd and not _declares(odd, declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
+    groups = alike(
+        trained, lambda arm, other: bool(_unexplained_files(trained, arm, other, declared))
+    )
+    if groups:
         told = by_arms((_few(files) or "nothing", arm) for arm, files in by_model.items())
-        groups = grouped((frozenset(files), arm) for arm, files in by_model.items()).values()
         what = f"the modules read {told}"
         yield advised_between("unequal-files-read", groups, what, "model")
     rest = [
@@ -65,11 +76,71 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
         for arm, each in arms.items()
         for reader in ("model", "data")
         if (files := [read.path for read in each.files if read.reader == reader])
-        and not (odd and reader == "model")
+        and not (groups and reader == "model")
     ]
     if rest:
         names = dict.fromkeys(arm for _, arm in rest)
         yield advised("files-read", names, by_arms(rest), "files")
+
+
+def _unexplained_files(
+    arms: Mapping[str, Evidence], arm: str, other: str, declared: Declared
+) -> list[str]:
+    """Name the files that the module of one of two arms reads for no reason they declare.
+
+    A declared key explains the files that have a word of it, or its value, in their name, and those
+    of one name but for a digest: what such a file is made of is told by the digest alone.
+    """
+    odd = _odd_files(arms, arm, other)
+    if not odd or _declares([arm, other], declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
+        return []
+    changes = _unequal_changes(arm, other, declared)
+    if any(path.startswith(("model.", "data.")) for path in changes):
+        kinds = [{_kind_of(path) for path in _of_model(arms[name])} for name in (arm, other)]
+        keyed = kinds[0] & kinds[1]
+        odd = [path for path in odd if _kind_of(path) == path or _kind_of(path) not in keyed]
+    return [
+        path for path in odd if not any(_speaks_of(*change, path) for change in changes.items())
+    ]
+
+
+def _odd_files(arms: Mapping[str, Evidence], arm: str, other: str) -> list[str]:
+    """Name what the module of one of two arms reads, and the other neither reads nor makes."""
+    one, two = arms[arm], arms[other]
+    mine, theirs = _of_model(one), _of_model(two)
+    return [path for path in mine if path not in (*theirs, *two.made)] + [
+        path for path in theirs if path not in (*mine, *one.made)
+    ]
+
+
+def _of_model(evidence: Evidence) -> list[str]:
+    return [read.path for read in evidence.files if read.reader == "model"]
+
+
+def _unequal_changes(arm: str, other: str, declared: Declared) -> dict[str, tuple[Any, ...]]:
+    """Map the keys that two arms do not declare alike to their values."""
+    mine, theirs = (declared.changes.get(name, {}) for name in (arm, other))
+    return {
+        path: tuple(changes[path] for changes in (mine, theirs) if path in changes)
+        for path in dict.fromkeys([*mine, *theirs])
+        if (path in mine) != (path in theirs) or mine[path] != theirs[path]
+    }
+
+
+def _kind_of(path: str) -> str:
+    """Name a file without the digests in its name."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{_DIGEST.sub('*', name)}" if _DIGEST.search(name) else path
+
+
+def _speaks_of(key: str, values: Sequence[Any], path: str) -> bool:
+    """Say whether a word of a key, or one of its values, is in the name of a file."""
+    name = path.rpartition("/")[2].lower()
+    words = {word for part in key.lower().split(".") for word in _WORD.findall(part)}
+    told = [str(value).rpartition("/")[2].lower() for value in values if isinstance(value, str)]
+    return bool((words - _OF_ANY_KEY) & {*_WORD.findall(name.partition(".")[0])}) or any(
+        len(value) >= SHORTEST and value in name for value in told
+    )
 
 
 def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
