@@ -99,9 +99,10 @@ def _unexplained_files(
         kinds = [{_kind_of(path) for path in _of_model(arms[name])} for name in (arm, other)]
         keyed = kinds[0] & kinds[1]
         odd = [path for path in odd if _kind_of(path) == path or _kind_of(path) not in keyed]
-    return [
-        path for path in odd if not any(_speaks_of(*change, path) for change in changes.items())
-    ]
+    odd = [path for path in odd if not any(_speaks_of(key, path) for key in changes)]
+    values = {value for of_key in changes.values() for value in of_key if isinstance(value, str)}
+    places = [place for value in values for path in odd for place in _places(value, path)]
+    return [path for path in odd if not any(place.fullmatch(path) for place in places)]
 
 
 def _odd_files(arms: Mapping[str, Evidence], arm: str, other: str) -> list[str]:
@@ -133,14 +134,18 @@ def _kind_of(path: str) -> str:
     return f"{folder}/{_DIGEST.sub('*', name)}" if _DIGEST.search(name) else path
 
 
-def _speaks_of(key: str, values: Sequence[Any], path: str) -> bool:
-    """Say whether a word of a key, or one of its values, is in the name of a file."""
-    name = path.rpartition("/")[2].lower()
+def _speaks_of(key: str, path: str) -> bool:
+    """Say whether a word of a key is in the name of a file."""
     words = {word for part in key.lower().split(".") for word in _WORD.findall(part)}
-    told = [str(value).rpartition("/")[2].lower() for value in values if isinstance(value, str)]
-    return bool((words - _OF_ANY_KEY) & {*_WORD.findall(name.partition(".")[0])}) or any(
-        len(value) >= SHORTEST and value in name for value in told
-    )
+    name = path.rpartition("/")[2].partition(".")[0].lower()
+    return bool((words - _OF_ANY_KEY) & {*_WORD.findall(name)})
+
+
+def _places(value: str, path: str) -> Iterator[re.Pattern[str]]:
+    """Yield the names that a file with a value in its name may have with another value."""
+    told = value.rpartition("/")[2]
+    if len(told) >= SHORTEST and told in path:
+        yield re.compile("[^/]+".join(map(re.escape, path.split(told))))
 
 
 def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
