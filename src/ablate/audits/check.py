@@ -123,8 +123,8 @@ def _examine(
     evidence = {names[number]: known[number] for number in sorted(known)}
     fresh = {names[job.id]: job for job in waiting if job.id in known}
     evidence |= _look_again(study, configs, evidence, launcher, fresh=fresh, say=say)
-    for arm, job in fresh.items() if memory else ():
-        if evidence[arm].moved:
+    if memory is not None:
+        for job in (job for arm, job in fresh.items() if evidence[arm].moved):
             memory.forget(job)
     return evidence, [*compare_evidence(evidence, declaration), *found]
 

@@ -28,7 +28,7 @@ def measures(watch: LossWatch) -> Measures:
             squares, to = float(values.square().mean()), ALTERED if altered else ""
             found += [(f"mse_loss{to}", squares), (f"root of mse_loss{to}", squares**0.5)]
             # Whoever subtracts may mean a penalty: only a loss that is called has a loss's name.
-            whose = ", neither side of it from the batch" if altered else ""
+            whose = " to no value of the batch" if altered else ""
             size = float(values.abs().mean())
             found += [(f"the mean size of a difference{whose}", size), (f"l1_loss{to}", size)]
     return found
