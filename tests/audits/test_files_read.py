@@ -1,12 +1,14 @@
 """A file that the module of one arm alone reads is a warning, unless a declared key explains it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ablate.audits.evidence import Evidence, FileRead, Seeding
+from ablate.audits.evidence import Evidence, FileRead, Scale, Seeding
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.evidence_checks.origins import check_files, check_initial_weights
+from ablate.audits.evidence_checks.scales import check_scales
 from ablate.audits.probes.opened import Opened
 from tests.audits.modules import Regressor
 
@@ -86,6 +88,14 @@ def test_weights_that_come_from_a_declared_file_are_meant_to_be_fixed() -> None:
     assert "unequal-initial-weights" in codes()
     assert "unequal-initial-weights" in codes(b={WIDTH: 8})
     assert "unequal-initial-weights" not in codes(b={STEPS: 0})
+
+
+def test_weights_that_are_read_as_declared_may_spread_as_they_do() -> None:
+    near, far = ((Scale("w", (10, 10), std),) for std in (0.1, 1.0))
+    arms = {"a": replace(reads(FIRST), scales=near), "b": replace(reads(SECOND), scales=far)}
+    assert [*check_scales(arms, Declared())]
+    assert [*check_scales(arms, Declared({"b": {"optimizer.init_args.lr": 1}}))]
+    assert not [*check_scales(arms, Declared({"b": {STEPS: 9}}))]
 
 
 class Caching(Regressor):

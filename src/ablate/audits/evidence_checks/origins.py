@@ -40,8 +40,7 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
     tensors: dict[str, None] = {}
     for left, right in combinations(seen, 2):
         odd = _odd_tensors(seen[left], seen[right])
-        read_elsewhere = _odd_files(arms, left, right)
-        as_declared = read_elsewhere and not _unexplained_files(arms, left, right, declared)
+        as_declared = read_as_declared(arms, left, right, declared)
         if odd and not as_declared and not _declares([left, right], declared, OF_WEIGHTS):
             apart |= {left: None, right: None}
             unlike |= {(left, right), (right, left)}
@@ -81,6 +80,14 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
     if rest:
         names = dict.fromkeys(arm for _, arm in rest)
         yield advised("files-read", names, by_arms(rest), "files")
+
+
+def read_as_declared(
+    arms: Mapping[str, Evidence], arm: str, other: str, declared: Declared
+) -> bool:
+    """Say whether the modules of two arms read other files, all of them as the arms declare."""
+    odd = _odd_files(arms, arm, other)
+    return bool(odd) and not _unexplained_files(arms, arm, other, declared)
 
 
 def _unexplained_files(
