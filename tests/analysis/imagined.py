@@ -41,9 +41,15 @@ def imagined(arms, *, floors=None, curves=None, **changes):
     return frames(runs, recorded, definition(**(known | changes)))
 
 
-def finding(code, *arms, severity="error", allowed=False, groups=()):
-    """Imagine a finding of the audit."""
-    return FindingRow(code, severity, arms, "what", "where", "advice", allowed, "static", groups)
+def finding(code, *arms, severity="error", allowed=False):
+    """Imagine a finding of the audit, of each of some arms by itself."""
+    return FindingRow(code, severity, arms, "what", "where", "advice", allowed, "static")
+
+
+def between(code, *groups, severity="error", allowed=False):
+    """Imagine a finding that stands between groups of arms."""
+    arms = tuple(arm for group in groups for arm in group)
+    return finding(code, *arms, severity=severity, allowed=allowed)._replace(groups=groups)
 
 
 def concluded(arms, findings=(), **changes):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ablate.analysis import Conclusions, Method, Relation, RemarkKind, Verdict
 from ablate.spec import Direction, Objective
-from tests.analysis.imagined import LAST, concluded, finding, headline, seeds
+from tests.analysis.imagined import LAST, between, concluded, finding, headline, seeds
 
 MAXIMIZE = {"metrics": {"loss": Direction.MAXIMIZE}}
 CLEAR = {"b": seeds(1.0, 2.0, 3.0, 4.0, 5.0, 6.0), "a": seeds(0.1, 1.2, 2.0, 3.1, 4.2, 5.0)}
@@ -121,7 +121,7 @@ def test_what_is_compared_with_a_leaking_arm_is_not_comparable_either():
 
 def test_an_error_between_two_arms_leaves_a_third_comparable():
     arms = {**CLEAR, "c": seeds(3.1, 3.9, 5.2, 6.0, 7.1, 7.9)}
-    found = concluded(arms, [finding("unequal-epochs", "c", "b")])
+    found = concluded(arms, [between("unequal-epochs", ("c",), ("b",))])
     assert headline(found)[0] == "better"
     assert headline(found, "c") == ("not comparable", "audit error unequal-epochs")
     assert found.disqualified == {"c": ("unequal-epochs",)}
@@ -142,7 +142,7 @@ def test_a_training_that_is_wrong_in_one_arm_alone_leaves_nothing_to_tell(arms):
 
 
 def test_a_warning_that_touches_comparability_leaves_nothing_to_tell():
-    found = concluded(CLEAR, [finding("confounded", "a", "b", severity="warning")])
+    found = concluded(CLEAR, [between("confounded", ("a",), ("b",), severity="warning")])
     assert headline(found) == ("cannot tell", "audit warning confounded")
     assert found.doubted == {"a": ("confounded",)}
     assert found.disqualified == {}
@@ -151,11 +151,11 @@ def test_a_warning_that_touches_comparability_leaves_nothing_to_tell():
 def test_a_finding_that_an_odd_arm_is_the_cause_of_leaves_the_others_alone():
     arms = {**CLEAR, "odd": CLEAR["a"]}
     groups = (("a", "b"), ("odd",))
-    apart = finding("unequal-data", "a", "b", "odd", severity="warning", groups=groups)
+    apart = between("unequal-data", *groups, severity="warning")
     found = concluded(arms, [apart])
     assert headline(found) == headline(concluded(arms))
     assert headline(found, "odd") == ("cannot tell", "audit warning unequal-data")
-    unpaired = finding("unpaired-order", "a", "b", "odd", severity="note", groups=groups)
+    unpaired = between("unpaired-order", *groups, severity="note")
     paired = {c.arm: c.paired for c in concluded(arms, [unpaired]).comparisons}
     assert paired["a"]
     assert not paired["odd"]
@@ -164,10 +164,10 @@ def test_a_finding_that_an_odd_arm_is_the_cause_of_leaves_the_others_alone():
 @pytest.mark.parametrize(
     "doubt",
     [
-        finding("confounded", "a", "b", severity="warning", allowed=True),
+        between("confounded", ("a",), ("b",), severity="warning", allowed=True),
         finding("few-seeds", severity="warning"),
-        finding("same-function", "b", "c", severity="warning"),
-        finding("confounded", "a", "b", severity="note"),
+        between("same-function", ("b",), ("c",), severity="warning"),
+        between("confounded", ("a",), ("b",), severity="note"),
     ],
 )
 def test_other_findings_change_no_verdict(doubt):
@@ -175,7 +175,7 @@ def test_other_findings_change_no_verdict(doubt):
 
 
 def test_of_two_arms_that_are_one_function_nothing_is_claimed():
-    found = concluded(CLEAR, [finding("same-function", "a", "b", severity="warning")])
+    found = concluded(CLEAR, [between("same-function", ("a",), ("b",), severity="warning")])
     assert headline(found) == ("cannot tell", "audit warning same-function")
 
 
@@ -199,7 +199,7 @@ def test_an_arm_without_a_comparator_has_no_verdict():
 
 
 def test_a_pair_that_the_audit_finds_broken_is_compared_unpaired():
-    found = concluded(CLEAR, [finding("unpaired-order", "a", "b", severity="note")])
+    found = concluded(CLEAR, [between("unpaired-order", ("a",), ("b",), severity="note")])
     (row,) = found.comparisons
     assert (row.paired, row.unpaired_because) == (False, "unpaired-order")
     assert row.method is Method.PERMUTATION

@@ -43,7 +43,7 @@ def test_a_clean_ablation_has_neither_errors_nor_warnings(project: Project) -> N
     assert set(codes(found).values()) <= {"note"}, found
     assert "unequal-parameters" in codes(found)  # the probes have looked
     # This process has code of others, too, that may go by the order of a set.
-    first, *probed = (line for line in told if not line.startswith("looking again"))
+    first, *probed = (line for line in told if not line.startswith("setting up"))
     assert first == "probing the behaviour of 3 arms"
     assert [line.split(":")[0] for line in probed] == [f"probed {n} of 3" for n in (1, 2, 3)]
     assert {row.stage for row in as_rows(found)} <= {"static", "probe"}

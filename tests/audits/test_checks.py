@@ -15,7 +15,7 @@ from tests.audits.test_runs import CLEAN, OF_BRANCHES, trials
 from tests.installing import install
 
 MODULE = """
-from ablate.audits import RUNS, TRIALS, Check, Code, finding
+from ablate.audits import RUNS, TRIALS, Check, Code, Finding, finding
 
 CODES = {"lonely-run": Code("warning", "a study has a single run", "runs")}
 
@@ -29,6 +29,10 @@ runs = Check(RUNS, lonely, CODES)
 trials = Check(TRIALS, tried, {"few-trials": Code("note", "a search is short", "runs")})
 undeclared = Check(RUNS, lonely, {"lonely": Code("warning", "a study has a single run", "runs")})
 taken = Check(RUNS, lonely, {"diverged": Code("note", "a run took another way", "runs")})
+def odd(recorded):
+    yield Finding("odd-run", "warning", ("a", "b"), "odd", "runs", "see")
+
+ungrouped = Check(RUNS, odd, {"odd-run": Code("warning", "arms are odd", "runs", between=True)})
 nothing = 7
 """
 Install = Callable[..., None]
@@ -113,6 +117,12 @@ def test_a_check_finds_no_code_that_it_does_not_declare(installing: Install) -> 
     with pytest.raises(
         RequestError, match=r"other_checks\.lonely finds 'lonely-run', which is none"
     ):
+        check_runs(CLEAN)
+
+
+def test_an_installed_check_says_which_arms_are_alike(installing: Install) -> None:
+    installing(mine="other_checks:ungrouped")
+    with pytest.raises(RequestError, match=r"'odd-run' stands between arms, .* which are alike"):
         check_runs(CLEAN)
 
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ablate.audits
-from ablate.audits.codes import CODES, check_codes, finding
+from ablate.audits.codes import CODES, between, check_codes, finding
 from ablate.audits.findings import Finding, allow, blocking, ordered
-from ablate.errors import NotFoundError
+from ablate.errors import NotFoundError, RequestError
 
 SOURCES = {
     path: path.read_text()
@@ -37,8 +37,33 @@ def test_every_code_is_found_by_some_check(name):
 
 
 def test_a_finding_is_as_severe_as_its_code_unless_said_otherwise():
-    assert finding("unequal-data", (), "", "", "").severity == "error"
-    assert finding("unequal-data", (), "", "", "", severity="note").severity == "note"
+    assert finding("sees-the-future", (), "", "", "").severity == "error"
+    assert finding("sees-the-future", (), "", "", "", severity="note").severity == "note"
+    assert between("unequal-data", [["a"], ["b"]], "", "", "").severity == "error"
+
+
+@pytest.mark.parametrize("name", sorted(CODES))
+def test_a_finding_has_groups_of_arms_if_and_only_if_its_code_stands_between_arms(name):
+    apart, alone = [["a", "b"], ["c"]], ["a", "b", "c"]
+    if CODES[name].between:
+        made = between(name, apart, "", "", "")
+        assert made.groups == (("a", "b"), ("c",))
+        assert made.arms == ("a", "b", "c")
+        with pytest.raises(RequestError, match="does not say which are alike"):
+            finding(name, alone, "", "", "")
+        with pytest.raises(RequestError, match="does not say which are alike"):
+            between(name, [], "", "", "")
+    else:
+        assert finding(name, alone, "", "", "").groups == ()
+        with pytest.raises(RequestError, match="is of single arms"):
+            between(name, apart, "", "", "")
+
+
+def test_a_code_whose_name_or_title_compares_arms_stands_between_them():
+    compares = re.compile(r"^(unequal|mixed|other)-|^arms (?!begin)|compared runs")
+    named = {n for n, code in CODES.items() if compares.search(n) or compares.search(code.title)}
+    # The runs of one arm, and one arm of several that is not as its runs are.
+    assert {name for name in named if not CODES[name].between} == {"mixed-configs"}
 
 
 def test_an_unknown_code_names_the_nearest():

@@ -55,6 +55,13 @@ def test_evidence_is_found_anew_if_that_is_asked_for(project, tmp_path):
     assert Memory(tmp_path / "cache", FACTS, fresh=True).recalled(job()) is None
 
 
+def test_evidence_that_is_forgotten_is_found_anew(project, tmp_path):
+    memory = kept(tmp_path)
+    memory.forget(job())
+    memory.forget(job())
+    assert memory.recalled(job()) is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "recalled"),
     [("data.csv", "1,3\n", False), ("new.csv", "1\n", False), ("notes.md", "bye\n", True)],

@@ -195,8 +195,9 @@ def test_values_read_at_the_best_epoch_are_marked_and_the_last_stands_beside():
 
 def test_arms_that_are_not_paired_say_why():
     because = FindingRow(
-        "unpaired-order", "note", ("full", "one"), "another order", "", "draw it", False, "runs"
-    )
+        "unpaired-order", "note", ("full", "one"), "another order", "", "draw it", False, "runs",
+        (("full",), ("one",)),
+    )  # fmt: skip
     blocks = part(study({"full": 0.0, "one": 1.0}, findings=(because,)), "Paired seeds")
     (said,) = blocks[-1].items
     assert "".join(said) == "one is not paired by seed with full: unpaired-order."

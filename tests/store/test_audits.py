@@ -8,6 +8,10 @@ from ablate.store import FindingRow, Store
 from ablate.testing.batches import define
 
 FOUND = (
+    FindingRow(
+        *("unequal-lengths", "note", ("a", "b", "c"), "lengths", "data", "filter"),
+        *(False, "probe", (("a", "b"), ("b", "c"))),
+    ),
     FindingRow("same-function", "warning", ("a", "b"), "alike", "model", "drop one", True, "probe"),
     FindingRow(
         *("unequal-data", "warning", ("a", "c", "b"), "c and b", "data", "give all the same"),
@@ -30,9 +34,9 @@ def test_the_latest_audit_of_a_definition_is_read_with_its_findings(store, defin
     store.record_audit(definition, FOUND)
     audit = store.audit(definition)
     assert audit.definition_id == definition
-    assert audit.findings[:2] == FOUND[:2]
-    assert audit.findings[2]._replace(what="") == FOUND[2]._replace(what="")
-    assert audit.findings[2].what == "postgresql://ann:***@h/db"
+    assert audit.findings[:3] == FOUND[:3]
+    assert audit.findings[3]._replace(what="") == FOUND[3]._replace(what="")
+    assert audit.findings[3].what == "postgresql://ann:***@h/db"
     assert audit.created_at.tzinfo is not None
 
 

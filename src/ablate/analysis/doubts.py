@@ -5,20 +5,6 @@ from dataclasses import dataclass
 
 from ablate.store import FindingRow
 
-BETWEEN_ARMS = frozenset(
-    {
-        *("undeclared-difference", "confounded", "same-function", "mixed-code"),
-        *("unequal-stopping", "unequal-epochs", "unequal-precision", "unequal-data"),
-        *("unequal-validation", "unequal-validation-examples", "unequal-train-examples"),
-        *("unequal-initial-scale", "unequal-dropout", "unequal-lengths", "unequal-run-lengths"),
-        *("other-examples", "other-training-data", "mixed-environments", "mixed-files"),
-        *("unequal-recipe", "recipe-differs"),
-        *("metric-defined-otherwise", "unequal-validation-code", "unequal-initial-weights"),
-        *("unequal-files-read", "unequal-seeding", "data-key-without-effect"),
-        "unequal-validated-weights",
-    }
-)
-"""Codes of findings that set the arms they name apart; any other is of each arm by itself."""
 ONE_SIDED = frozenset(
     {
         *("full-rate-never-reached", "rate-off-schedule", "every-step-clipped"),
@@ -109,7 +95,7 @@ def _doubts(rows: Sequence[FindingRow], arms: Sequence[str]) -> Doubts:
     for row in rows:
         if row.code in ONE_SIDED:
             one_sided.setdefault(row.code, set()).update(row.arms or arms)
-        elif row.code in BETWEEN_ARMS and len(row.arms) > 1:
+        elif row.groups:
             between.append(row)
         else:
             for arm in row.arms or arms:

@@ -10,7 +10,7 @@ from ablate.lazy import lazily
 
 if TYPE_CHECKING:
     from ablate.audits.checks import EVIDENCE, RUNS, STATIC_ABLATION, STATIC_SEARCH, TRIALS
-    from ablate.audits.codes import finding
+    from ablate.audits.codes import between, finding
     from ablate.audits.configs import AblationConfigs, SearchConfigs
     from ablate.audits.evidence import Evidence
     from ablate.audits.evidence_checks import Declared
@@ -33,6 +33,7 @@ __all__ = [
     "RecordedTrials",
     "SearchConfigs",
     "Severity",
+    "between",
     "finding",
 ]
 
@@ -53,6 +54,7 @@ __getattr__ = lazily(
         "RecordedRuns": "recorded",
         "RecordedTrials": "recorded",
         "SearchConfigs": "configs",
+        "between": "codes",
         "finding": "codes",
     },
 )

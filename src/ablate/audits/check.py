@@ -1,6 +1,6 @@
 """Audit a prepared study: its configurations, and the behaviour of what they build."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -121,7 +121,11 @@ def _examine(
         if memory is not None:
             memory.keep(job, answer.result)
     evidence = {names[number]: known[number] for number in sorted(known)}
-    evidence |= _look_again(study, configs, evidence, launcher, say)
+    fresh = {names[job.id]: job for job in waiting if job.id in known}
+    evidence |= _look_again(study, configs, evidence, launcher, fresh=fresh, say=say)
+    if memory is not None:
+        for job in (job for arm, job in fresh.items() if evidence[arm].moved):
+            memory.forget(job)
     return evidence, [*compare_evidence(evidence, declaration), *found]
 
 
@@ -146,22 +150,23 @@ def _look_again(
     configs: Mapping[str, Config],
     evidence: Mapping[str, Evidence],
     launcher: Launcher,
+    *,
+    fresh: Collection[str],
     say: Callable[[str], None],
 ) -> dict[str, Evidence]:
-    """Look at arms in processes of other hash seeds, where code may go by the order of a set.
+    """Look at arms in other processes, at those whose code may go by a hash with other hash seeds.
 
-    Of the arms that build the same classes one is looked at. Return the evidence that this adds to.
+    Of the arms that build the same classes one is looked at, if it is `fresh` or goes by a hash.
+    Return the evidence that this adds to.
     """
-    arms = {
-        tuple(sorted(_classes(configs[arm]))): arm
-        for arm in reversed(list(evidence))
-        if evidence[arm].hashed is not None
-    }
-    chosen = sorted(arms.values(), key=list(evidence).index)
-    if not chosen:
+    plain = [arm for arm in fresh if evidence[arm].seen and evidence[arm].hashed is None]
+    again = _one_of_each(configs, plain)
+    hashed = _one_of_each(configs, [arm for arm in evidence if evidence[arm].hashed is not None])
+    asked: list[tuple[str, int | None]] = [(arm, None) for arm in again]
+    asked += [(arm, seed) for arm in hashed for seed in _HASH_SEEDS]
+    if not asked:
         return {}
-    say(f"looking again at {', '.join(chosen)} with other hash seeds")
-    asked = [(arm, seed) for arm in chosen for seed in _HASH_SEEDS]
+    say(f"setting up once more {', '.join(dict.fromkeys((*again, *hashed)))}")
     jobs = [
         Call(
             number,
@@ -174,11 +179,22 @@ def _look_again(
         )
         for number, (arm, seed) in enumerate(asked)
     ]
-    looked = {arm: evidence[arm] for arm in chosen}
-    for (arm, _), events in zip(asked, do_all(launcher, jobs), strict=True):
-        looks = [event.result for event in events if isinstance(event, Answered) and event.result]
-        looked[arm] = replace(looked[arm], looks=(*looked[arm].looks, *looks))
+    looked = {arm: evidence[arm] for arm in (*again, *hashed)}
+    for (arm, seed), events in zip(asked, do_all(launcher, jobs), strict=True):
+        answers = [event.result for event in events if isinstance(event, Answered) and event.result]
+        for answer in answers:
+            seen = looked[arm]
+            other = {"again": answer} if seed is None else {"looks": (*seen.looks, answer)}
+            looked[arm] = replace(seen, **other)
     return looked
+
+
+def _one_of_each(configs: Mapping[str, Config], arms: Sequence[str]) -> list[str]:
+    """Choose the first of the arms that build the same classes."""
+    chosen: dict[tuple[str, ...], str] = {}
+    for arm in arms:
+        chosen.setdefault(tuple(sorted(_classes(configs[arm]))), arm)
+    return [*chosen.values()]
 
 
 def _classes(node: Any) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ablate.audits import (
     static,
     trials,
 )
-from ablate.audits.codes import CODES
+from ablate.audits.codes import CODES, checked
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.evidence import Evidence
 from ablate.audits.evidence_checks import (
@@ -30,9 +30,9 @@ from ablate.audits.evidence_checks import (
     faults,
     floors,
     functions,
-    hash_order,
     measures,
     origins,
+    processes,
     recipe,
     scales,
     sizes,
@@ -153,7 +153,8 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(EVIDENCE, data_keys.check_data_keys, _codes("data-key-without-effect")),
     Check(EVIDENCE, origins.check_seeding, _codes("seed-moves", "unequal-seeding")),
     Check(EVIDENCE, validation.check_weights, _codes("unequal-validated-weights")),
-    Check(EVIDENCE, hash_order.check_hash_order, _codes("hash-order")),
+    Check(EVIDENCE, processes.check_repetition, _codes("nondeterministic")),
+    Check(EVIDENCE, processes.check_hash_order, _codes("hash-order")),
     Check(RUNS, runs.check_divergence, _codes("diverged")),
     Check(RUNS, runs.check_completeness, _codes("missing-runs", "unrecorded-metric")),
     Check(RUNS, runs.check_configs, _codes("mixed-configs")),
@@ -224,7 +225,7 @@ def check_trials(
 
 
 def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs) -> list[Finding]:
-    """Make all checks of a stage. Raises RequestError for a code that a check does not declare."""
+    """Make all checks of a stage. Raises RequestError for one that its check does not declare."""
     findings: list[Finding] = []
     for check in (*CHECKS, *installed_checks()):
         if check.stage == stage:
@@ -234,5 +235,5 @@ def _found(stage: Stage[Subject], *args: Subject.args, **kwargs: Subject.kwargs)
                         f"the check {check.find.__module__}.{check.find.__qualname__} finds "
                         f"{item.code!r}, which is none of its codes: name it in its Check"
                     )
-                findings.append(item)
+                findings.append(checked(item, check.codes[item.code]))
     return findings

@@ -128,9 +128,10 @@ class Evidence:
     `measured` and `seeding` are None if they were not looked at; `hooks` has a digest of the code
     of each hook of validation. `skipped` names the probes that could not run, with the reason;
     `broken` those of them that an exception ended. `validated` says which weights are validated in
-    a training. `seen` has digests of what a process of another hash seed must see as well, `looks`
-    those that such processes gave; `hashed` is where code may go by that seed. `unstable` names
-    what differs between two equal trainings.
+    a training. `made` are the files that module or data wrote. `seen` has digests of what any other
+    process must see as well, `again` those of one that did the same, `looks` those of processes of
+    other hash seeds; `hashed` is where code may go by that seed. `unstable` names what differs
+    between two equal trainings.
     """
 
     parameters: int = 0
@@ -153,6 +154,7 @@ class Evidence:
     measured: Measured | None = None
     seeding: Seeding | None = None
     files: tuple[FileRead, ...] = ()
+    made: tuple[str, ...] = ()
     hooks: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     skipped: dict[str, str] = field(default_factory=dict)
@@ -161,8 +163,19 @@ class Evidence:
     seen: dict[str, str] = field(default_factory=dict)
     hashed: str | None = None
     unstable: tuple[str, ...] = ()
+    again: dict[str, str] = field(default_factory=dict)
     looks: tuple[dict[str, str], ...] = ()
     seconds: float = 0.0
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """What of the data was not the same when it was set up again with the same seed."""
+        return tuple(
+            name
+            for name, value in self.seen.items()
+            # Steps that differ where the data do not are the machine's: equal ones were compared.
+            if "data" in name and self.again.get(name, value) != value
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain data, to be sent or stored as JSON."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between
 from ablate.audits.configs import AblationConfigs
 from ablate.audits.differences import (
     ABSENT,
@@ -18,6 +18,7 @@ from ablate.audits.differences import (
     stem,
 )
 from ablate.audits.findings import Finding, Severity
+from ablate.audits.grouping import grouped
 from ablate.audits.values import shown
 from ablate.spec import Config
 
@@ -318,16 +319,26 @@ def _finding(group: Sequence[_Observation]) -> Finding:
     values = [_values(leaf, group) for leaf in first.leaves[:_SHOWN]]
     if more := len(first.leaves) - len(values):
         values.append(f"and {more} more")
-    arms = dict.fromkeys(observation.pair.names[1] for observation in group)
-    others = dict.fromkeys(observation.pair.names[0] for observation in group)
-    return finding(
+    values_of = {
+        name: tuple(_treatment(first.code, leaf, pair.values[leaf][side]) for leaf in first.leaves)
+        for side in (1, 0)
+        for pair in (observation.pair for observation in group)
+        for name in (pair.names[side],)
+    }
+    return between(
         first.code,
-        (*arms, *(name for name in others if name not in arms)),
+        grouped((treated, name) for name, treated in values_of.items()).values(),
         f"{'; '.join(values)}, {first.says}",
         listed(first.leaves),
         first.advice,
         severity=first.severity,
     )
+
+
+def _treatment(code: str, leaf: str, value: Any) -> str:
+    """Write what counts of a value: arms with the same are treated alike."""
+    stops = code == "unequal-stopping" and leaf == CALLBACKS
+    return repr(stopping_rules(value) if stops else value)
 
 
 def _values(leaf: str, group: Sequence[_Observation]) -> str:

@@ -14,9 +14,9 @@ class Finding:
     """One fact that stands against comparing arms, or that a reader must know.
 
     `arms` are those it is about (empty: the whole study), `where` the key or the run it was seen
-    at, `advice` what to do. An `allowed` one stops nothing but stays in the report. Arms of one of
-    the `groups` are alike in it: it stands between arms of different ones, or between any two if
-    there are none.
+    at, `advice` what to do. An `allowed` one stops nothing but stays in the report. One that stands
+    between arms has `groups`: it holds for two arms that none of them has both of. Without groups
+    it is of each arm by itself.
     """
 
     code: str

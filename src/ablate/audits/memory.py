@@ -62,7 +62,12 @@ class Memory:
                 kept = {**answer, KEYS: _keys(job)}
                 part.write_text(json.dumps(kept), encoding="utf-8")
                 part.chmod(0o600)
-            self._forget()
+            self._keep_the_newest()
+
+    def forget(self, job: Call) -> None:
+        """Drop the evidence of an arm: it hangs on something that nobody has noted."""
+        with suppress(OSError):
+            self._path(job).unlink(missing_ok=True)
 
     def _path(self, job: Call) -> Path:
         asked = {
@@ -74,7 +79,7 @@ class Memory:
         }
         return self._folder / f"{content_hash(asked)}.json"
 
-    def _forget(self) -> None:
+    def _keep_the_newest(self) -> None:
         kept = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
         for path in kept[:-MOST]:
             path.unlink(missing_ok=True)

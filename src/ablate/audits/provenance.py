@@ -3,13 +3,13 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between, finding
 from ablate.audits.differences import listed
 from ablate.audits.findings import Finding, Severity
 from ablate.audits.recorded import (
     RecordedRuns,
     RecordedTrials,
-    arms_of,
+    alike_runs,
     grouped,
     named,
     several,
@@ -39,9 +39,9 @@ def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
     }
     if changed := _changed(recorded.runs, sources):
         modules = [*changed]
-        yield finding(
+        yield between(
             "mixed-code",
-            arms_of(run for runs in changed[modules[0]] for run in runs),
+            _alike(recorded.runs, sources, changed),
             f"{several(len(modules), 'module')} changed between runs that stand side by side: "
             + "; ".join(
                 f"{module} is one in {' and another in '.join(map(_whose, changed[module]))}"
@@ -52,9 +52,9 @@ def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
         )
     elif len(versions) > 1:
         known = all(run.id in sources for run in recorded.runs)
-        yield finding(
+        yield between(
             "mixed-code",
-            arms_of(run for runs in versions.values() for run in runs),
+            alike_runs(recorded.runs, {run.id: {"": run.code_version} for run in recorded.runs}),
             "runs of different commits stand side by side: "
             + "; ".join(f"{name} in {named(runs)}" for name, runs in versions.items())
             + (", but no module that they share has changed" if known else ""),
@@ -101,9 +101,9 @@ def check_surroundings(recorded: RecordedRuns) -> Iterator[Finding]:
         }
         if changed := _changed(recorded.runs, told):
             names = [*changed]
-            yield finding(
+            yield between(
                 code,
-                arms_of(run for runs in changed[names[0]] for run in runs),
+                _alike(recorded.runs, told, changed),
                 f"runs that stand side by side had {what}: "
                 + "; ".join(
                     f"{name} is one in {' and another in '.join(map(_whose, changed[name]))}"
@@ -138,6 +138,19 @@ def _changed(
         ]
         for module in differing
     }
+
+
+def _alike(
+    runs: Iterable[RunRecord],
+    told: Mapping[int, Mapping[str, str | None]],
+    changed: Collection[str],
+) -> list[list[str]]:
+    """Group the arms whose runs tell the same of what has changed."""
+    of_run = {
+        run: {name: digests[name] for name in changed if name in digests}
+        for run, digests in told.items()
+    }
+    return alike_runs(runs, of_run)
 
 
 def _whose(runs: Sequence[RunRecord]) -> str:

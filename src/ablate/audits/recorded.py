@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from ablate.audits.differences import listed
 from ablate.audits.grouping import alike
 from ablate.spec import AblationDefinition, Direction, SearchDefinition, Space, Status
 from ablate.store import Environment, RunRecord, Seals, TrialRecord, best_trial
+
+Key = TypeVar("Key", bound=Hashable)
 
 UNCHECKED = Seals(0, 0)
 """Of records that were compared with no seals."""
@@ -220,15 +222,22 @@ def arms_of(runs: Iterable[RunRecord]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(run.arm for run in runs if run.arm is not None))
 
 
-def alike_runs(runs: Iterable[RunRecord], values: Mapping[int, Hashable]) -> list[list[str]]:
-    """Group the arms that have no seed with different values; these are given by run."""
-    seen: dict[str, dict[int, Hashable]] = {}
+def alike_runs(
+    runs: Iterable[RunRecord], told: Mapping[int, Mapping[Key, Hashable]]
+) -> list[list[str]]:
+    """Group the arms of runs; two are apart if their runs tell other values of one thing.
+
+    What runs tell is given by run; one that tells nothing of a thing is apart from none in it.
+    """
+    seen: dict[str, dict[Key, set[Hashable]]] = {}
     for run in runs:
-        if run.arm is not None:
-            seen.setdefault(run.arm, {})[run.seed] = values.get(run.id)
+        of_arm = seen.setdefault(run.arm, {}) if run.arm is not None else {}
+        for name, value in told.get(run.id, {}).items():
+            of_arm.setdefault(name, set()).add(value)
 
     def apart(arm: str, other: str) -> bool:
-        return any(seen[arm][seed] != seen[other][seed] for seed in {*seen[arm]} & {*seen[other]})
+        one, two = seen[arm], seen[other]
+        return any(len(one[name] | two[name]) > 1 for name in one.keys() & two.keys())
 
     return alike(seen, apart)
 

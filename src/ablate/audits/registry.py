@@ -21,11 +21,15 @@ Subject = ParamSpec("Subject")
 
 @dataclass(frozen=True)
 class Code:
-    """A kind of finding: how bad it is by default, what it says, and which stage finds it."""
+    """A kind of finding: how bad it is by default, what it says, and which stage finds it.
+
+    One that stands `between` arms says something of two of them, and never of one alone.
+    """
 
     severity: Severity
     title: str
     stage: StageName
+    between: bool = False
 
 
 @dataclass(frozen=True)

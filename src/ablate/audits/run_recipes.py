@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between, finding
 from ablate.audits.differences import flat, stem
 from ablate.audits.fairness import stopping_rules
 from ablate.audits.findings import Finding, Severity
+from ablate.audits.grouping import alike
 from ablate.audits.recipe_differences import data_is_declared, differences
-from ablate.audits.recorded import RecordedRuns, alike_runs, arms_of, grouped, named
+from ablate.audits.recorded import RecordedRuns, arms_of, grouped, named
 from ablate.run.recipe import Recipe
 from ablate.spec import Status, canonical_json
 from ablate.store import RunRecord
@@ -29,13 +30,12 @@ def check_recipes(recorded: RecordedRuns) -> Iterator[Finding]:
         if run.arm is not None and run.arm not in of_arm and (seen := _recipe(recorded, run)):
             of_arm[run.arm], configs[run.arm] = seen, run.config or {}
     for found in differences(of_arm, _changes(configs)):
-        yield finding(
+        yield between(
             "recipe-differs",
-            found.arms,
+            found.groups,
             f"as recorded, {found.told()}, and no key of their configurations says so",
             found.aspect,
             "see what else sets it, and train all arms by one recipe or declare the difference",
-            groups=found.groups,
         )
 
 
@@ -67,8 +67,17 @@ def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
     done = [run for run in recorded.compared if run.status is Status.COMPLETE]
     lengths = {run.id: _length(recorded, run) for run in done}
     done = [run for run in done if lengths[run.id].known]
-    of_seeds = grouped(done, lambda run: run.seed).values()
-    if all(_alike([lengths[run.id] for run in runs]) for runs in of_seeds):
+    by_seed: dict[str, dict[int, _Length]] = {}
+    for run in done:
+        if run.arm is not None:
+            by_seed.setdefault(run.arm, {})[run.seed] = lengths[run.id]
+
+    def apart(arm: str, other: str) -> bool:
+        one, two = by_seed[arm], by_seed[other]
+        return not all(_alike([one[seed], two[seed]]) for seed in one.keys() & two.keys())
+
+    alike_arms = alike(by_seed, apart)
+    if not alike_arms:
         return
     rules = {canonical_json(_stopping(run)) for run in done}
     same_rule = len(rules) == 1 and rules != {"[]"} and len({_budget(run) for run in done}) == 1
@@ -86,14 +95,13 @@ def check_lengths(recorded: RecordedRuns) -> Iterator[Finding]:
         else ""
     )
     severity: Severity | None = "note" if same_rule or other_data else None
-    yield finding(
+    yield between(
         "unequal-run-lengths",
-        arms_of(done),
+        alike_arms,
         text + why,
         "optimizer steps" if all(lengths[run.id].steps for run in done) else "epochs",
         "compare at equal budget: the best of more steps is better by luck alone",
         severity=severity,
-        groups=alike_runs(done, lengths),
     )
 
 

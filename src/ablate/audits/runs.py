@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between, finding
 from ablate.audits.differences import flat, listed
 from ablate.audits.findings import Finding
 from ablate.audits.recorded import (
@@ -118,9 +118,14 @@ def check_environments(recorded: RecordedRuns) -> Iterator[Finding]:
     names = dict.fromkeys(name for body in bodies for name in body)
     differing = [n for n in names if any(body.get(n) != bodies[0].get(n) for body in bodies)]
     if differing:
-        yield finding(
+        of_name = dict(zip(used, bodies, strict=True))
+        of_run = {
+            run.id: {name: str(of_name[run.environment].get(name)) for name in differing}
+            for run in recorded.runs
+        }
+        yield between(
             "mixed-environments",
-            arms_of(run for run in recorded.runs),
+            alike_runs(recorded.runs, of_run),
             "runs were made on: "
             + "; ".join(
                 f"{name.rpartition('.')[2]} "
@@ -154,7 +159,7 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
         if not apart:
             yield from _by_seed(recorded, name)
             continue
-        of_run = {run.id: prints.get(run.id, {}).get(name) for run in runs}
+        groups = _of_one_seed(runs, prints, name)
         text = " and ".join(named(group) for group in apart)
         by_name = f"the fingerprint {name!r} of the data differs between {text}"
         if scored:
@@ -162,30 +167,28 @@ def check_data(recorded: RecordedRuns) -> Iterator[Finding]:
             # As many examples, and the data are what is ablated: they are prepared differently.
             amounts = {_validated(recorded, run) for group in apart for run in group}
             prepared = name == batch and declared and len(amounts) == 1 and None not in amounts
-            yield finding(
+            yield between(
                 "other-examples",
-                arms_of(run for group in apart for run in group),
+                groups,
                 f"{by_name} with the same seed",
                 "data",
                 "score every arm on the same examples: their metrics are of different questions",
                 severity=("note" if prepared else "warning" if declared or name == batch else None),
-                groups=alike_runs(runs, of_run),
             )
         else:
-            yield finding(
+            yield between(
                 "other-training-data",
-                arms_of(run for group in apart for run in group),
+                groups,
                 f"{by_name} with the same seed",
                 "data",
                 "see that the difference in the data is what is ablated",
-                groups=alike_runs(runs, of_run),
             )
-    if (apart := _apart(recorded.compared, prints, _ORDER)) and not any(
+    if _apart(recorded.compared, prints, _ORDER) and not any(
         _apart(recorded.compared, prints, name) for name in data_names
     ):
-        yield finding(
+        yield between(
             "unpaired-order",
-            arms_of(run for group in apart for run in group),
+            _of_one_seed(recorded.compared, prints, _ORDER),
             "with the same seed they see the training data in another order",
             _ORDER,
             "draw the order from a generator of its own, seeded by the data, to pair the seeds",
@@ -233,6 +236,17 @@ def _apart(
         if len(groups) > 1:
             return list(groups.values())
     return []
+
+
+def _of_one_seed(
+    runs: Iterable[RunRecord], prints: Mapping[int, Mapping[str, str]], name: str
+) -> list[list[str]]:
+    """Group the arms that have the same fingerprint with every seed of both."""
+    runs = list(runs)
+    told = {
+        run.id: {run.seed: prints[run.id][name]} for run in runs if name in prints.get(run.id, {})
+    }
+    return alike_runs(runs, told)
 
 
 def _data_section(run: RunRecord) -> str:

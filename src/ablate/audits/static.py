@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between, finding
 from ablate.audits.configs import AblationConfigs, SearchConfigs
 from ablate.audits.differences import flat, listed, reference_of
 from ablate.audits.findings import Finding, Severity
@@ -100,9 +100,9 @@ def check_equal_configs(configs: AblationConfigs) -> Iterator[Finding]:
         groups.setdefault(canonical_json(flat(config)), []).append(arm)
     for arms in groups.values():
         if len(arms) > 1:
-            yield finding(
+            yield between(
                 "same-config",
-                arms,
+                [[arm] for arm in arms],
                 "they resolve to the same configuration: replicates, which differ by nothing "
                 "but chance",
                 "arms",

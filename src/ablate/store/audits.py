@@ -53,19 +53,18 @@ _GROUPS = "groups"
 
 
 def _row(finding: FindingRow) -> dict[str, Any]:
-    """Return the columns of a finding; arms that are set apart are stored as their groups."""
+    """Return the columns of a finding; of one between arms their groups are stored."""
     row: dict[str, Any] = {
         name: mask(storable(value)) if isinstance(value, str) else value
         for name, value in finding._asdict().items()
     }
     if groups := row.pop(_GROUPS):
-        rest = [arm for arm in finding.arms if not any(arm in group for group in groups)]
-        row["arms"] = [*map(list, groups), *([arm] for arm in rest)]
+        row["arms"] = [*map(list, groups)]
     return row
 
 
 def _finding(row: FindingRow) -> FindingRow:
     """Read a finding, whose arms are names or groups of them."""
     groups = tuple(tuple(group) for group in row.arms if not isinstance(group, str))
-    arms = tuple(arm for group in groups for arm in group) if groups else tuple(row.arms)
+    arms = tuple(dict.fromkeys(arm for group in groups for arm in group)) or tuple(row.arms)
     return row._replace(arms=arms, groups=groups, allowed=bool(row.allowed))

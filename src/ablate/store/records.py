@@ -151,7 +151,8 @@ USUAL_NOTES = frozenset({"no-floor", "best-on-reported-set", "uncommitted-code"}
 class FindingRow(NamedTuple):
     """One finding of an audit: severity error, warning or note; stage static, probe or runs.
 
-    It stands between arms of different `groups` only; between any two if there are none.
+    One with `groups` stands between two arms that none of them has both of; any other is of each
+    arm by itself.
     """
 
     code: str
@@ -165,9 +166,10 @@ class FindingRow(NamedTuple):
     groups: tuple[tuple[str, ...], ...] = ()
 
     def apart(self, arm: str, other: str) -> bool:
-        """Say whether it is about two arms, and not as two that are alike."""
+        """Say whether it stands between two arms."""
         both = {arm, other}
-        return both <= {*self.arms} and not any(both <= {*group} for group in self.groups)
+        known = {arm for group in self.groups for arm in group}
+        return both <= known and not any(both <= {*group} for group in self.groups)
 
 
 @dataclass(frozen=True, slots=True)

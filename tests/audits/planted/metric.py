@@ -208,7 +208,7 @@ class Handmade(Classifier):
     def criterion(self, logits: Tensor, y: Tensor) -> Tensor:
         chances = logits.log_softmax(1)
         known = chances.gather(1, y[:, None])[:, 0]
-        return -((1 - self.eps) * known + self.eps * chances.mean(1)).mean()
+        return ((self.eps - 1) * known - self.eps * chances.mean(1)).mean()
 
 
 class Attending(Classifier):

@@ -130,6 +130,7 @@ def test_a_loss_that_one_arm_smooths_by_hand_is_another_metric() -> None:
     arms = {"plain": {}, "smooth": {"model.init_args.eps": 0.1}}
     item = compared(config("Handmade", "Flowers"), arms, "val_loss")["metric-defined-otherwise"]
     assert "(cross_entropy) in plain" in item.what
+    assert "l1_loss" not in item.what  # which nobody has called
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,8 @@ def test_an_error_against_altered_targets_is_another_metric(how: str, is_found: 
     found = compared(config("Answering", "Answers"), arms, "val_error")
     assert ("metric-defined-otherwise" in found) is is_found
     if is_found:
-        assert "(l1_loss of altered targets) in odd" in found["metric-defined-otherwise"].what
+        what = found["metric-defined-otherwise"].what
+        assert "(the mean size of a difference to no value of the batch) in odd" in what
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ablate.audits.directions import check_names, check_trends, leaning
 from ablate.audits.evidence import Evidence, Fault
 from ablate.audits.evidence_checks import Declared
 from ablate.audits.evidence_checks.faults import check_skipped
-from ablate.audits.evidence_checks.hash_order import check_hash_order
+from ablate.audits.evidence_checks.processes import check_hash_order
 from ablate.audits.evidence_checks.validation import check_weights
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.drawing import drawing_faults

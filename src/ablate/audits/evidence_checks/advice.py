@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from ablate.audits.codes import finding
+from ablate.audits.codes import between, finding
 from ablate.audits.findings import Finding, Severity
 
 ADVICE = {
@@ -92,8 +92,17 @@ def advised(
     what: str,
     where: str,
     severity: Severity | None = None,
-    *,
-    groups: Iterable[Iterable[str]] = (),
 ) -> Finding:
     """Make a finding with the advice of its code."""
-    return finding(code, tuple(arms), what, where, ADVICE[code], severity=severity, groups=groups)
+    return finding(code, tuple(arms), what, where, ADVICE[code], severity=severity)
+
+
+def advised_between(
+    code: str,
+    groups: Iterable[Iterable[str]],
+    what: str,
+    where: str,
+    severity: Severity | None = None,
+) -> Finding:
+    """Make a finding between arms of different groups, with the advice of its code."""
+    return between(code, groups, what, where, ADVICE[code], severity=severity)

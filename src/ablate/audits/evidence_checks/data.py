@@ -1,12 +1,13 @@
 """Arms that are trained or scored on other examples."""
 
 from collections.abc import Collection, Iterator, Mapping
+from typing import Literal
 
 from ablate.audits.evidence import Evidence, Split, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding, Severity
-from ablate.audits.grouping import by_arms, grouped
+from ablate.audits.grouping import alike, by_arms, grouped
 
 LENGTH_SHARE = 0.01
 
@@ -28,33 +29,40 @@ def _validation_examples(splits: Mapping[str, Split], declared: Declared) -> Ite
         if severity and _same_targets(splits.values()):
             what += "; with the same targets: as declared, the same examples are shown otherwise"
             severity = "note"
-        groups = grouped((split.digest, arm) for arm, split in splits.items()).values()
-        yield advised("unequal-validation-examples", splits, what, "data", severity, groups=groups)
+        groups = _by(splits, "digest")
+        yield advised_between("unequal-validation-examples", groups, what, "data", severity)
 
 
 def _training_examples(splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
     code = "unequal-train-examples"
     if odd := _odd({arm: split.digest for arm, split in splits.items()}):
         severity: Severity | None = "note" if declared.all_change_data(odd) else None
-        groups = grouped((split.digest, arm) for arm, split in splits.items()).values()
-        yield advised(code, splits, _counts(splits), "data", severity, groups=groups)
+        yield advised_between(code, _by(splits, "digest"), _counts(splits), "data", severity)
     elif _odd({arm: split.order for arm, split in splits.items()}):
         what = "they see the same examples in another order, with the same seed"
-        yield advised(code, splits, what, "data", "note")
+        yield advised_between(code, _by(splits, "order"), what, "data", "note")
 
 
 def _lengths(name: str, splits: Mapping[str, Split], declared: Declared) -> Iterator[Finding]:
     means = {arm: split.mean_length for arm, split in splits.items() if split.mean_length}
     first = next(iter(means.values()), 1.0)
-    odd = [
-        arm for arm, mean in means.items() if max(mean, first) / min(mean, first) > 1 + LENGTH_SHARE
-    ]
+    odd = [arm for arm, mean in means.items() if _far(mean, first)]
     if odd:
         told = by_arms(
             (f"mean {mean:.4g}, longest {splits[arm].longest}", arm) for arm, mean in means.items()
         )
         severity: Severity | None = "note" if declared.all_change_data(odd) else None
-        yield advised("unequal-lengths", means, f"{name}: {told}", "data", severity)
+        groups = alike(means, lambda arm, other: _far(means[arm], means[other]))
+        yield advised_between("unequal-lengths", groups, f"{name}: {told}", "data", severity)
+
+
+def _far(mean: float, other: float) -> bool:
+    return max(mean, other) / min(mean, other) > 1 + LENGTH_SHARE
+
+
+def _by(splits: Mapping[str, Split], field: Literal["digest", "order"]) -> Collection[list[str]]:
+    """Put the arms of equal splits together."""
+    return grouped((getattr(split, field), arm) for arm, split in splits.items()).values()
 
 
 def _same_targets(splits: Collection[Split]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from ablate.audits.evidence import Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.evidence_checks.functions import agree
 from ablate.audits.findings import Finding
@@ -32,7 +32,7 @@ def check_data_keys(arms: Mapping[str, Evidence], declared: Declared) -> Iterato
                     f"{arm} changes {', '.join(keys)}, and is given the same examples in the same "
                     f"order as {other}" + (f"; its data read {cached[0]}" if cached else "")
                 )
-                yield advised("data-key-without-effect", [arm, other], what, keys[0])
+                yield advised_between("data-key-without-effect", [[arm], [other]], what, keys[0])
                 break
 
 

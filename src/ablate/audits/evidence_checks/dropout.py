@@ -1,13 +1,12 @@
 """Dropout that arms apply differently in parts of the same name."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from itertools import combinations
 
 from ablate.audits.evidence import DropoutUse, Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
-from ablate.audits.grouping import by_arms
+from ablate.audits.grouping import alike, by_arms
 
 
 def check_dropout(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
@@ -19,9 +18,10 @@ def check_dropout(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
         for use in evidence.dropouts:
             parts.setdefault(use.submodule, {})[arm] = use
     for part, uses in parts.items():
-        if any(_unlike(left, right) for left, right in combinations(uses.values(), 2)):
+        groups = alike(uses, lambda arm, other, uses=uses: _unlike(uses[arm], uses[other]))  # type: ignore[misc]
+        if groups:
             what = by_arms((_dose(use.rates), arm) for arm, use in uses.items())
-            yield advised("unequal-dropout", uses, f"{part}: {what}", part)
+            yield advised_between("unequal-dropout", groups, f"{part}: {what}", part)
 
 
 def _changes_dropout_alone(changes: Collection[str]) -> bool:

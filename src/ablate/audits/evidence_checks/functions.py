@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from ablate.audits.evidence import Evidence, Scale, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 
@@ -22,9 +22,9 @@ def check_functions(arms: Mapping[str, Evidence], declared: Declared) -> Iterato
         twins = [n for n, e in trained.items() if n != name and same_function(evidence, e)]
         known |= {name, *twins}
         if twins:
-            yield advised(
+            yield advised_between(
                 "same-function",
-                [name, *twins],
+                [[name], *([twin] for twin in twins)],
                 "given the same weights they compute the same losses and metrics, step by step: "
                 "one is a replicate of the other, and their difference is chance",
                 "model",

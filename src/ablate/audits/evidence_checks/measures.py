@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, Measured, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised, advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding, Severity
-from ablate.audits.grouping import by_arms
+from ablate.audits.grouping import alike, by_arms, grouped
 
 SAME = 1e-5
 """Relative difference up to which what networks give is equal."""
@@ -29,19 +29,23 @@ def check_measures(arms: Mapping[str, Evidence], declared: Declared) -> Iterator
     """
     seen = {arm: each for arm, each in learned(arms).items() if each.measured is not None}
     for metric in declared.metrics:
-        certain: dict[str, None] = {}
-        likely: dict[str, None] = {}
-        for left, right in combinations(seen, 2):
-            judged = _judged(seen[left], seen[right], metric)
-            if judged is not None:
-                (certain if judged == "error" else likely).update({left: None, right: None})
-        severity: Severity = "error" if certain else "warning"
-        if names := certain or likely:
-            why = "given equal weights, the networks give the same, and " if certain else ""
+        judged = {
+            pair: severity
+            for pair in combinations(seen, 2)
+            if (severity := _judged(seen[pair[0]], seen[pair[1]], metric)) is not None
+        }
+        for severity in dict.fromkeys(sorted(judged.values())):
+            pairs = {pair for pair, of_pair in judged.items() if of_pair == severity}
+            groups = alike(seen, lambda arm, other, pairs=pairs: (arm, other) in pairs)  # type: ignore[misc]
+            names = [arm for arm in seen if any(arm in group for group in groups)]
+            sure = severity == "error"
+            why = "given equal weights, the networks give the same, and " if sure else ""
             told = by_arms((f"{metric} is {_told(seen[arm], metric)}", arm) for arm in names)
             where = f"metric {metric}"
-            yield advised("metric-defined-otherwise", names, f"{why}{told}", where, severity)
-        if not certain and not likely:
+            yield advised_between(
+                "metric-defined-otherwise", groups, f"{why}{told}", where, severity
+            )
+        if not judged:
             yield from _altered(seen, metric)
     yield from _picked(seen)
 
@@ -55,8 +59,9 @@ def _picked(arms: Mapping[str, Evidence]) -> Iterator[Finding]:
             (f"a target counts as found among the best {' and '.join(map(str, counts))}", arm)
             for arm, counts in known.items()
         )
+        groups = grouped((counts, arm) for arm, counts in known.items()).values()
         where = "validation_step"
-        yield advised("metric-defined-otherwise", known, told, where, "warning")
+        yield advised_between("metric-defined-otherwise", groups, told, where, "warning")
 
 
 def _altered(arms: Mapping[str, Evidence], metric: str) -> Iterator[Finding]:

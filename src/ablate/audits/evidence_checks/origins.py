@@ -1,10 +1,12 @@
 """Where initial weights come from, which files were read for them, and what a seed moves."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 from ablate.audits.evidence import Evidence, Seeding, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised, advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import alike, by_arms, grouped
@@ -22,6 +24,13 @@ FIXED = 0.05
 
 SHOWN = 3
 
+SHORTEST = 3
+"""Letters from which on a value in the name of a file is no accident."""
+
+_DIGEST = re.compile(r"(?<![0-9a-z])(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,}(?![0-9a-z])")
+_WORD = re.compile(r"[a-z]{3,}")
+_OF_ANY_KEY = frozenset({"model", "data", "init", "args", "class", "path", "dict", "kwargs"})
+
 
 def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
     """Find arms of which some begin with weights that no seed moves, and those all of which do."""
@@ -31,7 +40,8 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
     tensors: dict[str, None] = {}
     for left, right in combinations(seen, 2):
         odd = _odd_tensors(seen[left], seen[right])
-        if odd and not _declares([left, right], declared, OF_WEIGHTS):
+        as_declared = read_as_declared(arms, left, right, declared)
+        if odd and not as_declared and not _declares([left, right], declared, OF_WEIGHTS):
             apart |= {left: None, right: None}
             unlike |= {(left, right), (right, left)}
             tensors |= dict.fromkeys(odd)
@@ -40,7 +50,7 @@ def check_initial_weights(arms: Mapping[str, Evidence], declared: Declared) -> I
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in apart)
         what = f"another seed leaves as they are {told}: {_few(list(tensors))}"
         groups = alike(apart, lambda arm, other: (arm, other) in unlike)
-        yield advised("unequal-initial-weights", apart, what, "model", groups=groups)
+        yield advised_between("unequal-initial-weights", groups, what, "model")
     elif fixed := [arm for arm, share in shares.items() if share > FIXED]:
         told = by_arms((f"{shares[arm]:.0%} of the initial numbers", arm) for arm in fixed)
         yield advised("fixed-initial-weights", fixed, f"no seed moves {told}", "model")
@@ -53,23 +63,96 @@ def check_files(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
         arm: tuple(read.path for read in each.files if read.reader == "model")
         for arm, each in trained.items()
     }
-    first = next(iter(by_model.values()), ())
-    odd = [arm for arm, files in by_model.items() if set(files) != set(first)]
-    if odd and not _declares(odd, declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
+    groups = alike(
+        trained, lambda arm, other: bool(_unexplained_files(trained, arm, other, declared))
+    )
+    if groups:
         told = by_arms((_few(files) or "nothing", arm) for arm, files in by_model.items())
-        groups = grouped((frozenset(files), arm) for arm, files in by_model.items()).values()
         what = f"the modules read {told}"
-        yield advised("unequal-files-read", by_model, what, "model", groups=groups)
+        yield advised_between("unequal-files-read", groups, what, "model")
     rest = [
         (f"the {reader} reads {_few(files)}", arm)
         for arm, each in arms.items()
         for reader in ("model", "data")
         if (files := [read.path for read in each.files if read.reader == reader])
-        and not (odd and reader == "model")
+        and not (groups and reader == "model")
     ]
     if rest:
         names = dict.fromkeys(arm for _, arm in rest)
         yield advised("files-read", names, by_arms(rest), "files")
+
+
+def read_as_declared(
+    arms: Mapping[str, Evidence], arm: str, other: str, declared: Declared
+) -> bool:
+    """Say whether the modules of two arms read other files, all of them as the arms declare."""
+    odd = _odd_files(arms, arm, other)
+    return bool(odd) and not _unexplained_files(arms, arm, other, declared)
+
+
+def _unexplained_files(
+    arms: Mapping[str, Evidence], arm: str, other: str, declared: Declared
+) -> list[str]:
+    """Name the files that the module of one of two arms reads for no reason they declare.
+
+    A declared key explains the files that have a word of it, or its value, in their name, and those
+    of one name but for a digest: what such a file is made of is told by the digest alone.
+    """
+    odd = _odd_files(arms, arm, other)
+    if not odd or _declares([arm, other], declared, (*OF_WEIGHTS, "cache", "dir", "root", "table")):
+        return []
+    changes = _unequal_changes(arm, other, declared)
+    if any(path.startswith(("model.", "data.")) for path in changes):
+        kinds = [{_kind_of(path) for path in _of_model(arms[name])} for name in (arm, other)]
+        keyed = kinds[0] & kinds[1]
+        odd = [path for path in odd if _kind_of(path) == path or _kind_of(path) not in keyed]
+    odd = [path for path in odd if not any(_speaks_of(key, path) for key in changes)]
+    values = {value for of_key in changes.values() for value in of_key if isinstance(value, str)}
+    places = [place for value in values for path in odd for place in _places(value, path)]
+    return [path for path in odd if not any(place.fullmatch(path) for place in places)]
+
+
+def _odd_files(arms: Mapping[str, Evidence], arm: str, other: str) -> list[str]:
+    """Name what the module of one of two arms reads, and the other neither reads nor makes."""
+    one, two = arms[arm], arms[other]
+    mine, theirs = _of_model(one), _of_model(two)
+    return [path for path in mine if path not in (*theirs, *two.made)] + [
+        path for path in theirs if path not in (*mine, *one.made)
+    ]
+
+
+def _of_model(evidence: Evidence) -> list[str]:
+    return [read.path for read in evidence.files if read.reader == "model"]
+
+
+def _unequal_changes(arm: str, other: str, declared: Declared) -> dict[str, tuple[Any, ...]]:
+    """Map the keys that two arms do not declare alike to their values."""
+    mine, theirs = (declared.changes.get(name, {}) for name in (arm, other))
+    return {
+        path: tuple(changes[path] for changes in (mine, theirs) if path in changes)
+        for path in dict.fromkeys([*mine, *theirs])
+        if (path in mine) != (path in theirs) or mine[path] != theirs[path]
+    }
+
+
+def _kind_of(path: str) -> str:
+    """Name a file without the digests in its name."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/{_DIGEST.sub('*', name)}" if _DIGEST.search(name) else path
+
+
+def _speaks_of(key: str, path: str) -> bool:
+    """Say whether a word of a key is in the name of a file."""
+    words = {word for part in key.lower().split(".") for word in _WORD.findall(part)}
+    name = path.rpartition("/")[2].partition(".")[0].lower()
+    return bool((words - _OF_ANY_KEY) & {*_WORD.findall(name)})
+
+
+def _places(value: str, path: str) -> Iterator[re.Pattern[str]]:
+    """Yield the names that a file with a value in its name may have with another value."""
+    told = value.rpartition("/")[2]
+    if len(told) >= SHORTEST and told in path:
+        yield re.compile("[^/]+".join(map(re.escape, path.split(told))))
 
 
 def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
@@ -90,7 +173,7 @@ def check_seeding(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
         still = [arm for arm, value in known.items() if not value]
         if moved and still and not any(map(declared.all_change_data, ([*moved], [*still]))):
             what = f"another seed moves {thing} in {', '.join(moved)}, not in {', '.join(still)}"
-            yield advised("unequal-seeding", known, what, "seed_everything")
+            yield advised_between("unequal-seeding", [moved, still], what, "seed_everything")
 
 
 def _seeding(arms: Mapping[str, Evidence]) -> dict[str, Seeding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from ablate.audits.evidence import Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import by_arms, grouped
@@ -16,7 +16,7 @@ def check_recipes(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
     recipes = {arm: evidence.recipe for arm, evidence in learned(arms).items()}
     for found in differences(recipes, declared.changes):
         what = f"{found.told()}, and no declared key names it"
-        yield advised("unequal-recipe", found.arms, what, found.aspect, groups=found.groups)
+        yield advised_between("unequal-recipe", found.groups, what, found.aspect)
     yield from _lengths(recipes, declared)
 
 
@@ -35,7 +35,7 @@ def _lengths(recipes: Mapping[str, Recipe], declared: Declared) -> Iterator[Find
     told = by_arms((_length(recipe), arm) for arm, recipe in known.items())
     what = f"the configured runs have {told}"
     groups = grouped((recipe.steps, arm) for arm, recipe in known.items()).values()
-    yield advised("unequal-recipe", known, what, "optimizer steps", groups=groups)
+    yield advised_between("unequal-recipe", groups, what, "optimizer steps")
 
 
 def _length(recipe: Recipe) -> str:

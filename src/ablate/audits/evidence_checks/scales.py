@@ -5,8 +5,9 @@ from functools import partial
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, Scale, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
+from ablate.audits.evidence_checks.origins import read_as_declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import alike
 
@@ -15,12 +16,19 @@ SIZE_FACTOR = 2.0
 """How much sides of two tensors may differ for their spread to be comparable."""
 
 
-def check_scales(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:  # noqa: ARG001
-    """Find tensors whose initial values spread far apart, in one finding for the same arms."""
+def check_scales(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Finding]:
+    """Find tensors whose initial values spread far apart, in one finding for the same arms.
+
+    Values that are read from other files, as declared, are not drawn by any rule.
+    """
     apart: dict[tuple[str, ...], list[tuple[float, str]]] = {}
     unlike: dict[tuple[str, ...], set[tuple[str, str]]] = {}
     for name, scales in _by_tensor(learned(arms)).items():
-        ratios = _ratios(scales)
+        ratios = {
+            pair: ratio
+            for pair, ratio in _ratios(scales).items()
+            if not read_as_declared(arms, *pair, declared)
+        }
         if ratios:
             names = tuple(arm for arm in scales if any(arm in pair for pair in ratios))
             stds = ", ".join(f"{arm} {scales[arm].std:.3g}" for arm in names)
@@ -31,7 +39,7 @@ def check_scales(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[F
         more = f", and {len(tensors) - 1} more tensors less so" if len(tensors) > 1 else ""
         what = f"initial values spread up to {worst:.1f} times apart: {text}{more}"
         groups = alike(names, partial(_are_far, unlike[names]))
-        yield advised("unequal-initial-scale", names, what, text.split(" ")[0], groups=groups)
+        yield advised_between("unequal-initial-scale", groups, what, text.split(" ")[0])
 
 
 def _by_tensor(arms: Mapping[str, Evidence]) -> dict[str, dict[str, Scale]]:

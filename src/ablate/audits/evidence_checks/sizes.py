@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from ablate.audits.evidence import Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
-from ablate.audits.grouping import grouped
+from ablate.audits.grouping import alike, grouped
 
 SIZE_SHARE = 0.01
 
@@ -25,7 +25,11 @@ def check_sizes(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[Fi
         for path, names in owners.items()
         if len(names) < len(trained)
     ]
-    yield advised("unequal-parameters", trained, "; ".join([*ranges, *extra]), "model")
+    groups = alike(
+        trained,
+        lambda arm, other: any(_far(sizes[arm], sizes[other]) for sizes in (parameters, flops)),
+    )
+    yield advised_between("unequal-parameters", groups, "; ".join([*ranges, *extra]), "model")
 
 
 def _range(unit: str, sizes: Mapping[str, int]) -> Iterator[str]:
@@ -33,5 +37,11 @@ def _range(unit: str, sizes: Mapping[str, int]) -> Iterator[str]:
     if len(sizes) < 2:
         return
     least, most = min(sizes, key=sizes.__getitem__), max(sizes, key=sizes.__getitem__)
-    if sizes[least] and sizes[most] - sizes[least] > SIZE_SHARE * sizes[most]:
+    if _far(sizes[least], sizes[most]):
         yield f"{sizes[least]:,} {unit} in {least}, {sizes[most]:,} in {most}"
+
+
+def _far(size: int, other: int) -> bool:
+    """Say whether two sizes that are known are apart."""
+    least, most = min(size, other), max(size, other)
+    return least > 0 and most - least > SIZE_SHARE * most

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 from ablate.audits.evidence import Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
+from ablate.audits.grouping import alike
 
 MATCHED = 0.01
 """Share of the larger total up to which two arms have the same size."""
@@ -26,20 +27,22 @@ def check_submodules(arms: Mapping[str, Evidence], declared: Declared) -> Iterat
     trained = learned(arms)
     sizes = {arm: {p.path: p.parameters for p in each.submodules} for arm, each in trained.items()}
     apart: dict[str, dict[str, None]] = {}
+    unlike: set[tuple[str, str]] = set()
     for left, right in combinations(trained, 2):
         totals = trained[left].parameters, trained[right].parameters
         if max(totals) - min(totals) > MATCHED * max(totals):
             continue
         for path in _shifted(sizes[left], sizes[right], SHIFTED * max(totals)):
             apart.setdefault(path, {}).update({left: None, right: None})
+            unlike.add((left, right))
     if apart:
         told = "; ".join(
             f"{path} has {', '.join(f'{sizes[arm].get(path, 0):,} in {arm}' for arm in names)}"
             for path, names in apart.items()
         )
-        yield advised(
+        yield advised_between(
             "unequal-components",
-            dict.fromkeys(arm for names in apart.values() for arm in names),
+            alike(trained, lambda arm, other: (arm, other) in unlike),
             f"parameters of about the same number in all lie in other parts: {told}",
             "model",
         )

@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from ablate.audits.evidence import Evidence, learned
-from ablate.audits.evidence_checks.advice import advised
+from ablate.audits.evidence_checks.advice import advised_between
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding, Severity
-from ablate.audits.grouping import by_arms
+from ablate.audits.grouping import by_arms, grouped
 
 _AVERAGING = re.compile(r"ema(?![a-z])|averag|swa|polyak|teacher|callbacks", re.IGNORECASE)
 
@@ -23,7 +23,8 @@ def check_weights(arms: Mapping[str, Evidence], declared: Declared) -> Iterator[
         "note" if all(_declares(declared.changes_of(arm)) for arm in odd) else None
     )
     what = "validated are " + by_arms((weights, arm) for arm, weights in seen.items())
-    yield advised("unequal-validated-weights", seen, what, "validation", severity)
+    groups = grouped((weights, arm) for arm, weights in seen.items()).values()
+    yield advised_between("unequal-validated-weights", groups, what, "validation", severity)
 
 
 def _declares(changes: Collection[str]) -> bool:

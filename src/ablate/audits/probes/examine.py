@@ -118,6 +118,7 @@ class _Examination:
         return replace(
             self.found,
             files=opened.files,
+            made=opened.made,
             faults=tuple(self.faults),
             skipped=self.skipped,
             broken=tuple(self.broken),

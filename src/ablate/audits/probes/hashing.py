@@ -42,14 +42,17 @@ def look(
 
 
 def look_again(
-    config: dict[str, Any], hash_seed: int, unstable: Sequence[str] = (), cli: str | None = None
+    config: dict[str, Any],
+    hash_seed: int | None = None,
+    unstable: Sequence[str] = (),
+    cli: str | None = None,
 ) -> dict[str, Any]:
-    """Do in a process of a certain hash seed what `examine` does first; return the same digests.
+    """Do in another process what `examine` does first; return the same digests.
 
-    They are empty where this is no such process. `unstable` names values that differ between equal
-    trainings.
+    They are empty where the process is to have a hash seed, and has another one. `unstable` names
+    values that differ between equal trainings.
     """
-    if os.environ.get("PYTHONHASHSEED") != str(hash_seed):
+    if hash_seed is not None and os.environ.get("PYTHONHASHSEED") != str(hash_seed):
         return {}
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(config, Path(directory), cli)

@@ -54,7 +54,7 @@ def measure(bench: Bench) -> Measurement:
     first, values = watches[0][0], [metrics for _, metrics in watches]
     validations = [watch.calls("validation_step") for watch, _ in watches]
     runs: list[tuple[Values, Measures]] = [
-        (metrics, [*measures(watch.watches["validation_step"]), *watch.plain])
+        (metrics, [*watch.plain, *measures(watch.watches["validation_step"])])
         for watch, metrics in watches
         if "validation_step" in watch.watches
     ]

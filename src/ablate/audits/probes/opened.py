@@ -1,4 +1,4 @@
-"""The files that a module and its data open to read while they are made and set up."""
+"""The files that a module and its data open while they are made and set up."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from ablate.audits.evidence import FileRead
 CODE = frozenset({".py", ".pyc", ".pyi", ".so", ".pyd"})
 MOST = 200
 
-_listeners: list[Callable[[str], None]] = []
+_listeners: list[Callable[[str, bool], None]] = []
 
 
 class Opened:
@@ -28,12 +28,18 @@ class Opened:
 
     def __init__(self) -> None:
         self._found: dict[FileRead, None] = {}
+        self._made: dict[str, None] = {}
         self._but: Path | None = None
 
     @property
     def files(self) -> tuple[FileRead, ...]:
-        """The files, in the order in which they were opened first."""
+        """The files that were read, in the order in which they were opened first."""
         return tuple(self._found)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The files that were written, or that another was put in the place of."""
+        return tuple(self._made)
 
     @contextmanager
     def watched(self, but: Path) -> Iterator[None]:
@@ -46,13 +52,17 @@ class Opened:
         finally:
             _listeners.remove(self._note)
 
-    def _note(self, path: str) -> None:
+    def _note(self, path: str, writes: bool) -> None:
         # Python opens the name of a program that does not parse, to show its line.
-        if len(self._found) >= MOST or not Path(path).is_file():
+        if len(self._found) + len(self._made) >= MOST or not (writes or Path(path).is_file()):
             return
         shown = self._shown(Path(path))
         reader = None if shown is None else _reader()
-        if shown is not None and reader is not None:
+        if shown is None or reader is None:
+            return
+        if writes:
+            self._made.setdefault(shown)
+        else:
             self._found.setdefault(FileRead(shown, reader))
 
     def _shown(self, path: Path) -> str | None:
@@ -86,10 +96,13 @@ def _listen() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    if event != "open" or not _listeners:
+    if event not in {"open", "os.rename"} or not _listeners:
         return
-    path, _, flags = arguments
-    writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
-    if isinstance(path, str | os.PathLike) and not writes:
+    if event == "open":
+        path, _, flags = arguments
+        writes = isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+    else:
+        path, writes = arguments[1], True
+    if isinstance(path, str | os.PathLike):
         for listener in tuple(_listeners):
-            listener(os.fspath(path))
+            listener(os.fspath(path), writes)

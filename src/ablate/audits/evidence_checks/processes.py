@@ -1,4 +1,4 @@
-"""What an arm shows that hangs on the hash seed of its process."""
+"""What an arm shows that hangs on the process it is in, or on that of its hash seed."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -7,6 +7,22 @@ from ablate.audits.evidence_checks.advice import advised
 from ablate.audits.evidence_checks.declared import Declared
 from ablate.audits.findings import Finding
 from ablate.audits.grouping import grouped
+
+
+def check_repetition(
+    arms: Mapping[str, Evidence],
+    declared: Declared,  # noqa: ARG001
+) -> Iterator[Finding]:
+    """Compare what two processes have seen of the same arm, set up with the same seed."""
+    odd = grouped(((each.moved, each.made), arm) for arm, each in arms.items())
+    for (names, made), of_arms in odd.items():
+        if names:
+            files = f", such as {made[0]}, which it writes" if made else ""
+            what = (
+                f"set up again with the same configuration and seed, there is other "
+                f"{' and '.join(names)}: something outlives a run or comes from outside it{files}"
+            )
+            yield advised("nondeterministic", of_arms, what, "setup")
 
 
 def check_hash_order(
