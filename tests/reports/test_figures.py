@@ -603,3 +603,11 @@ def test_a_fence_leaves_out_only_what_would_crush_the_scale():
 
 def test_names_become_parts_of_file_names():
     assert file_part("val/loss (mean)_1") == "val-loss-mean-_1"
+
+
+def test_a_row_without_a_difference_is_said_where_there_is_room():
+    missing = Contrast("missing", NAN, NAN, NAN)
+    for other in (Contrast("worse", -0.5, -0.6, -0.4), Contrast("better", 0.5, 0.4, 0.6)):
+        drawing = draw_forest([other, missing], "x", title="f", minimize=False)
+        assert "no difference computed" in labels(drawing)
+        assert_inside(drawing)

@@ -147,8 +147,17 @@ def _row(canvas: Canvas, panel: Panel, row: Contrast, y: float, right: float) ->
         _middle(canvas, panel, row, y, ink)
         off += not panel.x.holds(row.difference)
     else:
-        canvas.text(panel.across(0) + 5, y, "no difference computed", box.width, size=SMALL)
+        _nothing(canvas, panel, y)
     return off
+
+
+def _nothing(canvas: Canvas, panel: Panel, y: float) -> None:
+    """Say that there is no difference, on the side of zero that has more room."""
+    zero, box = panel.across(0), panel.box
+    room, at, anchor = max(
+        (box.right - zero, zero + 5, "left"), (zero - box.left, zero - 5, "right")
+    )
+    canvas.text(at, y, "no difference computed", room - 5, anchor, size=SMALL)
 
 
 def _middle(canvas: Canvas, panel: Panel, row: Contrast, y: float, ink: str) -> None:
