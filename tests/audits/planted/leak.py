@@ -433,6 +433,15 @@ class Curved(Table):
         return TensorDataset(torch.exp(-far / 4).flatten(1), drawn(160, seed=4))
 
 
+class Heaps(Table):
+    """Kinds of things, some of which are rare and much alike: each has a few examples."""
+
+    def examples(self) -> Dataset:
+        alone, kinds = drawn(2 * COUNT - 72, 12), drawn(24, 12, seed=2).repeat_interleave(3, 0)
+        x = torch.cat([alone, kinds + 0.05 * drawn(72, 12, seed=3)])
+        return TensorDataset(x, self.target(x))
+
+
 LEAKS: dict[str, Sequence[Callable[[], Table]]] = {
     "near-duplicates": (Jittered, Flipped, Cropped, Rephrased),
     "train-val-overlap": (SameItems,),
@@ -463,4 +472,5 @@ CLEAN: Sequence[Callable[[], Table]] = (
     Users,
     Counts,
     Curved,
+    Heaps,
 )

@@ -3,10 +3,15 @@
 Around a point, the distances to its neighbours grow with a power of their rank: with m dimensions,
 the share of the nearest within the k-th, (d_1 / d_k)^m, is Beta(1, k - 1) if points lie there by
 chance. A copy is far nearer than that. Where copies are many, only ranks behind them tell m.
+
+Data may also lie in small heaps, where the nearest are of one heap and the next ones are not. Then
+training examples are as near to each other: only so many that copies were made before the split are
+told from that.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -28,6 +33,8 @@ CHANCE = 1e-3
 CAUTION = 0.8
 """Part of the counted dimensions that is relied on."""
 SHARE, SLIGHT_SHARE, COUNT = 0.05, 0.01, 4
+HEAPED_SHARE = 0.25
+"""What takes the place of `SHARE` where training examples are as near to each other."""
 PROJECTED = 128
 CONTINUOUS = 4
 """Columns of different values that there must be."""
@@ -64,11 +71,24 @@ def near_duplicates(found: Sequence[Leaf], fresh: Array) -> list[Fault]:
     places = _spread(np.flatnonzero(fresh), LOOKED_AT)
     if len(places) < COUNT:
         return []
-    for view in _views(inputs, places):
+    for number, view in enumerate(_views(inputs, places)):
         pairs, total = _copies(view)
-        if len(pairs) >= COUNT and len(pairs) >= SLIGHT_SHARE * total:
-            return [_fault(inputs, places, pairs, total)]
+        share = len(pairs) / total
+        if len(pairs) >= COUNT and share >= SLIGHT_SHARE:
+            heaped = SHARE <= share < HEAPED_SHARE and share - _within(inputs, number) < SHARE
+            return [_fault(inputs, places, pairs, total, heaped=heaped)]
     return []
+
+
+def _within(inputs: Sequence[Leaf], number: int) -> float:
+    """Return the share of the training examples that have such a copy among the others."""
+    places = _spread(np.arange(len(inputs[0].train)), LOOKED_AT)
+    alone = [replace(leaf, val=leaf.train) for leaf in inputs]
+    view = next(islice(_views(alone, places), number, None))
+    pairs, total = _copies(view, places)
+    # What is in training twice says nothing of how examples lie.
+    apart = [pair for pair in pairs if pair.nearest > 0]
+    return len(apart) / max(1, total - len(pairs) + len(apart))
 
 
 def _spread(places: Array, most: int) -> Array:
@@ -86,9 +106,14 @@ class _Pair:
     usual: float
 
 
-def _copies(view: _View) -> tuple[list[_Pair], int]:
-    """Return the pairs of copies in a view, and how many examples were looked at."""
+def _copies(view: _View, own: Array | None = None) -> tuple[list[_Pair], int]:
+    """Return the pairs of copies in a view, and how many examples were looked at.
+
+    `own` are the places in training of the examples themselves, if they are from there.
+    """
     distances = _distances(view.train, view.val)
+    if own is not None:
+        distances[np.arange(len(own)), own] = np.inf
     pairs = _too_near(distances**2 if view.counted else distances)
     if len(pairs) >= max(COUNT, SHARE * len(distances)) or view.others is None:
         return pairs, len(distances)
@@ -99,6 +124,8 @@ def _copies(view: _View) -> tuple[list[_Pair], int]:
     assert most is not None  # noqa: S101 - pictures can be turned
     gaps = 1 - most
     gaps[gaps < EQUAL] = 0
+    if own is not None:
+        gaps[np.arange(len(gaps)), own[: len(gaps)]] = np.inf
     pairs = _too_near(np.sqrt(gaps))
     return pairs, len(gaps)
 
@@ -323,9 +350,10 @@ def _grams_of_all(rows: Sequence[Array]) -> Array:
 # --- what is said ------------------------------------------------------------------------
 
 
-def _fault(inputs: Sequence[Leaf], places: Array, pairs: Sequence[_Pair], total: int) -> Fault:
-    share = len(pairs) / total
-    slight = share < SHARE
+def _fault(
+    inputs: Sequence[Leaf], places: Array, pairs: Sequence[_Pair], total: int, *, heaped: bool
+) -> Fault:
+    slight = heaped or len(pairs) / total < SHARE
     ratio = float(np.median([pair.usual / max(pair.nearest, 1e-30) for pair in pairs]))
     by_nearness = sorted(pairs, key=lambda pair: pair.nearest)
     examples = " and ".join(
@@ -334,9 +362,11 @@ def _fault(inputs: Sequence[Leaf], places: Array, pairs: Sequence[_Pair], total:
         for pair in by_nearness[:2]
     )
     far = f"{ratio:.0f} times nearer than other neighbours" if ratio < SAME else "all but equal"
+    sure = "unsure" if slight else "almost surely"
+    if heaped:
+        sure += ", as training examples are as near to each other"
     what = (
         f"{len(pairs)} of {total} validation examples have an altered copy among "
-        f"{len(inputs[0].train)} training examples, {far} "
-        f"({'unsure' if slight else 'almost surely'}): {examples}"
+        f"{len(inputs[0].train)} training examples, {far} ({sure}): {examples}"
     )
     return Fault(CODE, what, "data", slight=slight)

@@ -154,10 +154,11 @@ def _row(canvas: Canvas, panel: Panel, row: Contrast, y: float, right: float) ->
 def _nothing(canvas: Canvas, panel: Panel, y: float) -> None:
     """Say that there is no difference, on the side of zero that has more room."""
     zero, box = panel.across(0), panel.box
-    room, at, anchor = max(
-        (box.right - zero, zero + 5, "left"), (zero - box.left, zero - 5, "right")
-    )
-    canvas.text(at, y, "no difference computed", room - 5, anchor, size=SMALL)
+    words, left, right = "no difference computed", zero - box.left - 5, box.right - zero - 5
+    if right >= left:
+        canvas.text(zero + 5, y, words, right, size=SMALL)
+    else:
+        canvas.text(zero - 5, y, words, left, "right", size=SMALL)
 
 
 def _middle(canvas: Canvas, panel: Panel, row: Contrast, y: float, ink: str) -> None:
