@@ -252,8 +252,7 @@ def test_a_divergence_says_what_was_exceeded_and_by_how_much():
     found = only(followed(DIVERGENCE, [1, 2, 3, 25]))
     assert found.measured[0].short == 5
     assert found.text == (
-        "no divergence: missed at step 4 "
-        "(reward at most 10 times the median of the first 3, 20: 25)"
+        "diverged at step 4 (reward at most 10 times the median of the first 3, 20: 25)"
     )
     assert "(reward finite: nan)" in only(followed(DIVERGENCE, [math.nan])).text
 

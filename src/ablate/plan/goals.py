@@ -74,6 +74,8 @@ class Judgement:
             held = self.verdict is Verdict.REACHED
             how = f"held from step {self.step} on" if held else f"lost at step {self.step}"
             return f"success: {how}, at the end ({said})"
+        if self.kind is Kind.DIVERGENCE and self.verdict is Verdict.MISSED:
+            return f"diverged at step {self.step} ({said})"
         what = self.kind if self.kind == self.title else f"{self.kind} {self.title}"
         return f"{what}: {self.verdict} at step {self.step}" + (f" ({said})" if said else "")
 

@@ -244,7 +244,7 @@ def _ended(
     if (missed := goals.missed) is not None:
         outcome = Outcome(Status.PRUNED, Cause.GOAL_MISSED, missed.text)
         if missed.kind is Kind.DIVERGENCE:
-            outcome = Outcome(Status.FAILED, Cause.DIVERGED, f"diverged: {missed.text}")
+            outcome = Outcome(Status.FAILED, Cause.DIVERGED, missed.text)
         return Finished(job.id, outcome, trainer.current_epoch, trainer.global_step, *seen)
     return Finished(job.id, _COMPLETE, trainer.current_epoch, trainer.global_step, *seen)
 
