@@ -13,7 +13,7 @@ from ablate.reports.blocks import Document, text
 from ablate.reports.markdown import render
 from ablate.reports.verdicts import best
 from ablate.spec import Direction
-from tests.analysis.imagined import concluded, finding, seeds
+from tests.analysis.imagined import between, concluded, finding, seeds
 
 LOW = seeds(0.1, 1.2, 2.0, 3.1, 4.2, 5.0)
 MIDDLE = seeds(1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
@@ -116,7 +116,7 @@ def test_each_of_the_arms_that_share_the_lead_must_be_told_from_another():
 def test_an_error_between_two_arms_that_are_not_compared_leaves_them_untold():
     arms = {"ref": HIGH, "b": MIDDLE, "a": LOW}
     assert find_lead(concluded(arms), "loss").told == ("b", "ref")
-    found = concluded(arms, [finding("unequal-epochs", "a", "b")])
+    found = concluded(arms, [between("unequal-epochs", ("a",), ("b",))])
     lead = find_lead(found, "loss")
     assert (lead.told, lead.rivals) == (("ref",), ("b",))
     assert said(found).endswith(
@@ -126,8 +126,7 @@ def test_an_error_between_two_arms_that_are_not_compared_leaves_them_untold():
 
 
 def test_a_warning_that_sets_a_third_arm_apart_stands_not_between_two_that_are_alike():
-    groups = (("a", "b"), ("ref",))
-    odd = finding("unequal-data", "a", "b", "ref", severity="warning", groups=groups)
+    odd = between("unequal-data", ("a", "b"), ("ref",), severity="warning")
     lead = find_lead(concluded({"ref": HIGH, "b": MIDDLE, "a": LOW}, [odd]), "loss")
     assert (lead.told, lead.rivals) == (("b",), ("ref",))
 
