@@ -182,6 +182,25 @@ def test_nothing_is_counted_on_where_a_module_takes_no_part_of_a_batch(
     assert counting == []
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_recording_that_the_profiler_loses_is_made_again(
+    monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    made = config()
+    wanted = looked(made).memory
+    recorded = []
+
+    class Recorder(trial.Allocations):
+        def stop(self):
+            recorded.append(super().stop())
+            return [] if len(recorded) - 1 == lost else recorded[-1]
+
+    monkeypatch.setattr(trial, "Allocations", Recorder)
+    memory = looked(made).memory
+    assert len(recorded) == 3
+    assert memory.peak(1000) == pytest.approx(wanted.peak(1000), rel=0.4)
+
+
 class Completions(toy.Points):
     """Has batches of 512 completions, four of each of 128 prompts."""
 

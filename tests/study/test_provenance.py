@@ -167,9 +167,9 @@ def test_a_dependency_is_named(project: Project, monkeypatch: pytest.MonkeyPatch
     (project.folder / "mine_helper.py").write_text(
         "FACTOR = 1.0 + 1e-3  # stands for the library\n"
     )
-    told = sources._version
+    told = sources.version_of
     monkeypatch.setattr(
-        sources, "_version", lambda name: "99.0" if name == "lightning-utilities" else told(name)
+        sources, "version_of", lambda name: "99.0" if name == "lightning-utilities" else told(name)
     )
     found = verified(project)
     assert "dependency lightning-utilities" in causes(found)

@@ -28,6 +28,8 @@ FEWEST_CYCLES = 3
 _NEVER = 10**12
 _CYCLES = 3
 """How many cycles a size is tried for."""
+_MOST_LOST = 3
+"""How often a recording is made again: torch's profiler loses what its clock puts elsewhere."""
 _LARGE, _SMALL = 4, 2
 """Examples of the batches that are tried."""
 
@@ -66,6 +68,7 @@ class Trial(Callback):
         self._per_row = 1.0
         self._flops: list[int] = []
         self._allocations: list[list[int]] = []
+        self._lost = 0
         self._held = 0
         self._counter: FlopCounterMode | None = None
         self._recorder: Allocations | None = None
@@ -261,8 +264,12 @@ class Trial(Callback):
             self._flops.append(self._counter.get_total_flops() // self._cycle)
             self._counter = None
         elif self._recorder is not None and stage % _CYCLES == _CYCLES - 1:
-            self._allocations.append(self._recorder.stop())
-            self._recorder = None
+            allocated, self._recorder = self._recorder.stop(), None
+            if not any(allocated) and self._lost < _MOST_LOST:
+                self._lost += 1
+                self._done -= (_CYCLES - 1) * self._cycle
+                return
+            self._allocations.append(allocated)
             self._gradients = structure.size_of(structure.gradients(module))
             self._states = structure.size_of(structure.states(trainer.optimizers))
         if stage + 1 < self._tried():
