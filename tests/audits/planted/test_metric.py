@@ -461,3 +461,21 @@ def test_other_code_of_validation_is_found_unless_it_computes_the_same_measure(
 
 def test_a_part_that_an_arm_lacks_makes_no_other_code_of_validation() -> None:
     assert hook_code(Offset(offset=True)) == hook_code(Offset(offset=False))
+
+
+class Skipping(Offset):
+    def validation_step(self, batch, index):
+        if index not in {0, 8}:
+            super().validation_step(batch, index)
+
+
+class SkippingToo(Offset):
+    def validation_step(self, batch, index):
+        if index not in {8, 0}:
+            super().validation_step(batch, index)
+
+
+def test_a_set_of_constants_is_the_same_code_in_whatever_order_a_process_has_it() -> None:
+    assert repr(frozenset([0, 8])) != repr(frozenset([8, 0]))
+    one, other = (hook_code(kind(offset=True)) for kind in (Skipping, SkippingToo))
+    assert one == other

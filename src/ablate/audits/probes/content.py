@@ -55,7 +55,16 @@ def encoded(leaf: Any) -> bytes:
         return tensor_bytes(leaf)
     if isinstance(leaf, np.ndarray):
         return f"{leaf.dtype}{leaf.shape}".encode() + leaf.tobytes()
-    return repr(leaf).encode() if not isinstance(leaf, bytes) else leaf
+    return spelt(leaf).encode() if not isinstance(leaf, bytes) else leaf
+
+
+def spelt(value: Any) -> str:
+    """Write a value; the order of a set is another one in every process."""
+    if isinstance(value, tuple):
+        return f"({', '.join(map(spelt, value))})"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(spelt, value)))}}}"
+    return repr(value)
 
 
 def digest(parts: Iterable[bytes]) -> str:

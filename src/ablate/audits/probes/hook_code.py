@@ -8,7 +8,7 @@ from typing import Any
 
 from lightning.pytorch import LightningModule
 
-from ablate.audits.probes.content import digest
+from ablate.audits.probes.content import digest, spelt
 from ablate.audits.probes.loss_calls import LOSSES
 
 HOOKS = (
@@ -112,4 +112,4 @@ def _written(code: CodeType, documentation: str | None, attributes: Set[str]) ->
         if isinstance(constant, CodeType):
             yield from _written(constant, None, attributes)
         elif documentation is None or constant != documentation:
-            yield repr(constant)
+            yield spelt(constant)
