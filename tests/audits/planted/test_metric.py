@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -469,13 +470,11 @@ class Skipping(Offset):
             super().validation_step(batch, index)
 
 
-class SkippingToo(Offset):
-    def validation_step(self, batch, index):
-        if index not in {8, 0}:
-            super().validation_step(batch, index)
-
-
 def test_a_set_of_constants_is_the_same_code_in_whatever_order_a_process_has_it() -> None:
-    assert repr(frozenset([0, 8])) != repr(frozenset([8, 0]))
-    one, other = (hook_code(kind(offset=True)) for kind in (Skipping, SkippingToo))
-    assert one == other
+    step = Skipping.validation_step
+    consts = [frozenset([8, 0]) if each == {0, 8} else each for each in step.__code__.co_consts]
+    assert repr(consts) != repr([*step.__code__.co_consts])
+    code = step.__code__.replace(co_consts=tuple(consts))
+    again = FunctionType(code, step.__globals__, closure=step.__closure__)
+    other = type("SkippingToo", (Offset,), {"validation_step": again})
+    assert hook_code(Skipping(offset=True)) == hook_code(other(offset=True))
