@@ -229,7 +229,6 @@ def test_a_batch_may_count_what_its_rows_only_stand_for() -> None:
         )
     )
     assert plain.batch == made.batch == 512
-    assert made.memory.peak(512) == pytest.approx(plain.memory.peak(512), rel=0.1)
     assert made.flops.at(512) == pytest.approx(plain.flops.at(512))
 
 
