@@ -193,7 +193,7 @@ def finding(
 
     It is of each of its arms by itself. Raises RequestError if the code stands between arms.
     """
-    known = CODES[code] if code in CODES else known_codes()[code]
+    known = _known(code)
     made = Finding(code, severity or known.severity, tuple(arms), what, where, advice)
     return checked(made, known)
 
@@ -211,11 +211,15 @@ def between(
 
     Raises RequestError if the code is of single arms, or there is no group.
     """
-    known = CODES[code] if code in CODES else known_codes()[code]
+    known = _known(code)
     alike = tuple(map(tuple, groups))
     arms = tuple(dict.fromkeys(arm for group in alike for arm in group))
     made = Finding(code, severity or known.severity, arms, what, where, advice, groups=alike)
     return checked(made, known)
+
+
+def _known(code: str) -> Code:
+    return CODES[code] if code in CODES else known_codes()[code]
 
 
 def checked(item: Finding, code: Code) -> Finding:
