@@ -1,14 +1,12 @@
 """Memory as arithmetic: sizes, lines, and what a step of another batch would take."""
 
-from itertools import accumulate
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.plan import Line, Memory, fit, growth, parse_size, show_size
+from ablate.plan import Line, Memory, Moment, fit, growth, parse_size, show_size
 
-events = st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 50)), min_size=1, max_size=30)
+linear = st.lists(st.tuples(st.integers(1, 50), st.integers(0, 50)), min_size=1, max_size=30)
 
 
 @pytest.mark.parametrize(
@@ -29,25 +27,46 @@ def test_sizes_are_written_with_a_unit():
     assert [show_size(size) for size in (12, 1_250_000, 8 * 10**9)] == ["12 B", "1.25 MB", "8 GB"]
 
 
-@given(events, st.integers(1, 4), st.integers(1, 4), st.integers(1, 64))
-def test_a_step_whose_allocations_are_linear_is_foretold_for_any_batch(made, n, further, batch):
-    def timeline(examples):
-        return [fixed + each * examples for fixed, each in made]
+def moments(*levels, names=None):
+    names = names or range(len(levels))
+    return [Moment(f"aten::{name}", level) for name, level in zip(names, levels, strict=True)]
 
-    lines = growth(timeline(n), n, timeline(n + further), n + further)
-    peak = max(0, *accumulate(timeline(batch)))
-    assert max(0.0, *(line.at(batch) for line in lines)) == pytest.approx(peak)
+
+def peak(lines, batch):
+    return max(line.at(batch) for line in lines)
+
+
+@given(linear, st.integers(1, 4), st.integers(1, 4), st.integers(1, 64))
+def test_a_step_whose_memory_is_linear_is_foretold_for_any_batch(made, n, further, batch):
+    def step(examples):
+        return moments(*(fixed + each * examples for fixed, each in made))
+
+    lines = growth(step(n), n, step(n + further), n + further)
+    assert peak(lines, batch) == pytest.approx(max(moment.held for moment in step(batch)))
+
+
+@given(linear, linear, st.integers(0, 3), st.integers(0, 3), st.integers(2, 64))
+def test_operations_that_one_size_alone_did_disturb_no_other(begin, end, few, many, batch):
+    def step(examples, extra):
+        return [
+            *moments(*(fixed + each * examples for fixed, each in begin)),
+            *moments(*[1] * extra, names=[f"odd{number}" for number in range(extra)]),
+            *moments(*(fixed + each * examples for fixed, each in end)),
+        ]
+
+    lines = growth(step(2, few), 2, step(4, many), 4)
+    assert peak(lines, batch) == pytest.approx(max(moment.held for moment in step(batch, few)))
 
 
 @given(st.integers(1, 1000), st.integers(0, 1000))
 def test_steps_that_differ_are_foretold_by_their_peaks(low, more):
-    lines = growth([low, -low], 2, [low + more, -low, 1, -1], 4)
+    lines = growth(moments(low, names="a"), 2, moments(0, low + more, names="bc"), 4)
     assert [line.at(2) for line in lines] == pytest.approx([low])
     assert [line.at(4) for line in lines] == pytest.approx([low + more])
 
 
 def test_one_size_alone_is_taken_to_grow_with_the_batch():
-    assert growth([300, -300], 3, [300, -300], 3) == (Line(0.0, 100.0),)
+    assert growth(moments(300, 100), 3, moments(300, 100), 3) == (Line(0.0, 100.0),)
 
 
 def memory(**changes):

@@ -18,7 +18,7 @@ from ablate.measure.loaders import Loaded, loaded
 from ablate.measure.parts import examples_in, part_of
 from ablate.measure.schedules import rates_of
 from ablate.plan.facts import Facts, Timing
-from ablate.plan.memory import Line, Memory, growth
+from ablate.plan.memory import Line, Memory, Moment, growth
 from ablate.plan.rates import Rates
 from ablate.plan.steps import Loading, run_length
 from ablate.run.counting import countable
@@ -28,8 +28,6 @@ FEWEST_CYCLES = 3
 _NEVER = 10**12
 _CYCLES = 3
 """How many cycles a size is tried for."""
-_MOST_LOST = 6
-"""How often recordings are made again: on a busy machine torch's profiler loses events."""
 _LARGE, _SMALL = 4, 2
 """Examples of the batches that are tried."""
 
@@ -67,8 +65,7 @@ class Trial(Callback):
         self._sizes: list[int] = []
         self._per_row = 1.0
         self._flops: list[int] = []
-        self._allocations: list[list[int]] = []
-        self._lost = 0
+        self._moments: list[list[Moment]] = []
         self._held = 0
         self._counter: FlopCounterMode | None = None
         self._recorder: Allocations | None = None
@@ -264,18 +261,8 @@ class Trial(Callback):
             self._flops.append(self._counter.get_total_flops() // self._cycle)
             self._counter = None
         elif self._recorder is not None and stage % _CYCLES == _CYCLES - 1:
-            allocated, self._recorder = self._recorder.stop(), None
-            if not any(allocated) and self._lost < _MOST_LOST:
-                self._lost += 1
-                self._done -= (_CYCLES - 1) * self._cycle
-                return
-            self._allocations.append(allocated)
-            if len(allocated) != len(self._allocations[0]) and self._lost < _MOST_LOST:
-                # As a rule the same step allocates as often, whatever the size of its batch.
-                self._lost += 1
-                self._allocations.clear()
-                self._done = self._cycle
-                return
+            moments, self._recorder = self._recorder.stop(), None
+            self._moments.append(moments)
             self._gradients = structure.size_of(structure.gradients(module))
             self._states = structure.size_of(structure.states(trainer.optimizers))
         if stage + 1 < self._tried():
@@ -360,11 +347,11 @@ class Trial(Callback):
         )
 
     def _memory(self) -> Memory | None:
-        if not any(self._allocations):
+        if not any(moment.held for moments in self._moments for moment in moments):
             if self._asked.steps:
                 self._problems["memory"] = "no allocations could be recorded"
             return None
-        small, large = self._allocations[0], self._allocations[-1]
+        small, large = self._moments[0], self._moments[-1]
         weights = structure.size_of(self._weights)
         buffers = structure.size_of(self._buffers)
         return Memory(

@@ -17,7 +17,7 @@ from ablate.plan.facts import Facts, Timing
 from ablate.plan.fitting import Fit, fit
 from ablate.plan.generations import BatchUnit, Generating, GroupRule, Refused, refused
 from ablate.plan.goals import GoalTracker, Judgement, Kind, Measured, Verdict
-from ablate.plan.memory import Line, Memory, growth, parse_size, show_size
+from ablate.plan.memory import Line, Memory, Moment, growth, parse_size, show_size
 from ablate.plan.nearest import divisors_near, multiples_near
 from ablate.plan.rates import MILESTONES, Rates, plot, rates_over
 from ablate.plan.steps import (
@@ -51,6 +51,7 @@ __all__ = [
     "Meaning",
     "Measured",
     "Memory",
+    "Moment",
     "Plan",
     "Proposal",
     "Rates",

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate as running
+from itertools import takewhile
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -47,23 +47,46 @@ class Line:
         return Line(low - each * n, each)
 
 
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """An operation of a step, and the most bytes held from its start to that of the next one."""
+
+    operation: str
+    held: int
+
+
 def growth(
-    small: Sequence[int], examples: float, large: Sequence[int], more: float
+    small: Sequence[Moment], examples: float, large: Sequence[Moment], more: float
 ) -> tuple[Line, ...]:
     """Return how the memory that a step takes grows with its batch.
 
-    `small` and `large` are what the step allocated (positive bytes) and freed (negative) in order,
-    with so many `examples` and with `more` of them. If both did the same in the same order, every
-    moment of the step has a line of its own, and the lines are those that are highest somewhere
-    from one example on; else one line goes through both peaks.
+    `small` and `large` are the moments of one step in order, with so many `examples` and with
+    `more` of them. Every operation that both did has a line of its own, and the lines are those
+    that are highest somewhere from one example on. Operations are the same as far as their names
+    agree from the beginning and from the end; what lies between has one line through its peaks.
     """
-    if len(small) != len(large) or examples == more:
-        peaks = [max(running(events, initial=0)) for events in (small, large)]
-        if examples == more:
-            return (Line(0.0, peaks[0] / examples),)
-        return (Line.through((examples, peaks[0]), (more, peaks[1])),)
-    moments = zip(running(small, initial=0), running(large, initial=0), strict=True)
-    return _highest([Line.through((examples, a), (more, b)) for a, b in moments])
+    if examples == more:
+        return (Line(0.0, _peak(small) / examples),)
+    begin = _agreeing(small, large)
+    end = _agreeing(small[begin:][::-1], large[begin:][::-1])
+    pairs = [*zip(small[:begin], large[:begin], strict=True)]
+    pairs += zip(small[len(small) - end :], large[len(large) - end :], strict=True)
+    levels = [(few.held, many.held) for few, many in pairs]
+    between = small[begin : len(small) - end], large[begin : len(large) - end]
+    if peaks := [_peak(moments) for moments in between if moments]:
+        levels.append((peaks[0], peaks[-1]))
+    return _highest([Line.through((examples, low), (more, high)) for low, high in levels])
+
+
+def _peak(moments: Sequence[Moment]) -> int:
+    return max((moment.held for moment in moments), default=0)
+
+
+def _agreeing(some: Sequence[Moment], others: Sequence[Moment]) -> int:
+    """Return how many operations are the same before the first that differs."""
+    pairs = zip(some, others, strict=False)
+    same = takewhile(lambda pair: pair[0].operation == pair[1].operation, pairs)
+    return sum(1 for _ in same)
 
 
 def _highest(lines: Sequence[Line]) -> tuple[Line, ...]:
