@@ -1,5 +1,6 @@
 """Looking at a configuration: what is built of it, and what a few small steps show."""
 
+import itertools
 import math
 import sys
 from pathlib import Path
@@ -200,6 +201,44 @@ def test_what_an_earlier_recording_left_is_no_memory_given_back() -> None:
     data = {"class_path": "toy.Points", "init_args": {"count": 512}}
     first, second = (looked(config(model=model, data=data)).memory.peak(16) for _ in range(2))
     assert second == pytest.approx(first, rel=0.01)
+
+
+class Padded(toy.Points):
+    """Has batches that are padded to one length, or to longer and longer ones."""
+
+    def __init__(self, longer: int, count: int = 96):
+        super().__init__(count=count)
+        self.longer = longer
+
+    def train_dataloader(self):
+        lengths = itertools.count(4, self.longer)
+
+        def rows(examples):
+            x, y = (torch.stack(column) for column in zip(*examples, strict=True))
+            return x.repeat(1, next(lengths)), y
+
+        return DataLoader(self.train, batch_size=16, collate_fn=rows)
+
+
+class Wide(toy.Toy):
+    def training_step(self, batch, index):
+        x, y = batch
+        x = x.unflatten(1, (-1, 4))[..., None].expand(-1, -1, -1, 200).exp().mean((1, 3))
+        return super().training_step((x, y), index)
+
+
+def test_memory_is_that_of_one_batch_whatever_the_others_are_padded_to() -> None:
+    model = {"class_path": f"{__name__}.Wide", "init_args": {"width": 8, "dropout": 0.0}}
+    even, uneven = (
+        looked(
+            config(
+                model=model,
+                data={"class_path": f"{__name__}.Padded", "init_args": {"longer": longer}},
+            )
+        )
+        for longer in (0, 4)
+    )
+    assert uneven.memory.peak(16) == pytest.approx(even.memory.peak(16), rel=0.2)
 
 
 class Completions(toy.Points):

@@ -42,9 +42,10 @@ class Trial(Callback):
     A cycle is one optimizer step: of one micro-batch, or of two where batches are accumulated. For
     each of two sizes of a batch there is a cycle that counts operations, then two that record what
     is allocated: the second begins with gradients, as most do. With `parts` these batches are of a
-    few examples, so that what does not fit is found out without filling the memory. A row of a
-    batch may stand for several samples of its loader, as a prompt does for its completions, or for
-    a part of one. `schedule` has the factors of accumulation by epoch, if the trainer changes them.
+    few examples of the first one, so that what does not fit is found out without filling the
+    memory. A row of a batch may stand for several samples of its loader, as a prompt does for its
+    completions, or for a part of one. `schedule` has the factors of accumulation by epoch, if the
+    trainer changes them.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Trial(Callback):
         self._done = 0
         self._sizes: list[int] = []
         self._per_row = 1.0
+        self._batch: Any = None
         self._flops: list[int] = []
         self._moments: list[list[Moment]] = []
         self._held = 0
@@ -205,7 +207,10 @@ class Trial(Callback):
             else:
                 self._sizes = [size or 1]
         if self._parts and own and (count := self._wanted()) is not None:
-            return part_of(batch, count)
+            # Other batches may be padded to other lengths, which is no matter of their size.
+            self._batch = batch if self._batch is None else self._batch
+            return part_of(self._batch, count)
+        self._batch = None
         return batch
 
     # --- the steps --------------------------------------------------------------------------
