@@ -1,6 +1,7 @@
 """What holds for every test: one thread per process, and hypothesis without a stopwatch."""
 
 import os
+import shutil
 import tempfile
 
 # Read once, when torch is first imported: spinning threads are far slower than one.
@@ -15,3 +16,8 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing of what was kept for this session."""
+    shutil.rmtree(os.environ["ABLATE_EVIDENCE"], ignore_errors=True)

@@ -241,6 +241,9 @@ def _call(
     return FitCall(cli, trainer, model, data, native)
 
 
+_PLAIN_PARSERS: list[LightningArgumentParser] = []
+"""The parser of plain LightningCLI, once it is made: that takes longer than to parse with it."""
+
 _Native = LightningCLI if TYPE_CHECKING else object
 
 
@@ -259,6 +262,17 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
     @auto_configure_optimizers.setter
     def auto_configure_optimizers(self, value: bool) -> None:
         self._configures = value
+
+    def setup_parser(self, *arguments: Any) -> None:
+        """Make the parser; that of plain LightningCLI, which knows no project, is made once."""
+        # What refers to the environment changes how its parser builds things.
+        kept = not (self.session.own or any(variables(self.session.config)))
+        if kept and _PLAIN_PARSERS:
+            self.parser = self.session.parser = _PLAIN_PARSERS[0]
+            return
+        super().setup_parser(*arguments)
+        if kept:
+            _PLAIN_PARSERS.append(self.parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the project's arguments; a bare trainer leaves out the callbacks among them."""
@@ -393,6 +407,11 @@ def resolve(
                 "else can be declared for it: declare the key that it follows"
             )
     return resolved
+
+
+def rehearse() -> None:
+    """Make what every job with plain LightningCLI needs, so that copies of this process have it."""
+    resolve({"model": {"class_path": "lightning.pytorch.LightningModule"}})
 
 
 def _resolved(cli: LightningCLI, session: _Session) -> tuple[dict[str, Any], set[str]]:

@@ -16,6 +16,7 @@ import torch
 from ablate.errors import SpecError
 from ablate.run.admission import check_names
 from ablate.run.environment import WorkerFacts, worker_facts
+from ablate.run.lightning_cli import rehearse
 from ablate.run.log import logged, open_log
 from ablate.run.messages import Call, Job, Run
 from ablate.run.randomness import RandomState
@@ -39,6 +40,8 @@ class Warmth:
         self._threads = self._count_threads()
         self._folder = os.getcwd()  # noqa: PTH109
         self._tried: set[str] = set()
+        rehearse()
+        self._random.restore()
         self.facts: WorkerFacts = self._find_facts()
         SOURCES.note()
         self._settle()
@@ -46,6 +49,8 @@ class Warmth:
     def prepare(self, job: Job) -> None:
         """Import what a job's config names, once; what can't be imported is the job's to report."""
         names = [name for name in _modules(job) if name not in self._tried]
+        if isinstance(job, Run) and self.forkable:
+            SOURCES.note_distributions()
         if job.trust is not None and not _is_admitted(job.config, job.trust):
             return
         if not names or not self.forkable:
@@ -63,8 +68,6 @@ class Warmth:
                 _import(name)
             self._random.restore()
         SOURCES.note()
-        if isinstance(job, Run):
-            SOURCES.note_distributions()
         if len(sys.modules) > loaded:
             self.forkable = self._is_forkable() and not self._has_moved()
             self._settle()
