@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -127,6 +128,9 @@ def killed(directory: Path, epoch: int, changes=None, **more: Any) -> Mortal:
     record = Mortal(epoch)
     with pytest.raises(Killed):
         do(directory, changes, record=record, **more)
+    # The workers of its loaders die with a run; here they would be waited for, for seconds each.
+    for worker in multiprocessing.active_children():
+        worker.terminate()
     return record
 
 
