@@ -189,6 +189,13 @@ def test_modules_that_changed_are_named_with_the_arms_and_seeds_that_had_them():
     assert "mine is one in full, zero (seeds 1, 2) and another in narrow (seeds 1, 2)" in item.what
 
 
+@pytest.mark.parametrize("module", ["ablate.audits.findings", "ablate.study.asker"])
+def test_modules_of_ablate_that_no_run_enters_may_change(module):
+    of = with_run(2, code_version="def")
+    changed = replace(of, facts={run.id: {"sources": {module: run.code_version}} for run in of.runs})
+    assert codes(check_runs(changed)) == {"mixed-code": "note"}
+
+
 def test_another_commit_is_a_note_where_no_module_has_changed():
     other = with_facts("sources", {}, of=with_run(2, code_version="def"))
     assert codes(check_runs(other)) == {"mixed-code": "note"}

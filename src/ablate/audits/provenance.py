@@ -23,6 +23,8 @@ _OF_A_PROCESS = re.compile(
     r"LINES$|TERM|PYTHONHASHSEED$|CUBLAS_WORKSPACE_CONFIG$"
 )
 """Variables that say where a process runs; `hash-order` speaks of the hash seed."""
+_BESIDE_RUNS = re.compile(r"ablate\.(analysis|audits|cli|measure|reports|study|workflow)\b")
+"""Modules of ablate that a worker may have imported, but no run ever enters."""
 _SAME_VARIABLES = "set it alike for all runs, or make it a key of the configuration"
 _ADVICE = (
     "run the older ones again with the code of the newer, or see that nothing they use has changed"
@@ -37,7 +39,12 @@ def check_code(recorded: RecordedRuns) -> Iterator[Finding]:
         for run in recorded.runs
         if Fact.SOURCES in recorded.facts.get(run.id, {})
     }
-    if changed := _changed(recorded.runs, sources):
+    changed = {
+        module: groups
+        for module, groups in _changed(recorded.runs, sources).items()
+        if not _BESIDE_RUNS.match(module)
+    }
+    if changed:
         modules = [*changed]
         yield between(
             "mixed-code",
