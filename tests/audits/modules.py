@@ -59,6 +59,31 @@ class DictClassifier(LightningModule):
         self.log("val_accuracy", (logits.argmax(1) == label).float().mean())
 
 
+class Replays(DictClassifier):
+    """Learns from a memory once that is full, in steps of its own."""
+
+    def __init__(
+        self, width: int = 8, dropout: float = 0.1, fill: int = 100, noise: float = 0.0
+    ) -> None:
+        super().__init__(width, dropout)
+        self.automatic_optimization = False
+        self.fill = fill
+        self.noise = noise
+        self.memory: list[tuple[Tensor, Tensor]] = []
+
+    def training_step(self, batch: dict[str, Any], index: int) -> None:
+        self.memory += zip(batch["features"]["x"], batch["label"], strict=True)
+        if len(self.memory) < self.fill:
+            return
+        x, label = (torch.stack(column) for column in zip(*self.memory[-16:], strict=True))
+        loss = functional.cross_entropy(self.net(x + self.noise), label)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        optimizer.step()
+        self.log("train_loss", loss)
+
+
 # A convolutional network with batch norm, tuples for batches and a metric with a state
 
 

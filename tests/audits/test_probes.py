@@ -61,7 +61,7 @@ def test_a_hook_that_draws_random_numbers_disturbs_no_training():
         ("padding", {"metric-depends-on-batch"}, r"the loss of \d of 9 examples changes"),
         ("neighbours", {"metric-depends-on-batch"}, "a neighbour that brings no padding"),
         ("aggregation", set(), "plain mean of its values in the batches"),
-        ("idle", set(), "2 of 5 parameters get no gradient in three steps: idle"),
+        ("idle", set(), "2 of 5 parameters get no gradient in 3 steps: idle"),
         ("loud", set(), r"a uniform guess has 1\.79"),
         ("property", set(), "it is not"),
     ],

@@ -192,7 +192,9 @@ def test_modules_that_changed_are_named_with_the_arms_and_seeds_that_had_them():
 @pytest.mark.parametrize("module", ["ablate.audits.findings", "ablate.study.asker"])
 def test_modules_of_ablate_that_no_run_enters_may_change(module):
     of = with_run(2, code_version="def")
-    changed = replace(of, facts={run.id: {"sources": {module: run.code_version}} for run in of.runs})
+    changed = replace(
+        of, facts={run.id: {"sources": {module: run.code_version}} for run in of.runs}
+    )
     assert codes(check_runs(changed)) == {"mixed-code": "note"}
 
 

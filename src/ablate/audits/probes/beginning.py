@@ -14,12 +14,18 @@ from ablate.audits.probes.hooks import hook, reason
 from ablate.audits.probes.structure import scales
 from ablate.run.randomness import seeded
 
+LONGEST_WAIT = 192
+"""After so many steps without a gradient a module is taken to learn nothing."""
+
 Gradient = Literal["none", "zero", "zero vector", "some"]
 """What a parameter has been given; "zero vector" is a zero gradient of one with one dimension."""
 
 
 class Beginning(Callback):
-    """Keeps the module of a run, its initial scales, the loss of a guess, and who was trained."""
+    """Keeps the module of a run, its initial scales, the loss of a guess, and who was trained.
+
+    `learns_at` is the first step with a gradient of any parameter, counted from one.
+    """
 
     def __init__(self) -> None:
         self.model: LightningModule | None = None
@@ -28,6 +34,8 @@ class Beginning(Callback):
         self.chance: float | None = None
         self.gradients: dict[str, Gradient] = {}
         self.untrained: tuple[str, ...] = ()
+        self.steps = 0
+        self.learns_at: int | None = None
         self.trouble: dict[str, str] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
@@ -35,7 +43,7 @@ class Beginning(Callback):
         self.model = pl_module
         self.scales = scales(pl_module)
         self.buffers = digest(encoded(buffer) for buffer in pl_module.buffers())
-        self.gradients = {}
+        self.gradients, self.steps, self.learns_at = {}, 0, None
         untrained = hook(pl_module, "untrained")
         if untrained is not None:
             try:
@@ -56,6 +64,7 @@ class Beginning(Callback):
         batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Ask the module for the loss of a guess, before it has learned anything."""
+        self.steps += 1
         chance_loss = hook(pl_module, "chance_loss")
         if self.chance is None and chance_loss is not None:
             try:
@@ -67,6 +76,7 @@ class Beginning(Callback):
 
     def _note(self, name: str, parameter: Tensor) -> None:
         gradient = parameter.grad
+        self.learns_at = self.learns_at or self.steps
         if gradient is not None and self.gradients[name] != "some":
             values = gradient.coalesce().values() if gradient.is_sparse else gradient
             zero: Gradient = "zero" if parameter.ndim > 1 else "zero vector"

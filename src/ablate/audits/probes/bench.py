@@ -55,8 +55,8 @@ class Bench:
     """One configuration and its data; every run begins with the module as the seed makes it.
 
     Runs are in full precision on one device, without the configured callbacks and loggers; what
-    is logged goes nowhere, and what the module writes below `directory`. A training run makes three
-    optimizer steps, one per epoch.
+    is logged goes nowhere, and what the module writes below `directory`. A training run makes
+    `waits` + 3 optimizer steps, one per epoch: a module `waits` for so many before it learns.
     """
 
     def __init__(
@@ -70,6 +70,12 @@ class Bench:
         self._random = RandomState.capture()
         self.data = Data(self._cli.datamodule)
         self._validations = Validations.LAST_STEP
+        self.waits = 0
+
+    @property
+    def steps(self) -> int:
+        """How many steps a training makes."""
+        return self.waits + TRAIN_BATCHES
 
     @property
     def model(self) -> LightningModule:
@@ -88,7 +94,9 @@ class Bench:
 
     def beside(self, config: dict[str, Any]) -> "Bench":
         """Put another config of the same project on a bench of its own."""
-        return Bench(config, self.directory, self._entry)
+        bench = Bench(config, self.directory, self._entry)
+        bench.waits = self.waits
+        return bench
 
     @property
     def callbacks(self) -> list[str]:
@@ -106,18 +114,19 @@ class Bench:
         self,
         *callbacks: Callback,
         config: dict[str, Any] | None = None,
-        steps: int = TRAIN_BATCHES,
+        steps: int | None = None,
         validates: bool = False,
         validations: Validations | None = None,
     ) -> None:
-        """Train for some steps, the module of another config if one is given.
+        """Train for `steps`, or for those of the bench; the module of another config if given.
 
         With `validates` the last step is followed by a small validation, or every step if
         `validations` says so. A schedule may need a metric in every epoch: if the training of this
         configuration fails, it is tried again with a validation behind every step, and so are all
         later ones.
         """
-        train = partial(self._train, callbacks, config, steps, validates, validations)
+        count = self.steps if steps is None else steps
+        train = partial(self._train, callbacks, config, count, validates, validations)
         if config is not None or Validations.EVERY_STEP in {validations, self._validations}:
             train()
             return
@@ -138,6 +147,9 @@ class Bench:
         # Its optimizer belongs to a module: a copy has none.
         cli = self.built(self._config if config is None else config)
         settings = (validations or self._validations).settings(steps, wanted=validates)
+        epochs = (self._config.get("trainer") or {}).get("max_epochs")
+        if epochs not in {None, -1} and epochs < steps:
+            settings["max_epochs"] = steps  # an epoch of a run has more steps than one here
         self._run(_trainer(cli, [*callbacks, _Stop(steps)], settings).fit, cli.model)
 
     def rehearse(self, *callbacks: Callback, batches: int) -> None:

@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from ablate.audits.evidence import Evidence, Fault, Reading
 from ablate.audits.probe_request import ProbeRequest
 from ablate.audits.probes import keys, structure
-from ablate.audits.probes.beginning import Beginning
+from ablate.audits.probes.beginning import LONGEST_WAIT, Beginning
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
 from ablate.audits.probes.determinism import nondeterministic, unstable
@@ -33,6 +33,7 @@ from ablate.audits.probes.promises import Promises
 from ablate.audits.probes.purity import validate_again
 from ablate.audits.probes.recipe import rehearse
 from ablate.audits.probes.seeding import Beginnings, Initial, reseed
+from ablate.audits.probes.served import TRAIN_BATCHES
 from ablate.audits.probes.signature import Signature, signature
 from ablate.audits.probes.trace import Trace, Values
 from ablate.audits.probes.training import first_faults
@@ -43,6 +44,9 @@ from ablate.spec import content_hash, paths
 
 _EVERY = "every probe"
 _OUT_OF_TIME = "out of time"
+_PATIENCE_S = 3.0
+"""How long a module may take to begin to learn."""
+_UNTAUGHT = "no parameter had a gradient by then"
 _OTHER_EXAMPLES = "no two batches hold the same examples: they are random"
 _OUT_OF_REACH = "single examples are out of reach: the loader is no DataLoader over indices"
 
@@ -106,6 +110,7 @@ class _Examination:
         self.initial = Initial()
         self.order: str | None = None
         self.unstable: frozenset[str] = frozenset()
+        self.learns = False
 
     def evidence(self) -> Evidence:
         """Run every probe that suits the module."""
@@ -174,18 +179,42 @@ class _Examination:
             self.faults += faults
         with self._probing("hash seed"):
             self._look_for_order(self.first)
-        with self._probing("canonical weights"):
-            self._sign()
+        if self.learns:
+            with self._probing("canonical weights"):
+                self._sign()
+        else:
+            self.skipped["canonical weights"] = _UNTAUGHT
         with self._probing("losses"):
             self._measure()
 
     def _train(self) -> None:
         first, beginning = Trace(), Beginning()
         self.bench.fit(first, beginning, self.initial)
+        if (beginning.learns_at or 0) != 1:
+            beginning = self._await_learning()
+            self.bench.fit(first, Beginning(), self.initial)
+        self.learns = beginning.learns_at is not None
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found = replace(self.found, scales=beginning.scales, buffers=beginning.buffers)
         self.faults += first_faults(first.steps, beginning, self.config)
         self.skipped |= beginning.trouble
+
+    def _await_learning(self) -> Beginning:
+        """Train longer and longer until a parameter gets a gradient, and have all runs that long.
+
+        Some modules fill a buffer first. Where patience ends before, runs stay short.
+        """
+        until = time.monotonic() + _PATIENCE_S
+        beginning = Beginning()
+        steps = TRAIN_BATCHES
+        while beginning.learns_at is None and steps < LONGEST_WAIT and time.monotonic() < until:
+            steps *= 4
+            self.bench.fit(beginning, steps=steps)
+            if beginning.steps < steps:  # the configured training is no longer
+                break
+        if beginning.learns_at is not None:
+            self.bench.waits = beginning.learns_at - 1
+        return beginning
 
     def _look_inside(self) -> None:
         model = self.bench.model if self.model is None else self.model

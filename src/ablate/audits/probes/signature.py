@@ -9,7 +9,6 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ablate.audits.probes.bench import Bench
 from ablate.audits.probes.canonical import Canonical
-from ablate.audits.probes.served import TRAIN_BATCHES
 from ablate.audits.probes.trace import SCHEDULES, Trace, Values, numbers
 
 OF_TRAINING = ("lr[", *SCHEDULES, "weights")
@@ -18,7 +17,7 @@ OF_TRAINING = ("lr[", *SCHEDULES, "weights")
 
 @dataclass(frozen=True)
 class Signature:
-    """What a module does with canonical weights: two steps of training, and standing still.
+    """What a module does with canonical weights: steps of training, and standing still.
 
     `moves` is what can matter of it to a trained model and its scores: gradients, weights,
     buffers, learning rates and what validation logs. A loss that is only logged is none of it.
@@ -30,9 +29,9 @@ class Signature:
 
 
 def signature(bench: Bench, number: int = 1, config: dict[str, Any] | None = None) -> Signature:
-    """Train for two steps, then let the module stand still for a third and a validation."""
+    """Train for all steps but one, then let the module stand still for that and a validation."""
     trace, effects = Trace(), _Effects()
-    canonical = Canonical(number, still=TRAIN_BATCHES)
+    canonical = Canonical(number, still=bench.steps)
     bench.fit(canonical, trace, effects, config=config, validates=True)
     *moving, last = trace.steps
     response = {name: value for name, value in last.items() if not name.startswith(OF_TRAINING)}

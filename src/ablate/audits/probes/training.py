@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablate.audits.evidence import Fault
-from ablate.audits.probes.beginning import Beginning, Gradient
+from ablate.audits.probes.beginning import LONGEST_WAIT, Beginning
 from ablate.audits.probes.trace import Values
 from ablate.spec import paths
 
@@ -24,8 +24,7 @@ def first_faults(
     steps: Sequence[Values], beginning: Beginning, config: Mapping[str, Any]
 ) -> list[Fault]:
     """Judge the gradients and the first loss of a training."""
-    idle = _idle(beginning.gradients, beginning.untrained, weightless(config))
-    return [*idle, *_far_from_chance(steps, beginning.chance)]
+    return [*_idle(beginning, weightless(config)), *_far_from_chance(steps, beginning.chance)]
 
 
 def weightless(config: Mapping[str, Any]) -> list[str]:
@@ -38,16 +37,15 @@ def weightless(config: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _idle(
-    gradients: Mapping[str, Gradient], untrained: Sequence[str], weightless: Sequence[str]
-) -> list[Fault]:
+def _idle(beginning: Beginning, weightless: Sequence[str]) -> list[Fault]:
     """Name the parameters that are not trained; a bias may have to be, for gradients cancel.
 
     Those that the module itself calls untrained weigh less, too, and so do gradients of exactly
     zero where a part of the loss weighs nothing.
     """
+    gradients, within = beginning.gradients, f"in {beginning.steps} steps"
     idle = {name: gradient for name, gradient in gradients.items() if gradient != "some"}
-    owners = tuple(f"{owner}." for owner in untrained)
+    owners = tuple(f"{owner}." for owner in beginning.untrained)
     admitted = [name for name in idle if f"{name}.".startswith(owners)]
     silent = {name: gradient for name, gradient in idle.items() if name not in admitted}
     harmless = {"zero vector", "zero"} if weightless else {"zero vector"}
@@ -56,15 +54,19 @@ def _idle(
     missing = [name for name in silent if name not in cancelled]
     total = len(gradients)
     return [
-        *_fault(missing, f"{len(missing)} of {total} parameters get no gradient"),
+        *_fault(
+            missing,
+            f"{len(missing)} of {total} parameters get no gradient {within}",
+            slight=beginning.learns_at is None and beginning.steps < LONGEST_WAIT,
+        ),
         *_fault(
             cancelled,
-            f"{len(cancelled)} of {total} parameters have a gradient of exactly zero{why}",
+            f"{len(cancelled)} of {total} parameters have a gradient of exactly zero {within}{why}",
             slight=True,
         ),
         *_fault(
             admitted,
-            f"as the module says, {len(admitted)} parameters get no gradient",
+            f"as the module says, {len(admitted)} parameters get no gradient {within}",
             slight=True,
         ),
     ]
@@ -77,7 +79,7 @@ def _fault(parameters: Sequence[str], what: str, *, slight: bool = False) -> lis
     owners = list(Counter(name.rpartition(".")[0] or name for name in parameters))
     shown = ", ".join(owners[:SHOWN]) + (", ..." if len(owners) > SHOWN else "")
     where = ", ".join(parameters[:SHOWN])
-    return [Fault("no-gradient", f"{what} in three steps: {shown}", where, slight=slight)]
+    return [Fault("no-gradient", f"{what}: {shown}", where, slight=slight)]
 
 
 def _far_from_chance(steps: Sequence[Values], chance: float | None) -> list[Fault]:

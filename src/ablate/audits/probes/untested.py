@@ -39,7 +39,7 @@ def try_again(bench: Bench, metrics: Sequence[str], seconds: float) -> list[Faul
         why = "it is the same with two sets of canonical weights, and validation is slow"
         return [_untested(name, why) for name in metrics]
     learned = _Learned()
-    bench.fit(learned, steps=STEPS)
+    bench.fit(learned, steps=bench.waits + STEPS)
     batches = _batches(bench, TOGETHER, examples)
     trained, canonical = (
         bench.validate(Weights(weights), batches=batches) for weights in (learned.weights, 1)

@@ -21,7 +21,9 @@ def validated(bench: Bench, config: Mapping[str, Any]) -> tuple[str, list[Fault]
     few = all(source.by_example for source in sources)
     bench.data.validation = [s.batched(EXAMPLES, EXAMPLES) for s in sources] if few else None
     try:
-        bench.fit(onlooker, steps=STEPS, validates=True, validations=Validations.EVERY_STEP)
+        bench.fit(
+            onlooker, steps=bench.waits + STEPS, validates=True, validations=Validations.EVERY_STEP
+        )
     finally:
         bench.data.validation = None
     averaging = [name for name in _callbacks(config) if _AVERAGING.search(name)]
