@@ -84,6 +84,26 @@ class Replays(DictClassifier):
         self.log("train_loss", loss)
 
 
+class Wanders(DictClassifier):
+    """Changes its weights without a gradient: keeps a random step that lowers the loss."""
+
+    def __init__(self, width: int = 8, dropout: float = 0.1, reach: float = 0.1) -> None:
+        super().__init__(width, dropout)
+        self.automatic_optimization = False
+        self.reach = reach
+
+    @torch.no_grad()
+    def training_step(self, batch: dict[str, Any], index: int) -> None:
+        x, label = batch["features"]["x"], batch["label"]
+        before = functional.cross_entropy(self.net(x), label)
+        for parameter in self.parameters():
+            step = self.reach * torch.randn_like(parameter)
+            parameter.add_(step)
+            if functional.cross_entropy(self.net(x), label) > before:
+                parameter.sub_(step)
+        self.log("train_loss", before)
+
+
 # A convolutional network with batch norm, tuples for batches and a metric with a state
 
 

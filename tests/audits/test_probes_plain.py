@@ -44,6 +44,12 @@ def test_a_module_that_fills_a_memory_first_is_judged_by_what_it_learns_then():
     assert not codes(found) & {"no-gradient", "dead-key", "same-function"}
 
 
+def test_what_is_learned_without_a_gradient_is_judged_all_the_same():
+    seen = evidence(plain("Wanders", "DictData"), "val_loss", **{"model.init_args.reach": 0.2})
+    assert "canonical weights" not in seen.skipped
+    assert "model.init_args.reach" in seen.keys
+
+
 @pytest.mark.parametrize(("second", "steps", "slight"), [(0, 192, False), (2, 12, True)])
 def test_of_a_module_that_never_learns_nothing_else_is_told(
     monkeypatch: pytest.MonkeyPatch, second: int, steps: int, slight: bool

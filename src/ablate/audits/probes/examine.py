@@ -190,10 +190,12 @@ class _Examination:
     def _train(self) -> None:
         first, beginning = Trace(), Beginning()
         self.bench.fit(first, beginning, self.initial)
-        if (beginning.learns_at or 0) != 1:
+        # Some change their weights without a gradient.
+        moves = len({step["weights"] for step in first.steps}) > 1
+        if beginning.learns_at != 1 and not moves:
             beginning = self._await_learning()
-            self.bench.fit(first, Beginning(), self.initial)
-        self.learns = beginning.learns_at is not None
+            self.bench.fit(first, self.initial)
+        self.learns = moves or beginning.learns_at is not None
         self.first, self.order, self.model = first, self.bench.order, beginning.model
         self.found = replace(self.found, scales=beginning.scales, buffers=beginning.buffers)
         self.faults += first_faults(first.steps, beginning, self.config)
