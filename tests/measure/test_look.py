@@ -204,14 +204,14 @@ def test_what_an_earlier_recording_left_is_no_memory_given_back() -> None:
 
 
 class Padded(toy.Points):
-    """Has batches that are padded to one length, or to longer and longer ones."""
+    """Has batches that are padded to some lengths in turn."""
 
-    def __init__(self, longer: int, count: int = 96):
+    def __init__(self, lengths: list[int], count: int = 96):
         super().__init__(count=count)
-        self.longer = longer
+        self.lengths = lengths
 
     def train_dataloader(self):
-        lengths = itertools.count(4, self.longer)
+        lengths = itertools.cycle(self.lengths)
 
         def rows(examples):
             x, y = (torch.stack(column) for column in zip(*examples, strict=True))
@@ -227,18 +227,18 @@ class Wide(toy.Toy):
         return super().training_step((x, y), index)
 
 
-def test_memory_is_that_of_one_batch_whatever_the_others_are_padded_to() -> None:
+def test_memory_is_that_of_the_longest_batch_whatever_the_others_are_padded_to() -> None:
     model = {"class_path": f"{__name__}.Wide", "init_args": {"width": 8, "dropout": 0.0}}
-    even, uneven = (
+    longest, uneven = (
         looked(
             config(
                 model=model,
-                data={"class_path": f"{__name__}.Padded", "init_args": {"longer": longer}},
+                data={"class_path": f"{__name__}.Padded", "init_args": {"lengths": lengths}},
             )
         )
-        for longer in (0, 4)
+        for lengths in ([48], [4, 8, 4, 48, 16])
     )
-    assert uneven.memory.peak(16) == pytest.approx(even.memory.peak(16), rel=0.2)
+    assert uneven.memory.peak(16) == pytest.approx(longest.memory.peak(16), rel=0.2)
 
 
 class Completions(toy.Points):

@@ -16,6 +16,13 @@ def examples_in(batch: Any) -> int:
     return next((count for inner in _inner(batch) if (count := examples_in(inner))), 0)
 
 
+def bytes_in(batch: Any) -> int:
+    """Return the bytes of a batch's tensors and arrays."""
+    if isinstance(batch, Tensor | np.ndarray):
+        return batch.nbytes
+    return sum(map(bytes_in, _inner(batch)))
+
+
 def part_of(batch: Any, count: int) -> Any:
     """Return a batch of `count` of the examples, in turn; equal to the batch's own, all of it.
 

@@ -15,7 +15,7 @@ from ablate.measure import devices, structure
 from ablate.measure.allocations import Allocations
 from ablate.measure.asking import Asked
 from ablate.measure.loaders import Loaded, loaded
-from ablate.measure.parts import examples_in, part_of
+from ablate.measure.parts import bytes_in, examples_in, part_of
 from ablate.measure.schedules import rates_of
 from ablate.plan.facts import Facts, Timing
 from ablate.plan.memory import Line, Memory, Moment, growth
@@ -28,6 +28,8 @@ FEWEST_CYCLES = 3
 _NEVER = 10**12
 _CYCLES = 3
 """How many cycles a size is tried for."""
+_SEEN = 12
+"""How many batches go by before any is tried, so that the one to try is no short one."""
 _LARGE, _SMALL = 4, 2
 """Examples of the batches that are tried."""
 
@@ -42,8 +44,9 @@ class Trial(Callback):
     A cycle is one optimizer step: of one micro-batch, or of two where batches are accumulated. For
     each of two sizes of a batch there is a cycle that counts operations, then two that record what
     is allocated: the second begins with gradients, as most do. With `parts` these batches are of a
-    few examples of the first one, so that what does not fit is found out without filling the
-    memory. A row of a batch may stand for several samples of its loader, as a prompt does for its
+    few examples of one batch, so that what does not fit is found out without filling the memory: of
+    the first dozen, that whose examples are the largest, as padding may make them. A row of a batch
+    may stand for several samples of its loader, as a prompt does for its
     completions, or for a part of one. `schedule` has the factors of accumulation by epoch, if the
     trainer changes them.
     """
@@ -62,7 +65,7 @@ class Trial(Callback):
         self._cycles = ExitStack()
         self._loaded = Loaded(None, None, False)
         self._cycle = 1
-        self._done = 0
+        self._done = 0 if not parts else -_SEEN
         self._sizes: list[int] = []
         self._per_row = 1.0
         self._batch: Any = None
@@ -207,9 +210,11 @@ class Trial(Callback):
             else:
                 self._sizes = [size or 1]
         if self._parts and own and (count := self._wanted()) is not None:
-            # Other batches may be padded to other lengths, which is no matter of their size.
-            self._batch = batch if self._batch is None else self._batch
-            return part_of(self._batch, count)
+            if self._stage() >= 0:
+                return part_of(self._batch, count)
+            if self._batch is None or _weight(batch) > _weight(self._batch):
+                self._batch = batch
+            return part_of(batch, count)
         self._batch = None
         return batch
 
@@ -224,7 +229,7 @@ class Trial(Callback):
         return _CYCLES * (len(self._sizes) or 1)
 
     def _wanted(self) -> int | None:
-        stage = self._stage()
+        stage = max(0, self._stage())
         return self._sizes[stage // _CYCLES] if stage < _CYCLES * len(self._sizes) else None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
@@ -232,7 +237,7 @@ class Trial(Callback):
         self._step_before = trainer.global_step
         first = self._done % self._cycle == 0
         stage = self._stage()
-        if (self._sizes and stage >= self._tried()) or not first:
+        if stage < 0 or (self._sizes and stage >= self._tried()) or not first:
             return
         if stage % _CYCLES == 0:
             self._cycles.enter_context(countable())
@@ -253,6 +258,8 @@ class Trial(Callback):
         """End what a cycle counts or records; leave when there is enough."""
         stage = self._stage()
         self._done += 1
+        if stage < 0:
+            return
         last = self._done % self._cycle == 0
         if stage < self._tried():
             if last:
@@ -405,6 +412,11 @@ def _devices(trainer: Mapping[str, Any]) -> int:
             count = int(count)
         counts.append(count if isinstance(count, int) and count > 0 else 1)
     return math.prod(counts)
+
+
+def _weight(batch: Any) -> float:
+    """Return the bytes of an example of a batch."""
+    return bytes_in(batch) / examples_in(batch)
 
 
 def _share(batches: float, count: int, told: Loaded) -> float:
