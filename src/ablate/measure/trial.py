@@ -46,9 +46,8 @@ class Trial(Callback):
     is allocated: the second begins with gradients, as most do. With `parts` these batches are of a
     few examples of one batch, so that what does not fit is found out without filling the memory: of
     the first dozen, that whose examples are the largest, as padding may make them. A row of a batch
-    may stand for several samples of its loader, as a prompt does for its
-    completions, or for a part of one. `schedule` has the factors of accumulation by epoch, if the
-    trainer changes them.
+    may stand for several samples of its loader, as a prompt does for its completions, or for a part
+    of one. `schedule` has the factors of accumulation by epoch, if the trainer changes them.
     """
 
     def __init__(
@@ -209,10 +208,11 @@ class Trial(Callback):
                 self._per_row = min(size, self._loaded.samples or size) / own
             else:
                 self._sizes = [size or 1]
+                self._done = max(self._done, -1)  # there is no batch to choose
         if self._parts and own and (count := self._wanted()) is not None:
             if self._stage() >= 0:
                 return part_of(self._batch, count)
-            if self._batch is None or _weight(batch) > _weight(self._batch):
+            if self._batch is None or _example_size(batch) > _example_size(self._batch):
                 self._batch = batch
             return part_of(batch, count)
         self._batch = None
@@ -273,8 +273,8 @@ class Trial(Callback):
             self._flops.append(self._counter.get_total_flops() // self._cycle)
             self._counter = None
         elif self._recorder is not None and stage % _CYCLES == _CYCLES - 1:
-            moments, self._recorder = self._recorder.stop(), None
-            self._moments.append(moments)
+            self._moments.append(self._recorder.stop())
+            self._recorder = None
             self._gradients = structure.size_of(structure.gradients(module))
             self._states = structure.size_of(structure.states(trainer.optimizers))
         if stage + 1 < self._tried():
@@ -414,7 +414,7 @@ def _devices(trainer: Mapping[str, Any]) -> int:
     return math.prod(counts)
 
 
-def _weight(batch: Any) -> float:
+def _example_size(batch: Any) -> float:
     """Return the bytes of an example of a batch."""
     return bytes_in(batch) / examples_in(batch)
 

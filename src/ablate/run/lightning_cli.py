@@ -265,13 +265,11 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
 
     def setup_parser(self, *arguments: Any) -> None:
         """Make the parser; that of plain LightningCLI, which knows no project, is made once."""
-        # What refers to the environment changes how its parser builds things.
-        kept = not (self.session.own or any(variables(self.session.config)))
-        if kept and _PLAIN_PARSERS:
+        if _PLAIN_PARSERS and not self.session.own:
             self.parser = self.session.parser = _PLAIN_PARSERS[0]
             return
         super().setup_parser(*arguments)
-        if kept:
+        if not self.session.own:
             _PLAIN_PARSERS.append(self.parser)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -292,12 +290,15 @@ class _TakenOver(_Native):  # type: ignore[misc, valid-type]
         """Build everything, the trainer with the run's arguments over the configured ones."""
         native: Callable[..., Trainer] = self.trainer_class
         self.trainer_class = _given(native, self.session.trainer)
+        instantiate = self.parser.instantiate_classes
         if any(variables(self.session.config)):
             # Only what is built gets them: Lightning takes hyper-parameters from the config.
-            instantiate = self.parser.instantiate_classes
             self.parser.instantiate_classes = lambda config: instantiate(_referred(config))
-        with _explained(self.session):
-            super().instantiate_classes()
+        try:
+            with _explained(self.session):
+                super().instantiate_classes()
+        finally:
+            self.parser.instantiate_classes = instantiate
 
     def after_instantiate_classes(self) -> None:
         """Leave the project's code where a job only needs what it builds."""
